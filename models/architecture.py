@@ -1,0 +1,80 @@
+"""The networks of a scale, from the few numbers that fix their shape (METHOD sections 2 and 3)."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from models.discriminator import Discriminator
+from models.generator import Generator
+from utils.scales import Geometry, width_at
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths and depth of the networks.
+
+    Args:
+        nfc, min_nfc: channels of the head and least channels of a body block at scales 0 to 3;
+            doubled every fourth scale.
+        max_nfc: upper bound of both.
+        num_layer: convolutions per network.
+        ker_size, padd_size: kernel side and padding of the discriminator.
+        switch_res: how many of the finest scales are plain instead of residual.
+    """
+
+    nfc: int = 32
+    min_nfc: int = 32
+    max_nfc: int = 128
+    num_layer: int = 5
+    ker_size: int = 3
+    padd_size: int = 0
+    switch_res: int = 2
+
+    def check_fits(self, geometry: Geometry) -> None:
+        """Raise ValueError where the discriminator leaves nothing of the coarsest scale to score."""
+        if self.padd_size >= self.ker_size:
+            raise ValueError(f"--padd_size {self.padd_size} must be smaller than --ker_size {self.ker_size}")
+        trimmed = self.ker_size - 1 - 2 * self.padd_size
+        # One pixel must be left to score, and the last normalisation needs more than one value.
+        least = max(1 + self.num_layer * trimmed, 2 + (self.num_layer - 1) * trimmed)
+        side = min(geometry.shapes[0])
+        if side < least:
+            raise ValueError(
+                f"--min_size {geometry.min_size}: the discriminator's {self.num_layer} layers trim "
+                f"{trimmed} pixels each; the coarsest scale needs at least {least}"
+            )
+
+    def widths(self, scale: int) -> tuple[int, int]:
+        """(nfc, min_nfc) of a scale."""
+        return width_at(scale, self.nfc, self.max_nfc), width_at(scale, self.min_nfc, self.max_nfc)
+
+    def is_residual(self, scale: int, stop_scale: int) -> bool:
+        """Whether a scale's generators add their base; the last `switch_res` scales do not."""
+        return scale <= stop_scale - self.switch_res
+
+    def generator(self, scale: int, stop_scale: int) -> Generator:
+        """An unfilled generator of a scale."""
+        return Generator(*self.widths(scale), self.num_layer, self.is_residual(scale, stop_scale))
+
+    def discriminator(self, scale: int) -> Discriminator:
+        """An unfilled discriminator of a scale."""
+        return Discriminator(*self.widths(scale), self.num_layer, self.ker_size, self.padd_size)
+
+
+class ScaleNetworks(nn.Module):
+    """The four networks of one scale: a generator and a discriminator per domain."""
+
+    def __init__(self, architecture: Architecture, scale: int, stop_scale: int) -> None:
+        super().__init__()
+        self.generator_a = architecture.generator(scale, stop_scale)
+        self.generator_b = architecture.generator(scale, stop_scale)
+        self.discriminator_a = architecture.discriminator(scale)
+        self.discriminator_b = architecture.discriminator(scale)
+
+    @property
+    def generators(self) -> tuple[Generator, Generator]:
+        return self.generator_a, self.generator_b
+
+    @property
+    def discriminators(self) -> tuple[Discriminator, Discriminator]:
+        return self.discriminator_a, self.discriminator_b

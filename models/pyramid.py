@@ -1,0 +1,66 @@
+"""The trained scales of one domain, and the coarse-to-fine draw everything else calls."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from models.generator import Generator
+from utils.resize import upsample
+
+Shape = tuple[int, int]
+Noise = Callable[[int], Tensor]
+
+
+def gaussian_noise(shapes: tuple[Shape, ...], generator: torch.Generator, batch: int = 1) -> Noise:
+    """Fresh N(0, 1) noise per scale: a function from a scale to (batch, 3, H, W) on the generator's device."""
+
+    def noise(scale: int) -> Tensor:
+        return torch.randn(batch, 3, *shapes[scale], generator=generator, device=generator.device)
+
+    return noise
+
+
+class Pyramid:
+    """Finished generators of one domain with their noise amplitudes, coarsest first.
+
+    Args:
+        shapes: (height, width) of every scale of the whole pyramid.
+        factor: ratio < 1 of a scale to the next finer one.
+    """
+
+    def __init__(self, shapes: tuple[Shape, ...], factor: float) -> None:
+        self.shapes = shapes
+        self.factor = factor
+        self.generators: list[Generator] = []
+        self.sigmas: list[float] = []
+
+    def append(self, generator: Generator, sigma: float) -> None:
+        """Add the next finer finished scale; its generator is frozen."""
+        self.generators.append(generator.requires_grad_(False))
+        self.sigmas.append(sigma)
+
+    @torch.no_grad()
+    def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:
+        """Run scales start .. stop - 1 on a picture of scale `start`'s size (METHOD sections 4 and 8).
+
+        Args:
+            image: (N, 3, H, W) at scale `start`, [-1, 1]; zero or noise to draw from nothing.
+            stop: the scale whose grid the result is on; the number of scales for the finished picture.
+            noise: N(0, 1) of shape (N, 3, H_i, W_i) for a scale i, added times sigma_i to the input of
+                the generator, never to its base; None for the reconstruction path, which has none.
+
+        Returns:
+            (N, 3, H', W') on the grid of scale `stop`, or of the finest scale if there is no such scale.
+        """
+        for scale in range(start, stop):
+            noisy = image if noise is None else image + self.sigmas[scale] * noise(scale)
+            image = self.generators[scale](noisy, image)
+            if scale + 1 < len(self.shapes):
+                image = upsample(image, self.factor, self.shapes[scale + 1])
+        return image
+
+    @torch.no_grad()
+    def translate(self, image: Tensor) -> Tensor:
+        """The finest generator as translator into this domain; (N, 3, H, W) at the finest size, [-1, 1]."""
+        return self.generators[-1](image, image)

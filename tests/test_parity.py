@@ -1,0 +1,136 @@
+"""The numbers of the published program, METHOD section 13 with its tolerances."""
+
+import math
+
+import pytest
+import torch
+from parity import CARD, fill, fill_network
+from torch import nn
+
+from models.architecture import Architecture, ScaleNetworks
+from models.pyramid import Pyramid
+from training.losses import LossWeights
+from training.step import Optimisers, OptimiserSettings, StepInputs, training_step
+from utils.resize import resize
+from utils.scales import Geometry, width_at
+
+STEP_CASES = CARD["step"]
+
+
+@pytest.mark.parametrize("row", CARD["geometry"], ids=lambda row: f"{row['img_size']}-{row['min_size']}")
+def test_geometry(row):
+    geometry = Geometry(row["img_size"], row["min_size"], row["max_size"], row["scale_factor"])
+    assert geometry.stop_scale == row["stop_scale"]
+    assert geometry.factor == pytest.approx(row["scale_factor_used"], abs=1e-12)
+    assert [height for height, _ in geometry.shapes][1:] == row["sizes"][1:]
+    assert geometry.shapes[0] == (row["min_size"], row["min_size"])
+    assert [width_at(s, 32, 128) for s in range(geometry.stop_scale + 1)] == row["nfc"]
+
+
+@pytest.mark.parametrize("row", CARD["resize"], ids=lambda row: row["factor"])
+def test_resize(row):
+    numerator, _, denominator = row["factor"].partition("/")
+    factor = float(numerator) / float(denominator or 1)
+    image = 127.5 * (fill((7, 9, 3), 5) + 1)
+    resized = resize(image.permute(2, 0, 1), factor).permute(1, 2, 0)
+    assert list(resized.shape) == row["shape"]
+    middle = resized[resized.shape[0] // 2, resized.shape[1] // 2]
+    assert middle.tolist() == pytest.approx(row["mid"], rel=1e-4)
+
+
+def step_inputs(step: int, side: int) -> StepInputs:
+    shape = (1, 3, side, side)
+    prev_a, prev_b, z_prev_a, z_prev_b = (0.5 * fill(shape, 1000 * step + i) for i in (1, 2, 3, 4))
+    return StepInputs(
+        noisy_a=0.05 * fill(shape, 1000 * step + 5) + prev_a,
+        prev_a=prev_a,
+        z_prev_a=z_prev_a,
+        mix_a=torch.tensor([0.3, 0.6]),
+        noisy_b=0.07 * fill(shape, 1000 * step + 6) + prev_b,
+        prev_b=prev_b,
+        z_prev_b=z_prev_b,
+        mix_b=torch.tensor([0.45, 0.8]),
+    )
+
+
+def card_names(losses: dict) -> dict[str, float]:
+    short = {"real": "real", "fake": "fake", "penalty": "gp", "adversarial": "adv"}
+    short |= {"reconstruction": "rec", "cycle": "cyc"}
+    renamed = {}
+    for name, value in losses.items():
+        side, term = name.split("/")
+        kind, domain = term.rsplit("_", 1)
+        renamed[f"{side}_{short[kind]}_{domain}"] = value.item()
+    return renamed
+
+
+def gradient_norm(network: nn.Module) -> float:
+    total = 0.0
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.InstanceNorm2d):
+            total += module.weight.grad.double().square().sum().item()
+        if isinstance(module, nn.InstanceNorm2d):
+            total += module.bias.grad.double().square().sum().item()
+    return math.sqrt(total)
+
+
+@pytest.mark.parametrize("case", STEP_CASES, ids=lambda case: f"{case['nfc']}-{case['size']}")
+def test_step(case):
+    width, side = case["nfc"], case["size"]
+    architecture = Architecture(nfc=width, min_nfc=width, switch_res=2)
+    networks = ScaleNetworks(architecture, scale=0, stop_scale=2 if case["residual"] else 1)
+    assert networks.generator_a.residual is case["residual"]
+    names = {"G_a": "generator_a", "G_b": "generator_b", "D_a": "discriminator_a", "D_b": "discriminator_b"}
+    for base, name in zip((100, 200, 300, 400), names.values(), strict=True):
+        fill_network(getattr(networks, name), base)
+    optimisers = Optimisers(networks, OptimiserSettings())
+    weights = LossWeights(alpha=1, beta=10, lambda_g=1, lambda_grad=0.1)
+    real_a, real_b = fill((1, 3, side, side), 1), fill((1, 3, side, side), 2)
+
+    for step, expected in enumerate(case["steps"], start=1):
+        losses, pictures = training_step(
+            networks, optimisers, step_inputs(step, side), real_a, real_b, weights
+        )
+        found = card_names(losses)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            tolerance = (1e-4 if step == 1 else 1e-2) * abs(value)
+            if name.startswith("G_adv"):
+                tolerance += 4e-4  # the rounding noise Adam makes of zero gradients, METHOD section 13
+            assert found[name] == pytest.approx(value, abs=tolerance), (step, name)
+        if step == 1:
+            for short, norm in case["grad_l2_first_step"].items():
+                assert gradient_norm(getattr(networks, names[short])) == pytest.approx(norm, rel=1e-4), short
+
+    for short, expected in case["weights_after"].items():
+        squares = sum(p.double().square().sum() for p in getattr(networks, names[short]).parameters())
+        assert squares.sqrt().item() == pytest.approx(expected["l2"], rel=1e-3), short
+    for name, expected in case["images"].items():
+        assert getattr(pictures, name).abs().sum().item() == pytest.approx(expected["abs"], rel=1e-3), name
+
+
+def card_pyramid() -> Pyramid:
+    card = CARD["draw"]
+    geometry = Geometry(card["img_size"], card["min_size"])
+    assert [height for height, _ in geometry.shapes] == card["sizes"]
+    architecture = Architecture(nfc=card["nfc"], min_nfc=card["nfc"])
+    pyramid = Pyramid(geometry.shapes, geometry.factor)
+    for scale, sigma in enumerate(card["amps"]):
+        generator = architecture.generator(scale, geometry.stop_scale)
+        pyramid.append(fill_network(generator, 100 * (scale + 1)), sigma)
+    assert [g.residual for g in pyramid.generators] == [True, True, True, False]
+    return pyramid
+
+
+@pytest.mark.parametrize("kind", ["rand", "rec"])
+def test_draw(kind):
+    pyramid, expected = card_pyramid(), CARD["draw"][kind]
+    shapes = [(1, 3, *shape) for shape in pyramid.shapes]
+    if kind == "rand":
+        image = pyramid.draw(torch.zeros(shapes[0]), 0, 4, lambda scale: fill(shapes[scale], 50 + scale))
+    else:
+        image = pyramid.draw(fill(shapes[0], 70), 0, 4)
+    assert image.sum().item() == pytest.approx(expected["sum"], rel=1e-4)
+    assert image.abs().sum().item() == pytest.approx(expected["abs"], rel=1e-4)
+    assert image[0, :, 0, 0].tolist() == pytest.approx(expected["pixel_0_0"], abs=1e-3)
+    assert image[0, :, 20, 20].tolist() == pytest.approx(expected["pixel_20_20"], abs=1e-3)

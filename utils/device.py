@@ -1,0 +1,43 @@
+"""The device a run computes on."""
+
+import platform
+
+import torch
+
+from utils.errors import UserError
+
+
+def available_gpus() -> list[tuple[torch.device, str]]:
+    """Every GPU with its name: CUDA devices in their order, else Apple's."""
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        return [(torch.device("cuda", i), torch.cuda.get_device_name(i)) for i in range(count)]
+    if torch.backends.mps.is_available():
+        return [(torch.device("mps"), "Apple GPU")]
+    return []
+
+
+def pick_device(gpu_id: int | None, not_cuda: bool) -> torch.device:
+    """The device `--gpu_id` and `--not_cuda` ask for: None is the first GPU if there is one, -1 the CPU.
+
+    Raises:
+        UserError: there is no such GPU; the line lists what there is.
+    """
+    gpus = available_gpus()
+    if not_cuda or gpu_id == -1 or (gpu_id is None and not gpus):
+        return torch.device("cpu")
+    if gpu_id is None:
+        return gpus[0][0]
+    if gpu_id < len(gpus):
+        return gpus[gpu_id][0]
+    listing = ", ".join(f"{i} ({name})" for i, (_, name) in enumerate(gpus)) or "none"
+    raise UserError(f"--gpu_id {gpu_id}: there is no such GPU; GPUs here: {listing}; -1 is the CPU")
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called in the run's records."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"

@@ -1,0 +1,31 @@
+"""What a person can get wrong ends in one line, never in a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """Wrong usage or unusable input: the message names the flag or file and says what to do. Exit 2."""
+
+
+class RunError(Exception):
+    """A run that had to stop by itself; what it had computed is saved. Exit 1."""
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the errors a person can cause into `error: ...` on standard error and an exit status."""
+    try:
+        yield
+    except UserError as error:
+        _fail(error, status=2)
+    except (RunError, OSError) as error:
+        _fail(error, status=1)
+    except KeyboardInterrupt:
+        _fail("interrupted", status=130)
+
+
+def _fail(message: object, status: int) -> None:
+    print("error:", " ".join(str(message).split()), file=sys.stderr)
+    raise SystemExit(status)
