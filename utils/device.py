@@ -3,6 +3,7 @@
 import platform
 
 import torch
+import torchvision
 
 from utils.errors import UserError
 
@@ -41,3 +42,8 @@ def device_name(device: torch.device) -> str:
     if device.type == "mps":
         return "Apple GPU"
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes, for the run's records."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}

@@ -1,5 +1,6 @@
 """Writing files so that a crash leaves the old one or the new one, never half of one."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -22,6 +23,11 @@ def write_atomic(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def write_json(path: Path, record: dict) -> None:
+    """Write a record as readable JSON, atomically."""
+    write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,127 @@
+"""Train on one pair of images: parse, prepare the run folder, train every scale, write the results."""
+
+import hashlib
+import json
+import shlex
+import sys
+
+import torch
+from PIL.Image import Image
+
+from config import TrainConfig, parse_train
+from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
+from training.cost import cost_table, step_costs
+from training.loop import check_resumable, train
+from utils.device import device_name, pick_device, versions
+from utils.errors import UserError, one_line_errors
+from utils.figure import save_loss_curves, save_sheet
+from utils.files import write_json
+from utils.image import image_pyramid, open_image, save_image
+from utils.interrupt import StopRequest
+from utils.log import RunLog
+from utils.run_folder import RunFolder
+
+SHEET_LEVELS = 5
+
+
+def main() -> int:
+    # Parse and check everything before anything is written.
+    config = parse_train()
+    device = pick_device(config.gpu_id, config.not_cuda)
+    coarsest = min(config.geometry.shapes[0])
+    pictures = (
+        open_image(config.input_a, "--input_a", min_side=coarsest),
+        open_image(config.input_b, "--input_b", min_side=coarsest),
+    )
+    print(cost_table(config.geometry, config.architecture, config.schedule.niter))
+    print(f"on {device_name(device)}, seed {config.seed}")
+    if device.type == "cpu" and config.options["preset"] == "paper":
+        print(
+            "warning: the paper's settings are made for a GPU and take days on a CPU; "
+            "--preset quick gives a smaller result in minutes",
+            file=sys.stderr,
+        )
+    if config.dry_run:
+        return 0
+
+    # Train.
+    run = prepare_run(config, pictures, device)
+    reals = tuple(image_pyramid(picture, config.geometry.shapes, device) for picture in pictures)
+    with StopRequest() as stop:
+        pyramids = train(
+            run,
+            reals,
+            config.geometry,
+            config.architecture,
+            config.weights,
+            config.optimiser,
+            config.schedule,
+            seed=config.seed,
+            costs=step_costs(config.geometry, config.architecture, device),
+            device=device,
+            should_stop=stop,
+        )
+        if pyramids is None:
+            print(f"stopped, everything is saved; to go on:\n{resume_command(config, run)}", file=sys.stderr)
+            return 128 + stop.signal
+
+    # Write what a person wants to see.
+    write_results(run, pyramids, reals, config.seed)
+    print(run.path / "results.png")
+    return 0
+
+
+def prepare_run(config: TrainConfig, pictures: tuple[Image, Image], device: torch.device) -> RunFolder:
+    """The run folder, with the loaded run in it and its config.json written."""
+    run = RunFolder(config.out)
+    fingerprints = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
+    in_place = False
+    if config.load is not None:
+        source = RunFolder(config.load)
+        for flag, mine, theirs in zip("ab", fingerprints, source.recorded("fingerprints") or fingerprints, strict=True):
+            if mine != theirs:
+                raise UserError(f"--input_{flag}: is not the picture the run in --load {config.load} is trained on")
+        check_resumable(source, config.geometry, config.architecture, config.optimiser)
+        in_place = run.path.resolve() == source.path.resolve()
+    if in_place:
+        run.make_writable()
+    else:
+        run.prepare(config.overwrite, "--load it to go on, --overwrite to replace it, or choose another --out")
+        if config.load is not None:
+            run.copy_from(source)
+    record = {"options": config.options | {"manualSeed": config.seed}, "fingerprints": fingerprints}
+    write_json(run.config, record | {"device": device_name(device), "versions": versions()})
+    return run
+
+
+def resume_command(config: TrainConfig, run: RunFolder) -> str:
+    """The command that goes on where this run stopped."""
+    words = ["python", "train.py", "--load", str(run.path)]
+    if config.gpu_id is not None:
+        words += ["--gpu_id", str(config.gpu_id)]
+    if config.not_cuda:
+        words.append("--not_cuda")
+    return shlex.join(words)
+
+
+def write_results(run: RunFolder, pyramids: Pyramids, reals: tuple, seed: int) -> None:
+    """The paired generation, the real images translated, the sheet and the loss curves (METHOD section 7)."""
+    stop_scale = len(reals[0]) - 1
+    samples = sample(pyramids, seed, reals[0][0].device)
+    for name, image in samples._asdict().items():
+        save_image(image, run.path / f"final_{name}.png")
+    rows = [[("A", reals[0][-1]), ("B", reals[1][-1])]]
+    rows.append([(f"{name}, sampled", image) for name, image in samples._asdict().items()])
+    for scale in injection_scales(stop_scale, SHEET_LEVELS):
+        translations = inject(pyramids, reals, scale, seed)
+        rows.append([(f"{name}, real at {scale}", image) for name, image in translations._asdict().items()])
+        if scale == default_injection_scale(stop_scale):
+            save_image(translations.a2b, run.path / "real_a2b.png")
+            save_image(translations.b2a, run.path / "real_b2a.png")
+    save_sheet(rows, run.path / "results.png")
+    save_loss_curves(RunLog(run.log).records(), run.path / "losses.png")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        sys.exit(main())

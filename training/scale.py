@@ -1,0 +1,152 @@
+"""Train one scale: steps, the log, sample pictures, and the state to resume from."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.architecture import ScaleNetworks
+from training.draws import StepDraws
+from training.losses import LossWeights
+from training.step import Optimisers, Pictures, training_step
+from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
+from utils.image import save_image
+from utils.log import LossSums, Progress, RunLog
+from utils.run_folder import RunFolder
+
+STATE_KEYS = {"scale": int, "step": int, "sigma_a": float, "sigma_b": float}
+STATE_KEYS |= {"networks": dict, "optimiser_g": dict, "optimiser_d": dict, "sums": dict, "seconds": float}
+SAMPLE_NAMES = ("fake_a", "a2b", "fake_b", "b2a")
+
+
+@dataclass
+class ScaleState:
+    """A scale in progress. The random numbers of a step follow from (seed, scale, step) alone."""
+
+    scale: int
+    networks: ScaleNetworks
+    optimisers: Optimisers
+    sigmas: tuple[float, float] = (math.nan, math.nan)  # measured before the first step
+    step: int = 0  # steps done
+    seconds: float = 0.0  # spent on them
+    sums: LossSums = field(default_factory=LossSums)
+
+    def save(self, path: Path) -> None:
+        """Write everything a resume needs, unless a loss has gone bad since the last save."""
+        self.sums.check_finite(self.scale, self.step)
+        content = {
+            "scale": self.scale,
+            "step": self.step,
+            "sigma_a": self.sigmas[0],
+            "sigma_b": self.sigmas[1],
+            "seconds": self.seconds,
+            "networks": self.networks.state_dict(),
+            "optimiser_g": self.optimisers.generators.state_dict()["state"],
+            "optimiser_d": self.optimisers.discriminators.state_dict()["state"],
+            "sums": self.sums.state_dict(),
+        }
+        save_checkpoint(content, path)
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Go on from a saved state, with the optimiser settings of now; nothing happens where the state
+        is of an earlier scale, which a crash just after finishing that scale leaves behind.
+
+        Raises:
+            CheckpointError: the file does not fit this scale's networks.
+        """
+        content = load_checkpoint(path, STATE_KEYS)
+        if content["scale"] < self.scale:
+            return
+        if content["step"] < 0:
+            raise CheckpointError(f"--load {path}: 'step' is {content['step']}")
+        if content["scale"] > self.scale:
+            raise CheckpointError(f"--load {path}: is of scale {content['scale']}, but scale {self.scale} is missing")
+        load_weights(self.networks, content["networks"], path)
+        _load_adam(self.optimisers.generators, content["optimiser_g"], path)
+        _load_adam(self.optimisers.discriminators, content["optimiser_d"], path)
+        try:
+            self.sums.load_state_dict(content["sums"], device)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise CheckpointError(f"--load {path}: 'sums' is damaged") from None
+        self.sigmas = (content["sigma_a"], content["sigma_b"])
+        self.step, self.seconds = content["step"], content["seconds"]
+
+
+def _load_adam(optimiser: torch.optim.Adam, state: dict, path: Path) -> None:
+    """Put saved moments into an optimiser after checking that they fit its parameters."""
+    if not state:  # saved before the first step
+        return
+    parameters = optimiser.param_groups[0]["params"]
+    like = {}
+    for index, parameter in enumerate(parameters):
+        like[f"{index}.step"] = torch.tensor(0.0)
+        like[f"{index}.exp_avg"] = like[f"{index}.exp_avg_sq"] = parameter
+    entries = state.items()
+    if not all(isinstance(moments, dict) for _, moments in entries):
+        raise CheckpointError(f"--load {path}: the optimiser's state is damaged")
+    flat = {f"{index}.{name}": value for index, moments in entries for name, value in moments.items()}
+    check_tensors(flat, like, path)
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def train_scale(
+    state: ScaleState,
+    draws: StepDraws,
+    reals: tuple[Tensor, Tensor],
+    weights: LossWeights,
+    *,
+    niter: int,
+    print_interval: int,
+    save_every: float,
+    run: RunFolder,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Take the steps of a scale that are still to be done.
+
+    Args:
+        state: where to start from; updated in place.
+        reals: the real images at this scale, (1, 3, H, W) each, [-1, 1].
+        niter: steps of the scale in all.
+        save_every: seconds after which the state is saved.
+        should_stop: asked between steps; when it says so the state is saved and the scale left.
+
+    Returns:
+        Whether the scale is finished.
+
+    Raises:
+        RunError: a loss became NaN or infinite; noticed within a print interval.
+    """
+    log = RunLog(run.log)
+    saved = begun = time.monotonic()
+    seconds_before = state.seconds
+    while state.step < niter and not should_stop():
+        inputs = draws.inputs(state.step)
+        losses, pictures = training_step(state.networks, state.optimisers, inputs, *reals, weights)
+        state.sums.add(losses)
+        state.step += 1
+        progress.update(state.scale, state.step, losses)
+        state.seconds = seconds_before + time.monotonic() - begun
+        if state.step % print_interval == 0 or state.step == niter:
+            _report(state, pictures, log, run)
+        if time.monotonic() - saved >= save_every:
+            state.save(run.state)
+            saved = time.monotonic()
+    if state.step < niter:
+        state.save(run.state)
+    return state.step >= niter
+
+
+def _report(state: ScaleState, pictures: Pictures, log: RunLog, run: RunFolder) -> None:
+    """Write a line of the log and the pictures of the step just taken; start new sums."""
+    state.sums.check_finite(state.scale, state.step)
+    record = {"scale": state.scale, "step": state.step, **state.sums.means(), "seconds": round(state.seconds, 2)}
+    log.append(record)
+    run.samples.mkdir(exist_ok=True)
+    for name in SAMPLE_NAMES:
+        save_image(getattr(pictures, name), run.sample(state.scale, state.step, name))
+    state.sums = LossSums()
