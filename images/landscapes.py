@@ -1,0 +1,130 @@
+"""Two landscapes for make_images.py: one like a photograph, one painted in brush strokes."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+from render import LIGHT, WORK, XX, YY, finish, mix, noise, smoothstep
+from scipy import ndimage
+
+FAR = 330  # depth of the terrain, in map pixels
+
+
+def terrain(rng):
+    """Return the height and the lit colour of a mountain range above a lake at height 0."""
+    ridges = 1.1 - 0.8 * np.abs(noise(rng, 4.2, largest=260)) + 0.35 * noise(rng, 4.0, largest=400)
+    rough = noise(rng, 3.2, largest=50)
+    rise = smoothstep(80, 290, YY)  # the range stands behind the lake
+    height = 7 * noise(rng, 3.8, largest=160) - 9 + rise * (14 + 85 * np.clip(ridges, 0, 2))
+    height = height + (0.4 + 3.2 * rise) * rough
+    gy, gx = np.gradient(height)
+    shade = (1 + 0.75 * gx + 0.3 * gy) / np.sqrt(1 + gx**2 + gy**2)
+    wood = mix((0.09, 0.16, 0.08), (0.24, 0.32, 0.12), 0.4 + 0.25 * rough)
+    rock = mix((0.3, 0.27, 0.25), (0.5, 0.46, 0.43), 0.5 + 0.2 * rough)
+    steep = np.hypot(gx, gy)
+    color = mix(wood, rock, smoothstep(24, 46, height + 4 * rough + 5 * steep))
+    color = mix(color, (0.93, 0.95, 0.99), smoothstep(46, 68, height + 5 * rough - 6 * steep))
+    return height, color * np.clip(shade, 0.25, 1.5)[..., None]
+
+
+def cloudy_sky(rng, horizon):
+    """Return a blue sky that pales towards the horizon, with drifting clouds."""
+    sky = mix((0.25, 0.47, 0.78), (0.83, 0.88, 0.93), (YY / horizon) ** 1.3)
+    cloud = noise(rng, 3.0, stretch=(1, 3), largest=260)
+    return mix(sky, (1.0, 0.99, 0.97), smoothstep(0.2, 2.0, cloud) * 0.9)
+
+
+def sample(picture, at):
+    """Look a colour picture up at fractional (row, column) positions."""
+    channels = [ndimage.map_coordinates(picture[..., c], at, order=1) for c in range(3)]
+    return np.stack(channels, axis=-1)
+
+
+def mountains(rng):
+    """A mountain lake: terrain drawn from far to near, with haze and a reflection."""
+    horizon, eye = 0.58 * WORK, 14.0
+    height, color = terrain(rng)
+    picture = cloudy_sky(rng, horizon)
+    water = np.zeros((WORK, WORK), bool)
+    columns = np.linspace(-0.5, 0.5, WORK)
+    for depth in np.geomspace(FAR, 12, 700):
+        at = [np.full(WORK, depth), (WORK / 2 + columns * depth * 1.15) % (WORK - 1)]
+        ground = ndimage.map_coordinates(height, at, order=1)
+        paint = sample(color, at)
+        haze = 1 - np.exp(-depth / 520)
+        paint = paint * (1 - haze) + np.array((0.72, 0.8, 0.9)) * haze
+        top = horizon + (eye - np.maximum(ground, 0)) / depth * 460
+        covered = top[None, :] <= YY
+        picture = np.where(covered[..., None], paint[None], picture)
+        water = np.where(covered, ground[None, :] <= 0, water)
+    # A calm lake shows what stands above its far shore upside down, broken by ripples.
+    ripple = noise(rng, 1.5, stretch=(1, 12), largest=60) * np.clip((YY - horizon) / 60, 0, 2)
+    shore = ndimage.gaussian_filter1d(water.argmax(0).astype(float), 4)
+    source = [np.clip(2 * shore - YY + 2 * ripple, 0, WORK - 1), np.clip(XX + ripple, 0, WORK - 1)]
+    mirror = sample(picture, source)
+    lake = mirror * np.array((0.72, 0.8, 0.84)) + 0.02 * ripple[..., None]
+    return finish(np.where(water[..., None], lake, picture))
+
+
+def hill_scene(rng):
+    """Return (colour, stroke direction) of golden hills under a swirling evening sky."""
+    color = mix((0.10, 0.20, 0.50), (0.95, 0.75, 0.42), (YY / 330) ** 1.6)
+    angle = 0.35 * noise(rng, 4, largest=300)
+    sun = np.hypot(XX - 380, YY - 105)
+    for cx, cy, reach in ((380, 105, 95), (130, 95, 85), (250, 190, 50)):
+        dx, dy = XX - cx, YY - cy
+        near = np.exp(-((np.hypot(dx, dy) / reach) ** 2))
+        angle = angle * (1 - near) + near * (np.arctan2(dy, dx) + np.pi / 2)
+        swirl = np.sin(np.hypot(dx, dy) / 8) * near
+        color = np.clip(color + 0.16 * swirl[..., None], 0, 1)
+    color = mix(color, (0.99, 0.88, 0.45), np.exp(-((sun / 62) ** 2)))
+    color = mix(color, (1.0, 0.97, 0.75), smoothstep(38, 30, sun))
+    layers = (
+        (290, 34, 150, (0.22, 0.33, 0.55)),
+        (335, 30, 110, (0.25, 0.45, 0.38)),
+        (385, 26, 130, (0.86, 0.66, 0.20)),
+        (445, 18, 170, (0.55, 0.56, 0.16)),
+    )
+    for base, swell, length, paint in layers:
+        line = base + swell * np.sin(XX / length * np.pi + rng.uniform(0, 6))
+        below = line < YY
+        rows = np.sin((YY - line) / 5 + XX / 40)
+        color = np.where(below[..., None], np.array(paint) * (1 + 0.22 * rows[..., None]), color)
+        angle = np.where(below, np.arctan(np.gradient(line, axis=1)), angle)
+    tree = np.abs(XX - 85 - 6 * np.sin(YY / 30)) < 34 * np.clip((YY - 170) / 150, 0, 1) ** 0.7
+    tree &= YY < 440
+    color = np.where(tree[..., None], np.array((0.07, 0.22, 0.16)), color)
+    return color, np.where(tree, np.pi / 2 + 0.5 * np.sin(YY / 18), angle)
+
+
+def painted_hills(rng):
+    """Paint the hill scene with short curved strokes, broad ones first, fine ones last."""
+    color, angle = hill_scene(rng)
+    canvas = Image.fromarray((np.clip(color * 0.8, 0, 1) * 255).astype(np.uint8))
+    relief = Image.new("L", (WORK, WORK), 128)
+    pen, carve = ImageDraw.Draw(canvas), ImageDraw.Draw(relief)
+    for width, length, count in ((16, 60, 1500), (10, 44, 3500), (6, 26, 4500)):
+        for x, y in rng.uniform(0, WORK - 1, (count, 2)):
+            tone = color[int(y), int(x)] * rng.normal(1, 0.09) + rng.normal(0, 0.035, 3)
+            path = [(x, y)]
+            for _ in range(5):  # follow the direction field
+                px, py = path[-1]
+                turn = angle[int(np.clip(py, 0, WORK - 1)), int(np.clip(px, 0, WORK - 1))]
+                path.append((px + np.cos(turn) * length / 5, py + np.sin(turn) * length / 5))
+            draw_stroke(rng, (pen, carve), path, width, tone)
+    height = ndimage.gaussian_filter(np.asarray(relief, float) / 255, 0.8)
+    gy, gx = np.gradient(height)
+    lit = 1 - 0.9 * (gx * LIGHT[0] + gy * LIGHT[1])
+    return finish(np.asarray(canvas) / 255 * lit[..., None])
+
+
+def draw_stroke(rng, pens, path, width, tone):
+    """Draw one stroke as a bundle of bristle lines of slightly different tone and height."""
+    pen, carve = pens  # one for the colour, one for the thickness of the paint
+    bristles = max(2, width // 3)
+    dx, dy = path[-1][0] - path[0][0], path[-1][1] - path[0][1]
+    norm = np.hypot(dx, dy) + 1e-9
+    for k in range(bristles):
+        off = (k - (bristles - 1) / 2) * width / bristles
+        line = [(x - dy / norm * off, y + dx / norm * off) for x, y in path]
+        shade = np.clip(tone * rng.normal(1, 0.06), 0, 1)
+        pen.line(line, fill=tuple((shade * 255).astype(int)), width=width // bristles + 1)
+        carve.line(line, fill=int(rng.integers(70, 200)), width=width // bristles + 1)
