@@ -1,6 +1,7 @@
 """Translate real images with a trained pair: parse, load, inject at the finest scales, translate, save."""
 
 import sys
+from collections.abc import Sequence
 
 from config import check_geometry, parse_eval
 from models.inference import inject, injection_scales, translate_directly
@@ -13,9 +14,9 @@ from utils.image import image_pyramid, open_image, save_image
 from utils.run_folder import RunFolder
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
-    config = parse_eval()
+    config = parse_eval(arguments)
     device = pick_device(config.gpu_id, config.not_cuda)
     trained = RunFolder(config.load)
     geometry, architecture = read_shape(trained)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 
 import torch
 from PIL.Image import Image
@@ -24,9 +25,9 @@ from utils.run_folder import RunFolder
 SHEET_LEVELS = 5
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
-    config = parse_train()
+    config = parse_train(arguments)
     device = pick_device(config.gpu_id, config.not_cuda)
     coarsest = min(config.geometry.shapes[0])
     pictures = (

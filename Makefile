@@ -1,0 +1,28 @@
+# `make demo` and `make test` set up all they need by themselves; PYTHON chooses the interpreter (3.10 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := output_demo
+
+.PHONY: demo test clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python train.py --input_a images/oranges.png --input_b images/bowls.png \
+		--preset quick --seed 1 --out $(DEMO)/train --overwrite
+	$(BIN)/python eval.py --input_a images/oranges.png --input_b images/bowls.png \
+		--load $(DEMO)/train --seed 1 --out $(DEMO)/eval --overwrite
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
+
+$(VENV)/.installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,75 @@
+"""Fixtures: the command lines, in this process or as a person starts them, on small pictures made here."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import eval as evaluate
+import train
+from utils.errors import one_line_errors
+
+ROOT = Path(__file__).resolve().parent.parent
+# Three tiny scales: 12, 16, 20 px.
+TINY = ["--img_size", "20", "--min_size", "12", "--nfc", "4", "--min_nfc", "4", "--gpu_id", "-1", "--seed", "7"]
+
+
+class Result(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_process(script: str, *arguments: object, **options: object) -> Result:
+    """Run a script as a person would; for what needs a process of its own."""
+    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run a script's command line in this process: `cli("train.py", "--input_a", ...)` -> Result."""
+    mains = {"train.py": train.main, "eval.py": evaluate.main}
+
+    def run(script: str, *arguments: object) -> Result:
+        capsys.readouterr()
+        try:
+            with one_line_errors():
+                code = mains[script]([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+def make_picture(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Path:
+    """A picture of coloured blobs, different for every seed."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+    coarse.resize(size, Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory) -> tuple[Path, Path]:
+    """Two small pictures, A and B."""
+    folder = tmp_path_factory.mktemp("pair")
+    return make_picture(folder / "a.png", 1), make_picture(folder / "b.png", 2)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, pair) -> Path:
+    """A finished tiny run; tests must not write into it."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, "--niter", 3, *TINY]
+    assert train.main([str(argument) for argument in arguments]) == 0
+    return out
