@@ -7,6 +7,7 @@ default, the preset, the loaded run, the command line.
 import argparse
 import json
 import math
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -23,21 +24,9 @@ from utils.scales import Geometry
 
 Settings = TypeVar("Settings")
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "quick": {
-        "img_size": 64,
-        "min_size": 32,
-        "scale_factor": 0.7,
-        "max_nfc": 32,
-        "switch_res": 4,
-        "niter": 500,
-        "lr_g": 0.002,
-        "lr_d": 0.0005,
-        "beta": 10.0,
-        "print_interval": 250,
-    },
-}
+QUICK: dict[str, Any] = {"img_size": 64, "min_size": 32, "scale_factor": 0.7, "max_nfc": 32, "switch_res": 4}
+QUICK |= {"niter": 500, "lr_g": 0.002, "lr_d": 0.0005, "beta": 10.0, "print_interval": 250}
+PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 
 # What a loaded run has fixed for good, and what belongs to a call rather than to a run.
 FIXED = {f.name for f in fields(Geometry)} | {f.name for f in fields(Architecture)} | {"preset"}
@@ -61,7 +50,8 @@ def integer(least: int) -> Callable[[str], int]:
 
 def number(least: float = 0.0, below: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
     """An argparse type: a finite number from `least` (excluded if `above`) up to, not including, `below`."""
-    wanted = f"{'above' if above else 'at least'} {least:g}" + (f" and below {below:g}" if below < math.inf else "")
+    bound = f" and below {below:g}" if below < math.inf else ""
+    wanted = f"{'above' if above else 'at least'} {least:g}{bound}"
 
     def parse(text: str) -> float:
         try:
@@ -86,13 +76,18 @@ def only(legal: int) -> Callable[[str], int]:
     return parse
 
 
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds each default to the help, but for options whose text says what happens without them."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """One line per error, defaults in the help, and a record of what was given explicitly."""
 
     def __init__(self, description: str) -> None:
-        super().__init__(
-            description=description, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        super().__init__(description=description, allow_abbrev=False, formatter_class=Formatter)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message.removeprefix("argument ") + " (--help lists the options)")
@@ -111,20 +106,16 @@ class Parser(argparse.ArgumentParser):
 
 def _add_shared_options(parser: Parser, geometry_defaults: dict[str, Any]) -> None:
     """Options train.py and eval.py have in common."""
-    files = parser.add_argument_group("files")
-    files.add_argument("--input_a", type=Path, metavar="A", help="image A: any picture Pillow reads")
-    files.add_argument("--input_b", type=Path, metavar="B", help="image B")
-    files.add_argument("--out", type=Path, metavar="DIR", help="folder for the results, made if missing")
-    files.add_argument("--overwrite", action="store_true", help="replace the results --out already holds")
-    run = parser.add_argument_group("machine and randomness")
-    run.add_argument(
-        "--gpu_id", type=integer(-1), help="GPU to use; -1: the CPU; not given: the first GPU, else the CPU"
-    )
-    run.add_argument("--not_cuda", action="store_true", help="use the CPU")
-    run.add_argument(
-        "--manualSeed", "--seed", type=integer(0), help="seed of everything random; not given: random, 1 to 10000"
-    )
-    sizes = parser.add_argument_group("pyramid")
+    add = parser.add_argument_group("files").add_argument
+    add("--input_a", type=Path, metavar="A", help="image A, any picture Pillow reads (required)")
+    add("--input_b", type=Path, metavar="B", help="image B (required)")
+    add("--out", type=Path, metavar="DIR", help="folder for the results, made if missing (required)")
+    add("--overwrite", action="store_true", help="replace the results --out already holds")
+    add = parser.add_argument_group("machine and randomness").add_argument
+    add("--gpu_id", type=integer(-1), help="GPU to use; -1: the CPU; not given: the first GPU, else the CPU")
+    add("--not_cuda", action="store_true", help="use the CPU")
+    add("--manualSeed", "--seed", type=integer(0), help="seed of everything; not given: random, 1 to 10000")
+    add = parser.add_argument_group("pyramid").add_argument
     for name, kind, meaning in (
         ("img_size", integer(1), "side of the finest scale, pixels"),
         ("min_size", integer(1), "side of the coarsest scale, pixels"),
@@ -133,7 +124,7 @@ def _add_shared_options(parser: Parser, geometry_defaults: dict[str, Any]) -> No
     ):
         default = geometry_defaults.get(name)
         note = "" if default is not None else "; not given: as trained"
-        sizes.add_argument(f"--{name}", type=kind, default=default, help=meaning + note)
+        add(f"--{name}", type=kind, default=default, help=meaning + note)
 
 
 def train_parser() -> Parser:
@@ -141,8 +132,10 @@ def train_parser() -> Parser:
     parser = Parser("Train on one pair of images, coarse to fine; the published program's defaults.")
     _add_shared_options(parser, vars(Geometry()))
     add = parser.add_argument_group("run").add_argument
-    add("--preset", choices=sorted(PRESETS), default="paper", help="'paper': published; 'quick': minutes on a laptop")
-    add("--load", type=Path, metavar="DIR", help="go on with the run in DIR; its options hold where none is given")
+    add("--preset", choices=sorted(PRESETS), default="paper", help="'paper': published; 'quick': for a laptop")
+    # The published default is an empty name.
+    load = {"type": lambda name: Path(name) if name else None, "metavar": "DIR"}
+    add("--load", **load, help="go on with the run in DIR; its options hold where none is given")
     add("--dry_run", action="store_true", help="check everything, print the cost, and stop")
     add("--niter", type=integer(1), default=20000, help="steps per scale")
     add("--print_interval", type=integer(1), default=1000, help="steps between two lines of the log")
@@ -181,49 +174,47 @@ def eval_parser() -> Parser:
     return parser
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """What train.py was asked for; `options` is every option as used, for the record."""
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What both scripts are asked for; `options` is every option as used, for the record."""
 
     input_a: Path
     input_b: Path
     out: Path
-    load: Path | None
     overwrite: bool
-    dry_run: bool
     gpu_id: int | None
     not_cuda: bool
     seed: int
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Common):
+    """What train.py was asked for."""
+
+    load: Path | None
+    dry_run: bool
     geometry: Geometry
     architecture: Architecture
     weights: LossWeights
     optimiser: OptimiserSettings
     schedule: Schedule
-    options: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class EvalConfig:
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig(Common):
     """What eval.py was asked for; `geometry` holds only what the command line says of it."""
 
-    input_a: Path
-    input_b: Path
-    out: Path
     load: Path
-    overwrite: bool
-    gpu_id: int | None
-    not_cuda: bool
-    seed: int
     inject_levels: int
     geometry: dict[str, float]
-    options: dict[str, Any]
 
 
 def parse_train(arguments: Sequence[str] | None = None) -> TrainConfig:
     """Settings of a training run from its command line; UserError on anything wrong with it."""
     parser = train_parser()
     explicit = parser.explicit(arguments)
-    loaded = _loaded_options(parser, explicit["load"]) if "load" in explicit else {}
+    loaded = _loaded_options(parser, explicit["load"]) if explicit.get("load") else {}
     for name in sorted(FIXED & explicit.keys() & loaded.keys()):
         if explicit[name] != loaded[name]:
             raise UserError(
@@ -264,13 +255,6 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalConfig:
     )
 
 
-def check_geometry(asked: dict[str, float], trained: Geometry, load: Path) -> None:
-    """UserError naming both values where a geometry flag contradicts the checkpoint."""
-    for name, value in asked.items():
-        if value != getattr(trained, name):
-            raise UserError(f"--{name} {value} contradicts {getattr(trained, name)}, which --load {load} was made with")
-
-
 def _require(options: dict[str, Any], *names: str) -> None:
     missing = [f"--{name}" for name in names if options[name] is None]
     if missing:
@@ -297,7 +281,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
     """The options a run was trained with, from its config.json, checked like a command line."""
     path = RunFolder(folder).config
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"--load {folder}: no such folder")
     if not path.is_file():
         raise UserError(f"--load {folder}: holds no run ({path.name} is missing)")
@@ -309,9 +293,8 @@ def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
             for name, value in recorded.items()
             if name in known.keys() - PER_CALL and value is not None
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"--load {path}: damaged, or not of this program") from None
-    try:
         return parser.explicit(words)
     except UserError as error:
         raise UserError(f"--load {path}: {error}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"--load {path}: damaged, or not of this program") from None

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from config import check_geometry, parse_eval
+from config import parse_eval
 from models.inference import inject, injection_scales, translate_directly
 from models.snapshot import load_pyramids, read_shape
 from utils.device import device_name, pick_device, versions
@@ -20,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = pick_device(config.gpu_id, config.not_cuda)
     trained = RunFolder(config.load)
     geometry, architecture = read_shape(trained)
-    check_geometry(config.geometry, geometry, config.load)
+    for name, asked in config.geometry.items():
+        if asked != (made := getattr(geometry, name)):
+            raise UserError(f"--{name} {asked} contradicts {made}, which --load {config.load} was made with")
     pyramids, _ = load_pyramids(trained, geometry, architecture, device)
     scales, finished = geometry.stop_scale + 1, len(pyramids[0].generators)
     if finished < scales:
@@ -34,9 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path, flag in ((config.input_a, "--input_a"), (config.input_b, "--input_b"))
     )
     out = RunFolder(config.out)
-    if config.out.resolve() == config.load.resolve():
+    if out.is_same(trained):
         raise UserError(f"--out {config.out}: is the folder --load names; choose another for the evaluation")
-    out.prepare(config.overwrite, "--overwrite to replace them, or choose another --out")
+    if out.finished_scales():
+        raise UserError(f"--out {config.out}: holds a training run; choose another for the evaluation")
+    out.check_free(config.overwrite, "--overwrite to replace them, or choose another --out")
+    out.clear()
     print(f"on {device_name(device)}, seed {config.seed}")
     record = {"options": config.options | {"manualSeed": config.seed}, "device": device_name(device)}
     write_json(out.config, record | {"versions": versions()})

@@ -1,13 +1,11 @@
 """Train on one pair of images: parse, prepare the run folder, train every scale, write the results."""
 
 import hashlib
-import json
 import shlex
 import sys
 from collections.abc import Sequence
 
 import torch
-from PIL.Image import Image
 
 from config import TrainConfig, parse_train
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
@@ -34,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         open_image(config.input_a, "--input_a", min_side=coarsest),
         open_image(config.input_b, "--input_b", min_side=coarsest),
     )
+    fingerprints = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
+    check_run(config, fingerprints)
     print(cost_table(config.geometry, config.architecture, config.schedule.niter))
     print(f"on {device_name(device)}, seed {config.seed}")
     if device.type == "cpu" and config.options["preset"] == "paper":
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     # Train.
-    run = prepare_run(config, pictures, device)
+    run = prepare_run(config, fingerprints, device)
     reals = tuple(image_pyramid(picture, config.geometry.shapes, device) for picture in pictures)
     with StopRequest() as stop:
         pyramids = train(
@@ -72,23 +72,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def prepare_run(config: TrainConfig, pictures: tuple[Image, Image], device: torch.device) -> RunFolder:
-    """The run folder, with the loaded run in it and its config.json written."""
+def check_run(config: TrainConfig, fingerprints: list[str]) -> None:
+    """UserError where the run to go on with does not fit, or --out holds another one."""
     run = RunFolder(config.out)
-    fingerprints = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
-    in_place = False
     if config.load is not None:
         source = RunFolder(config.load)
-        for flag, mine, theirs in zip("ab", fingerprints, source.recorded("fingerprints") or fingerprints, strict=True):
+        recorded = source.recorded("fingerprints")
+        if not isinstance(recorded, list) or len(recorded) != len(fingerprints):
+            raise UserError(f"--load {source.config}: damaged, or not of this program")
+        for flag, mine, theirs in zip("ab", fingerprints, recorded, strict=True):
             if mine != theirs:
-                raise UserError(f"--input_{flag}: is not the picture the run in --load {config.load} is trained on")
+                raise UserError(f"--input_{flag}: not the picture the run in --load {config.load} is trained on")
         check_resumable(source, config.geometry, config.architecture, config.optimiser)
-        in_place = run.path.resolve() == source.path.resolve()
-    if in_place:
+        if run.is_same(source):
+            return
+    run.check_free(config.overwrite, "--load it to go on, --overwrite to replace it, or choose another --out")
+
+
+def prepare_run(config: TrainConfig, fingerprints: list[str], device: torch.device) -> RunFolder:
+    """The run folder, with the loaded run in it and its config.json written."""
+    run = RunFolder(config.out)
+    source = RunFolder(config.load) if config.load is not None else None
+    if source is not None and run.is_same(source):
         run.make_writable()
     else:
-        run.prepare(config.overwrite, "--load it to go on, --overwrite to replace it, or choose another --out")
-        if config.load is not None:
+        run.clear()
+        if source is not None:
             run.copy_from(source)
     record = {"options": config.options | {"manualSeed": config.seed}, "fingerprints": fingerprints}
     write_json(run.config, record | {"device": device_name(device), "versions": versions()})

@@ -107,9 +107,7 @@ def soft_shadow(rng, height, lamps=14, reach=90, step=2):
 
 def occlusion(height):
     """Return the share of sky that is open: pixels lower than their surroundings are darker."""
-    hidden = sum(
-        np.clip(ndimage.gaussian_filter(height, s, mode="nearest") - height, 0, None) / s for s in (3, 9, 24)
-    )
+    hidden = sum(np.clip(ndimage.gaussian_filter(height, s, mode="nearest") - height, 0, None) / s for s in (3, 9, 24))
     return 1.0 / (1.0 + 1.1 * hidden)
 
 

@@ -1,5 +1,6 @@
 """Snapshots: the finished scales of a run on disk, enough to rebuild and use them."""
 
+import os
 from dataclasses import asdict
 
 import torch
@@ -49,7 +50,7 @@ def load_pyramids(
         content = load_checkpoint(path, SCALE_KEYS)
         for name, wanted in (("geometry", geometry), ("architecture", architecture)):
             if content[name] != asdict(wanted):
-                raise CheckpointError(f"--load {path}: its {name} {content[name]} is not this run's {asdict(wanted)}")
+                raise CheckpointError(f"--load {path}: {name} {content[name]} is not this run's {asdict(wanted)}")
         if content["scale"] != scale:
             raise CheckpointError(f"--load {path}: holds scale {content['scale']}")
         networks = ScaleNetworks(architecture, scale, geometry.stop_scale)
@@ -69,11 +70,14 @@ def read_shape(run: RunFolder) -> tuple[Geometry, Architecture]:
         CheckpointError: there is no finished scale, or its numbers do not make a pyramid.
     """
     path = run.scale(0)
-    if not run.path.is_dir():
+    if not os.path.isdir(run.path):
         raise CheckpointError(f"--load {run.path}: no such folder")
     if not path.is_file():
         raise CheckpointError(f"--load {run.path}: holds no finished scale ({path.name} is missing)")
     content = load_checkpoint(path, SCALE_KEYS)
+    for name, value in content["architecture"].items():
+        if not isinstance(value, int) or value < 0:
+            raise CheckpointError(f"--load {path}: {name} is {value!r}")
     try:
         geometry, architecture = Geometry(**content["geometry"]), Architecture(**content["architecture"])
         architecture.check_fits(geometry)

@@ -88,9 +88,7 @@ def test_step(case):
     real_a, real_b = fill((1, 3, side, side), 1), fill((1, 3, side, side), 2)
 
     for step, expected in enumerate(case["steps"], start=1):
-        losses, pictures = training_step(
-            networks, optimisers, step_inputs(step, side), real_a, real_b, weights
-        )
+        losses, pictures = training_step(networks, optimisers, step_inputs(step, side), real_a, real_b, weights)
         found = card_names(losses)
         assert found.keys() == expected.keys()
         for name, value in expected.items():

@@ -73,6 +73,4 @@ class StepDraws:
             noisy = sigma * gaussian_noise(pyramid.shapes, generator, batch)(self.scale) + prev
             mix = torch.rand(batch, 2, generator=generator, device=self.device)
             columns += [noisy, prev, z_prev, mix]
-        self._inputs = [
-            StepInputs(*(c[i] if c.dim() == 2 else c[i : i + 1] for c in columns)) for i in range(batch)
-        ]
+        self._inputs = [StepInputs(*(c[i] if c.dim() == 2 else c[i : i + 1] for c in columns)) for i in range(batch)]

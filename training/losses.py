@@ -33,9 +33,7 @@ def scores(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     return discriminator(images).mean(dim=(1, 2, 3))
 
 
-def gradient_penalty(
-    discriminator: Callable[[Tensor], Tensor], real: Tensor, fakes: Tensor, mix: Tensor
-) -> Tensor:
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:
     """WGAN-GP penalty, per pixel, summed over the fakes (unweighted).
 
     Args:

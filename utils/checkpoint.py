@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from pathlib import Path
 
 import torch
@@ -34,7 +35,9 @@ def load_checkpoint(path: Path, keys: dict[str, type | tuple[type, ...]]) -> dic
     if not path.is_file():
         raise CheckpointError(f"--load {path}: no such file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.load also warns about files it then refuses.
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"--load {path}: {error.strerror or error}") from None
     except Exception:  # torch.load raises many kinds on damaged files, and on pickles with code in them.

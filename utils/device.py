@@ -46,4 +46,5 @@ def device_name(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what computes, for the run's records."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}
+    torches = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+    return {"python": platform.python_version(), **torches}

@@ -1,5 +1,6 @@
 """What a person can get wrong ends in one line, never in a traceback."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,18 @@ class RunError(Exception):
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn the errors a person can cause into `error: ...` on standard error and an exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for paths that standard output cannot show
     try:
         yield
     except UserError as error:
         _fail(error, status=2)
     except (RunError, OSError) as error:
         _fail(error, status=1)
+    except (MemoryError, RuntimeError) as error:  # PyTorch reports a full memory as a RuntimeError.
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        _fail("out of memory; try a smaller --img_size or fewer channels (--max_nfc)", status=1)
     except KeyboardInterrupt:
         _fail("interrupted", status=130)
 

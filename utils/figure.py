@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -12,7 +13,8 @@ from utils.image import to_uint8
 
 Cell = tuple[str, Tensor]
 
-CELL_INCHES, LABEL_INCHES, DPI = 2.6, 0.3, 100
+DPI = 100
+CELL, GAP, LABEL = 256, 12, 26  # pixels: least side of a picture, space between two, height of a label
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -23,18 +25,28 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def save_sheet(rows: list[list[Cell]], path: Path) -> None:
-    """Write a sheet of labelled pictures: (label, (1, 3, H, W) in [-1, 1]) cells, in true colours."""
-    columns = max(len(row) for row in rows)
-    height = len(rows) * (CELL_INCHES + LABEL_INCHES)
-    figure = Figure(figsize=(columns * CELL_INCHES, height), layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for row_axes, row in zip(axes, rows, strict=True):
-        for axis, (label, image) in zip(row_axes, row, strict=False):
-            axis.imshow(to_uint8(image), interpolation="nearest")
-            axis.set_title(label, fontsize=10)
+    """Write a sheet of labelled pictures: (label, (1, 3, H, W) in [-1, 1]) cells, in true colours.
+
+    Small pictures are enlarged by a whole factor without smoothing, so that their pixels can be judged.
+    """
+    pictures = [[(label, _enlarge(to_uint8(image))) for label, image in row] for row in rows]
+    cell_width = max(pixels.shape[1] for row in pictures for _, pixels in row) + GAP
+    heights = [max(pixels.shape[0] for _, pixels in row) + LABEL + GAP for row in pictures]
+    width, height = cell_width * max(map(len, pictures)) + GAP, sum(heights) + GAP
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    top = height - GAP  # matplotlib counts from the bottom
+    for row, row_height in zip(pictures, heights, strict=True):
+        for column, (label, pixels) in enumerate(row):
+            left = GAP + column * cell_width
+            figure.text(left / width, (top - LABEL / 2) / height, label, fontsize=10, va="center")
+            figure.figimage(pixels, left, top - LABEL - pixels.shape[0], origin="upper")
+        top -= row_height
     _save(figure, path)
+
+
+def _enlarge(pixels: np.ndarray) -> np.ndarray:
+    factor = max(1, CELL // max(pixels.shape[:2]))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def save_loss_curves(records: list[dict], path: Path) -> None:

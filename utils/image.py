@@ -77,9 +77,7 @@ def image_to_tensor(picture: Image.Image, shape: tuple[int, int], device: torch.
     return ((pixels / 255 - 0.5) / 0.5).unsqueeze(0)
 
 
-def image_pyramid(
-    picture: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device
-) -> list[Tensor]:
+def image_pyramid(picture: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:
     """The real image at every scale, each resized straight from the original (METHOD section 2)."""
     return [image_to_tensor(picture, shape, device) for shape in shapes]
 

@@ -1,14 +1,20 @@
 """The names of what a run leaves behind, and who may write where."""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
 
-RESULTS = ("final_*.png", "real_*.png", "direct_*.png", "inject_*.png", "results.png", "losses.png")
-OWN_FILES = ("config.json", "log.jsonl", "state.pt", "scale_*.pt", "samples/*.png", *RESULTS)
+# What a run may replace; everything else in its folder is somebody's own.
+OWN_FILES = re.compile(
+    r"config\.json|log\.jsonl|state\.pt|scale_\d+\.pt|results\.png|losses\.png"
+    r"|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a)\.png"
+    r"|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
+)
 
 
 class RunFolder:
@@ -31,7 +37,14 @@ class RunFolder:
 
     def own_files(self) -> list[Path]:
         """Every file in the folder that bears a name of a run's files."""
-        return [path for pattern in OWN_FILES for path in sorted(self.path.glob(pattern))]
+        if not os.path.isdir(self.path):  # Path.is_dir() raises on names that are too long.
+            return []
+        files = [path for path in sorted(self.path.glob("*")) + sorted(self.samples.glob("*")) if path.is_file()]
+        return [path for path in files if OWN_FILES.fullmatch(path.relative_to(self.path).as_posix())]
+
+    def is_same(self, other: "RunFolder") -> bool:
+        """Whether both names lead to the same folder."""
+        return os.path.realpath(self.path) == os.path.realpath(other.path)
 
     def recorded(self, entry: str) -> Any:
         """An entry of config.json; None where there is none."""
@@ -47,19 +60,17 @@ class RunFolder:
             scale += 1
         return scale
 
-    def prepare(self, overwrite: bool, hint: str) -> None:
-        """Make the folder ready for a new run.
-
-        Raises:
-            UserError: it cannot be written, or holds a run and `overwrite` is off; nothing is changed then.
-        """
-        if self.path.exists() and not self.path.is_dir():
+    def check_free(self, overwrite: bool, hint: str) -> None:
+        """UserError where the path is no folder, or one that holds a run and `overwrite` is off."""
+        if os.path.lexists(self.path) and not os.path.isdir(self.path):
             raise UserError(f"--out {self.path}: is not a folder")
-        old = self.own_files() if self.path.is_dir() else []
-        if old and not overwrite:
+        if self.own_files() and not overwrite:
             raise UserError(f"--out {self.path}: already holds results; {hint}")
+
+    def clear(self) -> None:
+        """Make the folder ready for a new run; UserError where it cannot be written."""
         self.make_writable()
-        for path in old:
+        for path in self.own_files():
             path.unlink()
 
     def make_writable(self) -> None:
@@ -69,6 +80,9 @@ class RunFolder:
             trial = self.path / ".write_test"
             trial.touch()
             trial.unlink()
+            for unfinished in self.path.glob(".*.tmp"):  # of a process killed while it wrote
+                if OWN_FILES.fullmatch(unfinished.name[1:].rsplit(".", 2)[0]):
+                    unfinished.unlink()
         except OSError as error:
             raise UserError(f"--out {self.path}: cannot be written: {error.strerror}") from None
 

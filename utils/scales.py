@@ -45,6 +45,12 @@ class Geometry:
                 f"--scale_factor {self.scale_factor} leave no second scale; "
                 "lower --min_size or raise --scale_factor"
             )
+        # Every scale is at least a pixel larger than the one before, or the pyramid repeats itself.
+        if self.stop_scale > self.img_size - self.min_size or len(set(self.shapes)) <= self.stop_scale:
+            raise ValueError(
+                f"--scale_factor {self.scale_factor} makes scales of equal size between --min_size "
+                f"{self.min_size} and --img_size {self.img_size}; lower --scale_factor"
+            )
 
     @cached_property
     def stop_scale(self) -> int:
@@ -63,8 +69,7 @@ class Geometry:
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(height, width) of every scale, coarsest first."""
         sides = [
-            ceil_side(self.img_size * self.factor ** (self.stop_scale - scale))
-            for scale in range(self.stop_scale + 1)
+            ceil_side(self.img_size * self.factor ** (self.stop_scale - scale)) for scale in range(self.stop_scale + 1)
         ]
         return tuple((side, side) for side in sides)
 

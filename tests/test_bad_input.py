@@ -1,0 +1,461 @@
+"""Wrong usage and unusable input: exit status 2, one line that names the flag or file, nothing touched."""
+
+import json
+import os
+import pickle
+import shlex
+import signal
+import struct
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, make_picture, run_process
+from folders import contents, copy_run
+from PIL import Image
+
+import train
+from utils.device import available_gpus
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="FIFOs and links as POSIX has them")
+needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc here")
+
+
+def complaint(result) -> str:
+    """The one line of a refused command, once everything about how it ended is as promised."""
+    assert result.code == 2, result
+    lines = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("error: ")
+    assert "Traceback" not in result.err + result.out
+    return lines[0]
+
+
+@pytest.fixture
+def refused(cli, tmp_path):
+    """Run a command that must be refused and leave `tmp_path` as it was; -> its line."""
+
+    def run(command: list) -> str:
+        before = contents(tmp_path)
+        line = complaint(cli(*command))
+        assert contents(tmp_path) == before
+        return line
+
+    return run
+
+
+@pytest.fixture
+def commands(pair, trained, tmp_path) -> dict[str, list]:
+    """A train and an eval command that would work; what is appended to one wins."""
+    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out"]
+    return {
+        "train": ["train.py", *inputs, *TINY, "--niter", 1],
+        "eval": ["eval.py", *inputs, "--load", trained, "--gpu_id", "-1"],
+    }
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory, pair) -> Path:
+    """A run stopped by Ctrl-C within its first scale; tests must not write into it."""
+    out = tmp_path_factory.mktemp("stopped") / "run"
+
+    def interrupt_when_saved() -> None:
+        deadline = time.monotonic() + 60
+        while not (out / "state.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt_when_saved)
+    thread.start()
+    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *TINY, "--niter", 10**6]
+    arguments += ["--save_every", 0]
+    assert train.main([str(argument) for argument in arguments]) == 130
+    thread.join()
+    return out
+
+
+# Pictures.
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb(path: Path, side: int) -> None:
+    """A 1-bit PNG of a hundred bytes that says it has `side` x `side` pixels."""
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(bytes(9))), (b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*chunk) for chunk in chunks))
+
+
+def cut_short(path: Path) -> None:
+    make_picture(path, 3)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BAD_PICTURES = {
+    "missing.png": lambda path: None,
+    "folder.png": lambda path: path.mkdir(),
+    "text.png": lambda path: path.write_text("This is not a picture.\n"),
+    "truncated.jpg": cut_short,
+    "truncated.png": cut_short,
+    "empty.jpg": lambda path: path.touch(),
+    "pixel.png": lambda path: Image.new("RGB", (1, 1)).save(path),
+    "thin.png": lambda path: Image.new("RGB", (40, 11)).save(path),
+    "bomb.png": lambda path: bomb(path, 20000),
+    "small_bomb.png": lambda path: bomb(path, 10000),
+    "float.tiff": lambda path: Image.new("F", (40, 40), 0.5).save(path),
+    "two\nlines.png": lambda path: path.write_text("This is not a picture.\n"),
+}
+
+
+@pytest.mark.parametrize(("script", "flag"), [("train", "--input_a"), ("train", "--input_b"), ("eval", "--input_b")])
+@pytest.mark.parametrize("name", BAD_PICTURES, ids=lambda name: name.replace("\n", " "))
+def test_bad_picture(refused, commands, tmp_path, name, flag, script):
+    BAD_PICTURES[name](tmp_path / name)
+    line = refused([*commands[script], flag, tmp_path / name])
+    assert flag in line
+    assert name.split("\n")[0] in line
+
+
+@needs_posix
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_symlink_loop_as_picture(refused, commands, tmp_path, script):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    line = refused([*commands[script], "--input_a", tmp_path / "loop.png"])
+    assert "--input_a" in line
+    assert "loop.png" in line
+
+
+@needs_posix
+def test_fifo_does_not_hang(commands, tmp_path):
+    os.mkfifo(tmp_path / "fifo.png")
+    line = complaint(run_process(*commands["train"], "--input_b", tmp_path / "fifo.png"))
+    assert "--input_b" in line
+    assert "fifo.png" in line
+    assert not (tmp_path / "out").exists()
+
+
+# Options.
+
+WRONG_OPTIONS = [
+    "--min_size 21",  # larger than --img_size 20
+    "--img_size 0",
+    "--scale_factor 0",
+    "--scale_factor 1",
+    "--scale_factor 1.5",
+    "--scale_factor -0.5",
+    "--scale_factor nan",
+    "--max_size 6",  # leaves one scale
+    "--min_size 9",  # nothing left for the discriminator
+    "--padd_size 3",
+    "--num_layer 1",
+    "--niter -1",
+    "--niter 0",
+    "--niter abc",
+    "--niter 1.5",
+    "--niter",
+    "--print_interval 0",
+    "--save_every nan",
+    "--beta nan",
+    "--alpha inf",
+    "--alpha -1",
+    "--lambda_g -inf",
+    "--lr_g nan",
+    "--lr_d 0",
+    "--beta1 1",
+    "--noise_amp_a inf",
+    "--nc_z 4",
+    "--nc_im 1",
+    "--stride 2",
+    "--preset fast",
+    "--seed -1",
+    "--manualSeed x",
+    "--gpu_id -2",
+    "--netG x",
+    "--netD x",
+    "--add_inject 3",
+    "--mode x",
+    "--inp x",
+    "--nite 1",
+    "--inject_levels 3",
+    "stray",
+]
+
+
+@pytest.mark.parametrize("words", WRONG_OPTIONS)
+def test_wrong_option_of_train(refused, commands, words):
+    flag, *_ = words.split()
+    assert flag in refused([*commands["train"], *words.split()])
+
+
+def test_kernel_that_leaves_nothing_to_score(refused, commands):
+    line = refused([*commands["train"], "--ker_size", 5])
+    assert "--min_size 12" in line
+    assert "at least 21" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("--inject_levels 0", "--inject_levels x", "--print_interval 1000", "--mode x", "--netG x", "--niter 3"),
+        *("--loa x", "--scale_factor 1.5", "--seed nan", "--img_size 21", "--min_size 11", "--scale_factor 0.5"),
+    ],
+)
+def test_wrong_option_of_eval(refused, commands, words):
+    flag, value = words.split()
+    line = refused([*commands["eval"], flag, value])
+    assert flag in line
+
+
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_missing_gpu_lists_what_there_is(refused, commands, script):
+    line = refused([*commands[script], "--gpu_id", 77])
+    assert "--gpu_id 77" in line
+    for name in [name for _, name in available_gpus()] or ["none"]:
+        assert name in line
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        ("train.py --input_b b --out o", "--input_a"),
+        ("train.py --input_a a --out o", "--input_b"),
+        ("train.py --input_a a --input_b b", "--out"),
+        ("eval.py --input_a a --input_b b --out o", "--load"),
+        ("eval.py --input_a a --input_b b --load o", "--out"),
+    ],
+)
+def test_required_option(refused, command, flag):
+    assert flag in refused(shlex.split(command))
+
+
+# Where the results go.
+
+
+@pytest.mark.parametrize("script", ["train", "eval"])
+@pytest.mark.parametrize("name", ["file", "file/below", "x" * 300])
+def test_unwritable_out(refused, commands, tmp_path, name, script):
+    (tmp_path / "file").write_text("someone's notes\n")
+    line = refused([*commands[script], "--out", tmp_path / name])
+    assert "--out" in line
+    assert name in line
+
+
+@needs_posix
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_symlink_loop_as_out(refused, commands, trained, tmp_path, script):
+    (tmp_path / "loop").symlink_to("loop")
+    assert "--out" in refused([*commands[script], "--out", tmp_path / "loop"])
+    assert "--out" in refused([*commands[script], "--out", tmp_path / "loop", "--load", trained])
+
+
+@needs_proc
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_out_where_no_folder_can_be_made(refused, commands, script):
+    line = refused([*commands[script], "--out", "/proc/x"])
+    assert "--out" in line
+    assert "/proc/x" in line
+
+
+def test_out_that_holds_a_run(refused, commands, trained, tmp_path):
+    run = copy_run(trained, tmp_path / "run")
+    line = refused([*commands["train"], "--out", run])
+    assert all(word in line for word in ("--out", "run", "--load", "--overwrite"))
+    # Going on with one run does not replace another.
+    assert "--overwrite" in refused([*commands["train"], "--load", trained, "--out", run])
+    assert "--overwrite" in refused([*commands["eval"], "--out", run])
+
+
+def test_eval_into_the_trained_folder(refused, commands, trained, tmp_path):
+    run = copy_run(trained, tmp_path / "run")
+    for extra in ([], ["--overwrite"]):
+        line = refused([*commands["eval"], "--load", run, "--out", tmp_path / "other" / ".." / "run", *extra])
+        assert "--out" in line
+        assert "--load" in line
+
+
+# Runs to load.
+
+
+def replace_weight(change) -> object:
+    """Change the first weight of a checkpoint's networks, whatever it is called."""
+
+    def apply(content: dict) -> None:
+        name = next(iter(content["networks"]))
+        content["networks"][name] = change(content["networks"][name])
+
+    return apply
+
+
+DAMAGED_CHECKPOINTS = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "cut at its end": lambda path: path.write_bytes(path.read_bytes()[:-200]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("not a checkpoint\n"),
+    "a list": lambda path: torch.save([1, 2], path),
+}
+DAMAGED_CONTENT = {
+    "other shapes": replace_weight(lambda weight: weight[:1]),
+    "other type": replace_weight(lambda weight: weight.double()),
+    "not a tensor": replace_weight(lambda weight: 0.5),
+    "NaN weights": replace_weight(lambda weight: weight * float("nan")),
+    "infinite weights": replace_weight(lambda weight: weight / 0),
+    "missing weight": lambda content: content["networks"].popitem(),
+    "further weight": lambda content: content["networks"].update(more=torch.zeros(1)),
+    "NaN sigma": lambda content: content.update(sigma_b=float("nan")),
+    "sigma of another type": lambda content: content.update(sigma_a="0.1"),
+    "no networks": lambda content: content.pop("networks"),
+    "another scale": lambda content: content.update(scale=3),
+}
+DAMAGED_STATE = {
+    "negative step": lambda content: content.update(step=-1),
+    "NaN moments": lambda content: content["optimiser_g"][0]["exp_avg"].fill_(float("nan")),
+    "other moments": lambda content: content["optimiser_d"][0].update(exp_avg=torch.zeros(2)),
+    "no moments": lambda content: content["optimiser_g"].update({0: None}),
+    "no sums": lambda content: content.update(sums={}),
+}
+DAMAGED_SHAPE = {
+    "another side": lambda content: content["geometry"].update(img_size=24),
+    "infinite side": lambda content: content["geometry"].update(img_size=float("inf")),
+    "side of another type": lambda content: content["geometry"].update(img_size="20"),
+    "no side": lambda content: content["geometry"].pop("img_size"),
+    "another width": lambda content: content["architecture"].update(nfc=8),
+    "negative width": lambda content: content["architecture"].update(nfc=-4),
+    "width of another type": lambda content: content["architecture"].update(nfc="4"),
+    "further number": lambda content: content["architecture"].update(more=1),
+}
+
+
+def rewrite(path: Path, change) -> None:
+    """Load a checkpoint, change its content, save it again."""
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+
+
+@pytest.mark.parametrize(("script", "name"), [("train", "scale_01.pt"), ("eval", "scale_00.pt")])
+@pytest.mark.parametrize("damage", [*DAMAGED_CHECKPOINTS, *DAMAGED_CONTENT, *DAMAGED_SHAPE])
+def test_damaged_scale(refused, commands, trained, tmp_path, damage, name, script):
+    path = copy_run(trained, tmp_path / "run") / name
+    if damage in DAMAGED_CHECKPOINTS:
+        DAMAGED_CHECKPOINTS[damage](path)
+    else:
+        rewrite(path, (DAMAGED_CONTENT | DAMAGED_SHAPE)[damage])
+    line = refused([*commands[script], "--load", path.parent])
+    assert "--load" in line
+    assert ".pt" in line
+
+
+@pytest.mark.parametrize("damage", [*DAMAGED_CHECKPOINTS, *DAMAGED_CONTENT, *DAMAGED_STATE])
+def test_damaged_state(refused, commands, stopped, tmp_path, damage):
+    path = copy_run(stopped, tmp_path / "run") / "state.pt"
+    if damage in DAMAGED_CHECKPOINTS:
+        DAMAGED_CHECKPOINTS[damage](path)
+    else:
+        rewrite(path, (DAMAGED_CONTENT | DAMAGED_STATE)[damage])
+    # Neither into a new folder nor in place.
+    for out in (tmp_path / "out", path.parent):
+        line = refused([*commands["train"], "--load", path.parent, "--out", out])
+        assert "--load" in line
+        assert "state.pt" in line
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def pickled(content: dict, path: Path) -> None:
+    path.write_bytes(pickle.dumps(content))
+
+
+@pytest.mark.parametrize("write", [torch.save, pickled])
+@pytest.mark.parametrize(("script", "name"), [("train", "scale_01.pt"), ("eval", "scale_00.pt"), ("train", "state.pt")])
+def test_code_in_a_checkpoint_does_not_run(refused, commands, trained, stopped, tmp_path, script, name, write):
+    run = copy_run(stopped if name == "state.pt" else trained, tmp_path / "run")
+    marker = tmp_path / "marker"
+    write({"networks": Trap(marker)}, run / name)
+    line = refused([*commands[script], "--load", run])
+    assert name in line
+    assert not marker.exists()
+
+
+def test_code_in_a_checkpoint_in_a_process_of_its_own(commands, trained, tmp_path):
+    path, marker = copy_run(trained, tmp_path / "run") / "scale_00.pt", tmp_path / "marker"
+    pickled({"networks": Trap(marker)}, path)
+    pickle.loads(path.read_bytes())
+    assert marker.exists(), "the trap works"
+    marker.unlink()
+    before = contents(tmp_path)
+    line = complaint(run_process(*commands["eval"], "--load", path.parent))
+    assert "scale_00.pt" in line
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_nothing_to_load(refused, commands, tmp_path, script):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    for name in ("missing", "empty", "file", "x" * 300):
+        line = refused([*commands[script], "--load", tmp_path / name])
+        assert "--load" in line
+        assert name in line
+
+
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_another_geometry_names_both_values(refused, commands, trained, script):
+    line = refused([*commands[script], "--load", trained, "--img_size", 24])
+    assert "--img_size 24" in line
+    assert "20" in line.replace(str(trained), "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not JSON",
+        "[]",
+        "{}",
+        '{"options": 3}',
+        '{"options": {"niter": "many"}}',
+        '{"options": {"img_size": 24}}',
+    ],
+)
+def test_damaged_config(refused, commands, trained, tmp_path, text):
+    run = copy_run(trained, tmp_path / "run")
+    (run / "config.json").write_text(text)
+    line = refused([*commands["train"][:7], "--gpu_id", "-1", "--load", run])
+    assert "--load" in line
+    assert str(run) in line
+
+
+@pytest.mark.parametrize("fingerprints", ["x", ["x"], 3, {}])
+def test_damaged_fingerprints(refused, commands, trained, tmp_path, fingerprints):
+    run = copy_run(trained, tmp_path / "run")
+    record = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(record | {"fingerprints": fingerprints}))
+    assert "run" in refused([*commands["train"], "--load", run])
+
+
+def test_going_on_with_another_picture(refused, commands, trained, tmp_path):
+    other = make_picture(tmp_path / "other.png", 9)
+    line = refused([*commands["train"], "--load", trained, "--input_b", other])
+    assert "--input_b" in line
+    assert "--load" in line
+
+
+def test_eval_of_an_unfinished_run(refused, commands, trained, stopped, tmp_path):
+    run = copy_run(trained, tmp_path / "run")
+    (run / "scale_03.pt").unlink()
+    line = refused([*commands["eval"], "--load", run])
+    assert "3 of 4 scales" in line
+    assert "--load" in refused([*commands["eval"], "--load", stopped])

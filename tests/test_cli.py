@@ -1,0 +1,333 @@
+"""The command lines as published: defaults, presets, the files they leave, and going on from them."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+
+import pytest
+from conftest import TINY, make_picture
+from folders import contents, copy_run
+from PIL import Image
+
+import config
+
+# The published options of train.py with their defaults.
+PUBLISHED = {
+    **{
+        "nc_z": 3,
+        "nc_im": 3,
+        "nfc": 32,
+        "min_nfc": 32,
+        "ker_size": 3,
+        "num_layer": 5,
+        "stride": 1,
+        "padd_size": 0,
+    },
+    **{"scale_factor": 0.75, "min_size": 18, "max_size": 250, "img_size": 220, "switch_res": 2},
+    **{"noise_amp_a": 0.1, "noise_amp_b": 0.1, "niter": 20000, "lr_g": 0.0005, "lr_d": 0.0001, "beta1": 0.5},
+    **{"lambda_grad": 0.1, "alpha": 1.0, "beta": 1.0, "lambda_g": 1.0, "print_interval": 1000},
+    **{"load": None, "gpu_id": None, "not_cuda": False, "manualSeed": None},
+    **{"input_a": None, "input_b": None, "out": None},
+}
+OF_EVAL = {"input_a", "input_b", "gpu_id", "not_cuda", "manualSeed", "out", "load", "inject_levels"}
+OF_EVAL |= {"img_size", "min_size", "max_size", "scale_factor"}
+REQUIRED = ["--input_a", "a.png", "--input_b", "b.png", "--out", "out"]
+SIDES = (12, 15, 17, 20)  # of the TINY pyramid
+TERMS = ("D/real", "D/fake", "D/penalty", "G/adversarial", "G/reconstruction", "G/cycle")
+NAMES = ("fake_a", "a2b", "fake_b", "b2a")
+
+
+def names(folder) -> set[str]:
+    """Every file below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def run_files(niter: int) -> set[str]:
+    """What a finished TINY run leaves, if `niter` is within one print interval."""
+    files = {"config.json", "log.jsonl", "results.png", "losses.png", "real_a2b.png", "real_b2a.png"}
+    files |= {f"final_{name}.png" for name in NAMES}
+    files |= {f"scale_{scale:02d}.pt" for scale in range(len(SIDES))}
+    return files | {f"samples/{scale:02d}_step{niter:05d}_{name}.png" for scale in range(len(SIDES)) for name in NAMES}
+
+
+def eval_files(scales) -> set[str]:
+    """What an evaluation leaves that injects at `scales`."""
+    files = {"config.json", "results.png", "real_a.png", "real_b.png", "direct_a2b.png", "direct_b2a.png"}
+    return files | {f"inject_{k:02d}_{name}.png" for k in scales for name in ("refined_a", "a2b", "refined_b", "b2a")}
+
+
+def size(path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def options_of(folder) -> dict:
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))["options"]
+
+
+def inputs(pair) -> list:
+    return ["--input_a", pair[0], "--input_b", pair[1]]
+
+
+# Options.
+
+
+@pytest.mark.parametrize(("name", "default"), PUBLISHED.items())
+def test_published_default(name, default):
+    assert config.train_parser().defaults()[name] == default
+    chosen = {"manualSeed", "input_a", "input_b", "out"}
+    if name not in chosen:
+        assert config.parse_train(REQUIRED).options[name] == default
+
+
+def test_published_defaults_reach_the_settings():
+    settings = config.parse_train(REQUIRED)
+    for part in (
+        settings.geometry,
+        settings.architecture,
+        settings.weights,
+        settings.optimiser,
+        settings.schedule,
+    ):
+        for name, value in vars(part).items():
+            if name in PUBLISHED:
+                assert value == PUBLISHED[name]
+    assert settings.options["preset"] == "paper"
+    assert len(settings.geometry.shapes) == 11
+    assert settings.load is None
+
+
+def test_an_empty_name_to_load_is_the_published_default():
+    assert config.parse_train([*REQUIRED, "--load", ""]).load is None
+
+
+def test_eval_has_the_published_options():
+    parser = config.eval_parser()
+    assert parser.defaults().keys() >= OF_EVAL
+    assert parser.defaults()["inject_levels"] == 5
+    assert parser.defaults()["img_size"] is None  # as trained
+
+
+@pytest.mark.parametrize("script", ["train.py", "eval.py"])
+def test_help_lists_every_option_with_its_default(cli, script):
+    result = cli(script, "--help")
+    assert (result.code, result.err) == (0, "")
+    entries = [" ".join(entry.split()) for entry in re.split(r"\n  (?=-)", result.out)[1:]]
+    parser = config.train_parser() if script == "train.py" else config.eval_parser()
+    for name, default in parser.defaults().items():
+        (entry,) = [entry for entry in entries if entry.startswith(f"--{name} ")]
+        assert f"(default: {default})" in entry
+        assert len(entry) > len(f"--{name} {name.upper()} (default: {default}) ")
+    assert re.search(r"--manualSeed .*, --seed ", result.out)
+    assert result.out.count("\n\n") >= 4  # in groups
+
+
+def test_preset_quick_changes_only_what_it_lists():
+    paper = config.parse_train([*REQUIRED, "--seed", "1"]).options
+    quick = config.parse_train([*REQUIRED, "--seed", "1", "--preset", "quick"]).options
+    differing = {name: value for name, value in quick.items() if value != paper[name]}
+    assert differing == {**config.PRESETS["quick"], "preset": "quick"}
+
+
+def test_an_explicit_option_wins_over_the_preset():
+    # Also where it asks for the published default again, and wherever it stands.
+    words = ["--niter", "20000", "--preset", "quick", "--beta", "1", "--img_size", "96"]
+    settings = config.parse_train([*REQUIRED, *words])
+    assert (settings.schedule.niter, settings.weights.beta, settings.geometry.img_size) == (20000, 1.0, 96)
+    assert settings.geometry.min_size == config.PRESETS["quick"]["min_size"]
+
+
+def test_random_seeds():
+    seeds = {config.parse_train(REQUIRED).seed for _ in range(30)}
+    assert len(seeds) > 10
+    assert all(1 <= seed <= 10000 for seed in seeds)
+
+
+def test_an_option_of_the_loaded_run_holds_unless_given(trained):
+    loaded = config.parse_train(["--load", str(trained)])
+    assert (loaded.schedule.niter, loaded.seed, loaded.geometry.img_size) == (3, 7, 20)
+    assert loaded.out == trained
+    again = config.parse_train(["--load", str(trained), "--niter", "9", "--lr_g", "0.01"])
+    assert (again.schedule.niter, again.optimiser.lr_g, again.architecture.nfc) == (9, 0.01, 4)
+
+
+# Training.
+
+
+def test_dry_run_writes_nothing(cli, pair, trained, tmp_path):
+    run = copy_run(trained, tmp_path / "run")
+    before = contents(tmp_path)
+    result = cli("train.py", *inputs(pair), "--out", tmp_path / "out", "--gpu_id", -1, "--dry_run")
+    assert result.code == 0
+    # What it will cost: sides, steps, parameters; and the way out.
+    assert all(f"{side}x{side}" in result.out for side in (18, 24, 104, 220))
+    assert "11 scales, 220000 steps" in result.out
+    assert "million parameters" in result.out
+    assert "--preset quick" in result.err
+    assert cli("train.py", "--load", run, "--niter", 5, "--dry_run").code == 0
+    assert contents(tmp_path) == before
+    # It finds what the run itself would stumble over.
+    assert cli("train.py", *inputs(pair), "--out", run, *TINY, "--dry_run").code == 2
+    (run / "scale_02.pt").write_bytes(b"")
+    assert cli("train.py", "--load", run, "--dry_run").code == 2
+
+
+def test_quick_settings_need_no_warning(cli, pair, tmp_path):
+    result = cli("train.py", *inputs(pair), "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick", "--dry_run")
+    assert (result.code, result.err) == (0, "")
+    assert "4 scales, 2000 steps" in result.out
+
+
+PUBLISHED_TRAIN = "--input_a A --input_b B --gpu_id 0 --out ./output0/ --beta 10.0 --alpha 1.0"
+PUBLISHED_EVAL = "--input_a A --input_b B --gpu_id 0 --out ./eval_output0/ --load ./output0/"
+
+
+def test_published_commands(cli, pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures = {"A": str(pair[0]), "B": str(pair[1])}
+    tiny = TINY[: TINY.index("--seed")]
+
+    def words(command: str) -> list[str]:
+        return [pictures.get(word, word) for word in shlex.split(command)]
+
+    # Train.
+    result = cli("train.py", *words(PUBLISHED_TRAIN), "--min_size", 25, "--nfc", 128, *tiny, "--niter", 1)
+    run = tmp_path / "output0"
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[-1] == "output0/results.png"
+    assert names(run) == run_files(niter=1)
+    for name in NAMES:
+        assert size(run / f"final_{name}.png") == (20, 20)
+        for scale, side in enumerate(SIDES):
+            assert size(run / "samples" / f"{scale:02d}_step00001_{name}.png") == (side, side)
+    assert size(run / "real_a2b.png") == size(run / "real_b2a.png") == (20, 20)
+
+    # The seed is random, printed and recorded, beside everything as used.
+    options = options_of(run)
+    assert 1 <= options["manualSeed"] <= 10000
+    assert f"seed {options['manualSeed']}" in result.out
+    assert (options["beta"], options["alpha"], options["nfc"], options["gpu_id"]) == (10.0, 1.0, 4, -1)
+    assert options.keys() >= PUBLISHED.keys()
+    record = json.loads((run / "config.json").read_text())
+    assert record["device"].startswith("CPU")
+    assert "torch" in record["versions"]
+
+    # Evaluate.
+    result = cli("eval.py", *words(PUBLISHED_EVAL), "--min_size", 12, "--img_size", 20, "--gpu_id", -1)
+    out = tmp_path / "eval_output0"
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[-1] == "eval_output0/results.png"
+    assert names(out) == eval_files(range(4))
+    for name in names(out) - {"config.json", "results.png"}:
+        assert size(out / name) == (20, 20)
+    assert f"seed {options_of(out)['manualSeed']}" in result.out
+    assert names(run) == run_files(niter=1)
+
+
+def test_the_log_holds_every_term(trained):
+    records = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    assert [(record["scale"], record["step"]) for record in records] == [(scale, 3) for scale in range(4)]
+    for record in records:
+        assert record["seconds"] > 0
+        terms = {key: value for key, value in record.items() if "/" in key}
+        assert terms.keys() == {f"{term}_{domain}" for term in TERMS for domain in "ab"}
+        assert all(isinstance(value, float) for value in terms.values())
+
+
+def test_overwrite_replaces_its_own_files_alone(cli, pair, trained, tmp_path):
+    run = copy_run(trained, tmp_path / "run")
+    (run / "scale_07.pt").write_bytes(b"of a run with more scales")
+    foreign = ["notes.txt", "real_photo.png", "samples/mine.png", "scale_00 (copy).pt"]
+    for name in foreign:
+        (run / name).write_text("somebody's own")
+    # Another run: three steps, looked at after two, without the terms of weight 0.
+    words = ["--niter", 3, "--print_interval", 2, "--alpha", 0, "--beta", 0]
+    result = cli("train.py", *inputs(pair), "--out", run, *TINY, *words, "--overwrite")
+    assert result.code == 0, result.err
+    assert names(run) == run_files(niter=2) | run_files(niter=3) | set(foreign)
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [(record["scale"], record["step"]) for record in records] == [(k, n) for k in range(4) for n in (2, 3)]
+    assert all((run / name).read_text() == "somebody's own" for name in foreign)
+
+
+def test_a_finished_run_copied_is_whole_by_itself(cli, pair, trained, tmp_path):
+    run = copy_run(trained, tmp_path / "run")
+    out = tmp_path / "deeper" / "out"
+    result = cli("train.py", *inputs(pair), "--load", run, "--out", out, "--gpu_id", -1)
+    assert result.code == 0, result.err
+    assert contents(run) == contents(trained)
+    assert names(out) == names(trained)
+    for name in names(trained) - {"config.json", "losses.png", "results.png"}:
+        assert (out / name).read_bytes() == (trained / name).read_bytes(), name
+    # Nothing in it refers to the folder it came from.
+    shutil.rmtree(run)
+    words = ["--load", out, "--out", tmp_path / "eval", "--inject_levels", 1, "--gpu_id", -1]
+    assert cli("eval.py", *inputs(pair), *words).code == 0
+
+
+# Evaluation.
+
+
+@pytest.fixture
+def evaluate(cli, pair, trained, tmp_path):
+    """Evaluate the trained run into a new folder; -> that folder."""
+
+    def run(name: str, *extra: object):
+        arguments = [*inputs(pair), "--load", trained, "--out", tmp_path / name, "--gpu_id", -1, *extra]
+        result = cli("eval.py", *arguments)
+        assert (result.code, result.err) == (0, "")
+        return tmp_path / name
+
+    return run
+
+
+@pytest.mark.parametrize(("levels", "scales"), [(2, [2, 3]), (99, range(4))])
+def test_injection_levels(evaluate, levels, scales):
+    assert names(evaluate("out", "--inject_levels", levels)) == eval_files(scales)
+
+
+def test_the_seed_decides_the_pictures(evaluate):
+    words = ["--inject_levels", 2]
+    first, again = (evaluate(name, *words, "--seed", 1) for name in "12")
+    other = evaluate("3", *words, "--manualSeed", 2)
+    pictures = names(first) - {"config.json"}
+    for name in pictures:
+        assert (first / name).read_bytes() == (again / name).read_bytes(), name
+    injected = [name for name in pictures if name.startswith("inject_")]
+    for name in injected:
+        assert (first / name).read_bytes() != (other / name).read_bytes(), name
+    # Without noise there is nothing to decide.
+    for name in ("real_a.png", "direct_a2b.png", "direct_b2a.png"):
+        assert (first / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_pictures_not_trained_on(evaluate, tmp_path):
+    other = make_picture(tmp_path / "other.png", 5, size=(70, 31))
+    words = ["--inject_levels", 1, "--seed", 1]
+    usual, unseen = evaluate("usual", *words), evaluate("unseen", *words, "--input_a", other)
+    assert names(unseen) == names(usual)
+    for name in ("real_a.png", "direct_a2b.png", "inject_03_a2b.png", "inject_03_refined_a.png"):
+        assert (unseen / name).read_bytes() != (usual / name).read_bytes(), name
+    for name in ("real_b.png", "direct_b2a.png", "inject_03_b2a.png", "inject_03_refined_b.png"):
+        assert (unseen / name).read_bytes() == (usual / name).read_bytes(), name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names that are no text")
+def test_an_out_whose_name_is_no_text(evaluate):
+    out = evaluate(os.fsdecode(b"out\xff"), "--inject_levels", 1)
+    assert names(out) == eval_files([3])
+
+
+def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path):
+    out = evaluate("out", "--inject_levels", 2)
+    (out / "inject_me.png").write_text("somebody's own")
+    before = contents(out)
+    refused = cli("eval.py", *inputs(pair), "--load", trained, "--out", out, "--gpu_id", -1)
+    assert refused.code == 2
+    assert "--overwrite" in refused.err
+    assert contents(out) == before
+    evaluate("out", "--overwrite", "--inject_levels", 1)
+    assert names(out) == eval_files([3]) | {"inject_me.png"}

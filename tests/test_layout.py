@@ -1,0 +1,71 @@
+"""Who may import whom, and how long a file may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+LAYERS = ["utils", "models", "training", "config", "script"]
+SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.stem != "config")
+PROGRAM = [
+    ROOT / "config.py",
+    *SCRIPTS,
+    *(path for layer in LAYERS[:3] for path in sorted((ROOT / layer).rglob("*.py"))),
+]
+MAX_LINES = 300
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def layer_of(module: str) -> str | None:
+    """The layer a dotted module name belongs to; None for what is not the project's."""
+    top = module.partition(".")[0]
+    if top in LAYERS:
+        return top
+    return "script" if top in {script.stem for script in SCRIPTS} else None
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of all modules a file imports, wherever in the file."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}: a relative import"
+            modules.add(node.module)
+    return modules
+
+
+def test_the_program_is_all_there():
+    assert {"train.py", "eval.py"} <= {script.name for script in SCRIPTS}
+    assert all((ROOT / layer).is_dir() for layer in LAYERS[:3])
+    assert layer_of("utils.image") == "utils"
+    assert layer_of("torch.utils") is None
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=name)
+def test_imports_point_down(path):
+    own = layer_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    layers = {layer_of(module) for module in imported(path)} - {None}
+    allowed = LAYERS[: LAYERS.index(own) + (own in LAYERS[:3])]
+    assert layers <= set(allowed), f"{own} must not import {layers - set(allowed)}"
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=name)
+def test_only_config_knows_argparse(path):
+    assert ("argparse" in imported(path)) == (path.name == "config.py")
+
+
+def test_geometry_is_pure_arithmetic():
+    assert imported(ROOT / "utils" / "scales.py") <= {"math", "dataclasses", "functools"}
+
+
+def test_no_file_is_too_long():
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in {"tests", "images"}]
+    files = [path for folder in folders if folder.name[0] != "." for path in folder.rglob("*.py")]
+    lengths = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*PROGRAM, *files]}
+    assert {file: length for file, length in lengths.items() if length > MAX_LINES} == {}

@@ -1,0 +1,305 @@
+"""Statements of METHOD sections 3 to 8 that could be got wrong, each against a hand-computed case."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models.architecture import Architecture, ScaleNetworks
+from models.blocks import initialise
+from models.inference import inject, translate_directly
+from models.pyramid import Pyramid, gaussian_noise
+from training.draws import StepDraws
+from training.loop import start_networks
+from training.losses import LossWeights, gradient_penalty
+from training.step import (
+    Optimisers,
+    OptimiserSettings,
+    Pictures,
+    StepInputs,
+    discriminator_loss,
+    generator_loss,
+    make_pictures,
+    training_step,
+)
+from utils.resize import upsample
+from utils.scales import Geometry
+from utils.streams import stream
+
+SMALL = Architecture(nfc=4, min_nfc=4)
+CPU = torch.device("cpu")
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) - 1
+
+
+def networks(scale: int = 0, stop_scale: int = 4, seed: int = 0, architecture: Architecture = SMALL) -> ScaleNetworks:
+    nets = ScaleNetworks(architecture, scale, stop_scale)
+    initialise(nets, stream(seed, "test"))
+    return nets
+
+
+def inputs(side: int = 14) -> StepInputs:
+    pictures = [random(1, 3, side, side, seed=i) for i in range(6)]
+    return StepInputs(*pictures[:3], torch.tensor([0.3, 0.6]), *pictures[3:], torch.tensor([0.4, 0.8]))
+
+
+def two_domains(architecture: Architecture = SMALL) -> tuple[tuple[Pyramid, Pyramid], Geometry]:
+    geometry = Geometry(img_size=20, min_size=12)
+    pyramids = Pyramid(geometry.shapes, geometry.factor), Pyramid(geometry.shapes, geometry.factor)
+    for scale in range(len(geometry.shapes)):
+        nets = networks(scale, geometry.stop_scale, seed=scale, architecture=architecture)
+        for pyramid, generator in zip(pyramids, nets.generators, strict=True):
+            pyramid.append(generator, 0.1 + 0.05 * scale)
+    return pyramids, geometry
+
+
+# Section 3: networks.
+
+
+def test_last_two_scales_are_plain():
+    kinds = [Architecture().is_residual(scale, stop_scale=10) for scale in range(11)]
+    assert kinds == [True] * 9 + [False] * 2
+    image, base = random(1, 3, 12, 12), random(1, 3, 12, 12, seed=1)
+    for nets, expected in ((networks(0, 4), True), (networks(4, 4), False)):
+        difference = nets.generator_a(image, base) - nets.generator_a(image, torch.zeros_like(base))
+        assert torch.allclose(difference, base if expected else torch.zeros_like(base), atol=1e-6)
+
+
+def test_widths_of_the_layers():
+    architecture = Architecture(nfc=32, min_nfc=8)
+    convs = [m for m in architecture.generator(4, 10).modules() if isinstance(m, nn.Conv2d)]
+    # At scale 4 both are doubled: head 64, body max(64 / 2**i, 16), tail 3.
+    assert [(c.in_channels, c.out_channels) for c in convs] == [(3, 64), (64, 32), (32, 16), (16, 16), (16, 3)]
+    assert Architecture(nfc=64, min_nfc=64).widths(8) == (128, 128)
+    assert Architecture(max_nfc=48).widths(8) == (48, 48)
+
+
+def test_generator_keeps_the_size_and_discriminator_trims_a_pixel_a_layer():
+    nets, image = networks(), random(1, 3, 17, 13)
+    assert nets.generator_a(image, image).shape == (1, 3, 17, 13)
+    assert nets.discriminator_a(image).shape == (1, 1, 7, 3)
+
+
+def test_normalisation_is_batch_normalisation_in_training_mode_on_one_image():
+    block = networks().generator_a.net.head.eval()  # eval() must change nothing
+    image = random(1, 3, 12, 12)
+    features = block.conv(image)
+    variance, mean = torch.var_mean(features, dim=(2, 3), keepdim=True, correction=0)
+    by_hand = (features - mean) / (variance + 1e-5).sqrt() * block.norm.weight.view(1, -1, 1, 1)
+    by_hand = F.leaky_relu(by_hand + block.norm.bias.view(1, -1, 1, 1), 0.2)
+    assert torch.allclose(block(image), by_hand, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["generator_a", "discriminator_a"])
+def test_result_does_not_depend_on_the_rest_of_the_batch(name):
+    network = getattr(networks(), name)
+    batch = torch.cat([random(1, 3, 14, 14, seed=i) * (i + 1) for i in range(3)])
+    call = (lambda x: network(x, x)) if name == "generator_a" else network
+    assert torch.allclose(call(batch)[1:2], call(batch[1:2]), atol=1e-5)
+
+
+def test_initialisation():
+    nets = networks(architecture=Architecture(nfc=64, min_nfc=64)).requires_grad_(False)
+    conv, norm = nets.generator_a.net.body[0].conv, nets.generator_a.net.body[0].norm
+    assert conv.weight.mean().abs() < 1e-3 and conv.weight.std() == pytest.approx(0.02, rel=0.02)
+    assert norm.weight.mean() == pytest.approx(1, abs=0.01) and norm.weight.std() == pytest.approx(0.02, rel=0.3)
+    assert not norm.bias.any()
+    bound = 1 / math.sqrt(64 * 9)
+    assert 0.9 * bound < conv.bias.abs().max() <= bound
+    assert not torch.equal(nets.generator_a.net.tail.weight, nets.generator_b.net.tail.weight)
+
+
+def test_warm_start_where_the_widths_agree_also_from_residual_to_plain():
+    geometry = Geometry()
+    previous = {scale: networks(scale, 10, architecture=Architecture()) for scale in (2, 3, 8)}
+    for scale, copied in ((3, True), (4, False), (9, True)):
+        start = start_networks(scale, geometry, Architecture(), previous[scale - 1], 0, CPU)
+        old = previous[scale - 1].state_dict()
+        same = all(v.shape == old[k].shape and torch.equal(v, old[k]) for k, v in start.state_dict().items())
+        assert same is copied
+    assert not start_networks(9, geometry, Architecture(), previous[8], 0, CPU).generator_a.residual
+    # Equal nfc alone is not enough: min_nfc must agree, too.
+    narrow = Architecture(nfc=128, min_nfc=32)
+    assert narrow.widths(3)[0] == narrow.widths(4)[0]
+    older = networks(3, 10, architecture=narrow)
+    assert start_networks(4, geometry, narrow, older, 0, CPU).state_dict()["generator_a.net.tail.weight"].shape[1] == 64
+
+
+# Section 4: the draw.
+
+
+def test_upsample_clamps_before_and_after_and_mirrors():
+    flat = torch.full((1, 3, 6, 6), 7.0)
+    assert torch.equal(upsample(flat, 0.75, (8, 8)), torch.ones(1, 3, 8, 8))
+    edge = torch.ones(1, 3, 6, 6)
+    edge[..., 3:] = -1
+    enlarged = upsample(edge, 0.5, (12, 12))
+    assert enlarged.abs().max() <= 1  # bicubic overshoots without the second clamp
+    image = random(1, 3, 9, 9)
+    for axis in (2, 3):
+        mirrored = upsample(image.flip(axis), 0.75, (12, 12))
+        assert torch.allclose(upsample(image, 0.75, (12, 12)).flip(axis), mirrored, atol=1e-5)
+    longer = torch.cat([image.flip(2), image, image.flip(2)], dim=2)  # the edge pixel repeated
+    assert torch.allclose(upsample(longer, 0.75, (36, 12))[:, :, 12:24], upsample(image, 0.75, (12, 12)), atol=1e-5)
+
+
+def test_noise_enters_the_input_never_the_base():
+    (pyramid, _), geometry = two_domains()
+    start = random(1, 3, *geometry.shapes[0])
+    noise = gaussian_noise(geometry.shapes, stream(0, "z"))
+    z = [noise(scale) for scale in range(2)]
+    assert pyramid.generators[0].residual
+    first = pyramid.generators[0](start + pyramid.sigmas[0] * z[0], start)
+    expected = upsample(first, geometry.factor, geometry.shapes[1])
+    assert torch.equal(pyramid.draw(start, 0, 1, z.__getitem__), expected)
+    without = upsample(pyramid.generators[0](start, start), geometry.factor, geometry.shapes[1])
+    assert torch.equal(pyramid.draw(start, 0, 1), without)
+
+
+# Section 5: noise amplitudes.
+
+
+def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_domain():
+    pyramids, geometry = two_domains()
+    for pyramid in pyramids:
+        del pyramid.generators[1:], pyramid.sigmas[1:]
+    reals = random(1, 3, *geometry.shapes[1], seed=5), random(1, 3, *geometry.shapes[1], seed=6)
+    draws = StepDraws(pyramids, 1, seed=3, device=CPU)
+    sigmas = draws.measure_sigmas(reals, (0.1, 0.3))
+    first = draws.inputs(0)
+    for sigma, amp, real, z_prev in zip(sigmas, (0.1, 0.3), reals, (first.z_prev_a, first.z_prev_b), strict=True):
+        assert sigma == pytest.approx(amp * F.mse_loss(z_prev, real).sqrt().item(), rel=1e-5)
+
+
+def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else():
+    empty = Pyramid(Geometry().shapes, Geometry().factor), Pyramid(Geometry().shapes, Geometry().factor)
+    first = StepDraws(empty, 0, seed=1, device=CPU).inputs(0)
+    assert not first.prev_a.any() and not first.prev_b.any()
+    for picture in (first.noisy_a, first.noisy_b, first.z_prev_a, first.z_prev_b):
+        assert picture.shape == (1, 3, 18, 18) and 0.9 < picture.std() < 1.1
+    assert not torch.equal(first.noisy_a, first.z_prev_a)
+
+
+def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before():
+    pyramids, _ = two_domains()
+    ordered, direct = (StepDraws(pyramids, 2, seed=3, device=CPU) for _ in range(2))
+    sequence = [ordered.inputs(step) for step in range(40)]
+    assert all(torch.equal(x, y) for x, y in zip(sequence[37], direct.inputs(37), strict=True))
+    assert not torch.equal(sequence[0].prev_a, sequence[1].prev_a)
+    assert min(s.mix_a.min() for s in sequence) >= 0 and max(s.mix_a.max() for s in sequence) <= 1
+
+
+# Section 6: the step.
+
+
+def test_penalty_is_taken_per_pixel():
+    critic = nn.Conv2d(3, 1, 1, bias=False)
+    real, fakes = random(1, 3, 8, 8), random(2, 3, 8, 8, seed=1)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([3.0, 0.0, 4.0]).view(1, 3, 1, 1))
+    # The gradient of a 1x1 convolution is its weight at every pixel, of length 5; per image it would be 40.
+    assert gradient_penalty(critic, real, fakes, torch.tensor([0.2, 0.9])).item() == pytest.approx(2 * (5 - 1) ** 2)
+
+
+def test_penalty_is_taken_between_real_and_fake():
+    def critic(points: torch.Tensor) -> torch.Tensor:
+        return points.square().sum(dim=1, keepdim=True) / 2  # its gradient is the point itself
+
+    real, fakes = random(1, 3, 4, 4), random(2, 3, 4, 4, seed=1)
+    mix = torch.tensor([0.25, 1.0])
+    points = torch.stack([0.25 * real[0] + 0.75 * fakes[0], real[0]])
+    expected = (points.norm(dim=1) - 1).square().mean(dim=(1, 2)).sum()
+    assert gradient_penalty(critic, real, fakes, mix).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_discriminator_loss_counts_the_real_image_twice_and_detaches_the_fakes():
+    critic = networks().discriminator_a
+    real = random(1, 3, 14, 14)
+    translated, fake = (random(1, 3, 14, 14, seed=i).requires_grad_() for i in (1, 2))
+    terms = discriminator_loss(critic, real, translated, fake, torch.tensor([0.3, 0.6]), 0.1)
+    assert terms["real"].item() == pytest.approx(-2 * critic(real).mean().item(), rel=1e-4)
+    assert terms["fake"].item() == pytest.approx((critic(translated).mean() + critic(fake).mean()).item(), rel=1e-4)
+    sum(terms.values()).backward()
+    assert translated.grad is None and fake.grad is None
+
+
+def test_gradients_of_a_translation_flow_into_the_fake_it_was_made_from():
+    nets = networks()
+    pictures = make_pictures(nets, inputs(), LossWeights(alpha=0, beta=0))
+    pictures.a2b.sum().backward()
+    assert nets.generator_a.net.head.conv.weight.grad.abs().sum() > 0
+    assert nets.generator_b.net.head.conv.weight.grad.abs().sum() > 0
+
+
+def test_cycle_gradient_flows_into_both_sides():
+    nets = networks()
+    for critic in nets.discriminators:
+        for parameter in critic.parameters():
+            parameter.data.zero_()
+    fakes = [random(1, 3, 14, 14, seed=i).requires_grad_() for i in range(6)]
+    fake_a, fake_b, b2a, a2b, cyc_a, cyc_b = fakes
+    pictures = Pictures(fake_a, fake_b, b2a, a2b, None, None, cyc_a, cyc_b)
+    sum(generator_loss(nets, pictures, fake_a, fake_b, LossWeights(alpha=0, beta=10)).values()).backward()
+    expected = 20 * (cyc_a - fake_a) / fake_a.numel()
+    assert torch.allclose(cyc_a.grad, expected) and torch.allclose(fake_a.grad, -expected)
+
+
+def test_generators_are_judged_by_the_updated_discriminators():
+    nets = networks()
+    settings = OptimiserSettings(lr_d=0.05)
+    reals = random(1, 3, 14, 14, seed=8), random(1, 3, 14, 14, seed=9)
+    before = {name: value.clone() for name, value in nets.state_dict().items()}
+    losses, pictures = training_step(nets, Optimisers(nets, settings), inputs(), *reals, LossWeights(lambda_g=3))
+
+    def adversarial() -> tuple[float, float]:
+        a = nets.discriminator_a(pictures.b2a).mean() + nets.discriminator_a(pictures.fake_a).mean()
+        b = nets.discriminator_b(pictures.a2b).mean() + nets.discriminator_b(pictures.fake_b).mean()
+        return -a.item(), -3 * b.item()
+
+    found = losses["G/adversarial_a"].item(), losses["G/adversarial_b"].item()
+    assert found == pytest.approx(adversarial(), rel=1e-3)
+    nets.load_state_dict(before)
+    assert found != pytest.approx(adversarial(), rel=1e-2)
+
+
+def test_weight_zero_leaves_a_term_out():
+    nets = networks()
+    pictures = make_pictures(nets, inputs(), LossWeights(alpha=0, beta=0))
+    assert pictures.rec_a is pictures.rec_b is pictures.cyc_a is pictures.cyc_b is None
+    reals = random(1, 3, 14, 14, seed=8), random(1, 3, 14, 14, seed=9)
+    losses, _ = training_step(
+        nets, Optimisers(nets, OptimiserSettings()), inputs(), *reals, LossWeights(alpha=0, beta=0)
+    )
+    assert [name for name in losses if name.startswith("G/")] == ["G/adversarial_a", "G/adversarial_b"]
+
+
+# Section 8: real images.
+
+
+def test_injection_starts_from_the_real_image_and_translates_once_with_the_finest_generator():
+    pyramids, geometry = two_domains()
+    reals = tuple([random(1, 3, *shape, seed=s) for shape in geometry.shapes] for s in (1, 2))
+    for pyramid in pyramids:
+        pyramid.sigmas = [0.0] * len(pyramid.sigmas)
+    finest = geometry.stop_scale
+    result = inject(pyramids, reals, finest, seed=0)
+    # Without noise the finest injection is one pass over the real image, on input and base.
+    assert torch.equal(result.refined_a, pyramids[0].generators[-1](reals[0][-1], reals[0][-1]))
+    assert torch.equal(result.a2b, pyramids[1].generators[-1](result.refined_a, result.refined_a))
+    assert torch.equal(result.b2a, pyramids[0].generators[-1](result.refined_b, result.refined_b))
+    coarser = inject(pyramids, reals, finest - 1, seed=0)
+    assert torch.equal(coarser.refined_b, pyramids[1].draw(reals[1][finest - 1], finest - 1, finest + 1))
+    assert torch.equal(translate_directly(pyramids, reals)[0], pyramids[1].generators[-1](reals[0][-1], reals[0][-1]))
+
+
+def test_injection_adds_its_own_noise_at_every_scale_from_there_on():
+    pyramids, geometry = two_domains()
+    reals = tuple([random(1, 3, *shape, seed=s) for shape in geometry.shapes] for s in (1, 2))
+    for scale in range(geometry.stop_scale + 1):
+        first, again, other = (inject(pyramids, reals, scale, seed=seed) for seed in (0, 0, 1))
+        assert torch.equal(first.a2b, again.a2b)
+        assert not torch.equal(first.refined_a, other.refined_a)

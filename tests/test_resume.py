@@ -1,0 +1,196 @@
+"""A run that was stopped or killed and resumed equals the uninterrupted one, bit for bit (on the CPU)."""
+
+import json
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, TINY
+
+import training.scale
+from utils.interrupt import StopRequest
+
+NITER = 23
+FLAGS = [*TINY, "--scale_factor", 0.55, "--niter", NITER, "--print_interval", 7, "--save_every", 0]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
+
+
+def same_results(one: Path, other: Path) -> None:
+    """Every weight and picture equal; the log equal but for the seconds."""
+    names = sorted(p.relative_to(one) for p in one.rglob("*") if p.suffix in {".pt", ".png"})
+    assert names == sorted(p.relative_to(other) for p in other.rglob("*") if p.suffix in {".pt", ".png"})
+    assert len([n for n in names if n.suffix == ".pt"]) == 3
+    for name in names:
+        if name.suffix == ".png":
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+            continue
+        first, second = (torch.load(folder / name, weights_only=True) for folder in (one, other))
+        weights = first.pop("networks"), second.pop("networks")
+        assert first == second
+        assert weights[0].keys() == weights[1].keys()
+        assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0]), name
+    logs = [[json.loads(line) for line in (p / "log.jsonl").read_text().splitlines()] for p in (one, other)]
+    assert [r | {"seconds": 0} for r in logs[0]] == [r | {"seconds": 0} for r in logs[1]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, pair) -> Path:
+    """The uninterrupted run, in a process of its own."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run(command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS), check=True)
+    return out
+
+
+def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
+    out = tmp_path / "run"
+    moments = random.Random(5)
+    arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS)
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        watched = [out / "state.pt", out / "scale_00.pt", out / "scale_01.pt"][kills]
+        deadline = time.monotonic() + 120
+        while not watched.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.4))
+        process.kill()
+        kills += process.wait() == -signal.SIGKILL
+        arguments = command("--load", out, "--gpu_id", -1, "--save_every", 0)
+    assert kills == 3
+    assert not (out / "results.png").exists()
+    subprocess.run(arguments, check=True)
+    same_results(whole, out)
+
+
+def test_ctrl_c_saves_and_prints_the_command_that_resumes(whole, pair, tmp_path):
+    out = tmp_path / "run with a space"
+    arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, "--save_every", 3600)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not (out / "scale_00.pt").exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    words = shlex.split(errors.strip().splitlines()[-1])
+    assert words[:2] == ["python", "train.py"] and "--load" in words
+    subprocess.run(command(*words[2:]), check=True, cwd=ROOT)
+    same_results(whole, out)
+
+
+def test_sigterm_exits_143_after_saving(pair, tmp_path):
+    out = tmp_path / "run"
+    arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, "--niter", 100000)
+    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not (out / "state.pt").exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.terminate()
+    assert process.wait(timeout=120) == 143
+    assert torch.load(out / "state.pt", weights_only=True)["step"] > 0
+
+
+class StopAfter(StopRequest):
+    """Ask for a stop after a number of steps, as a Ctrl-C would."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        if self.left < 0:
+            self.signal = signal.SIGINT
+        return super().__call__()
+
+
+@pytest.fixture(scope="module")
+def whole_here(tmp_path_factory, pair) -> Path:
+    """The uninterrupted run, in this process."""
+    out = tmp_path_factory.mktemp("whole_here") / "run"
+    start(pair, out)
+    return out
+
+
+def start(pair, out: Path, *more: object) -> int:
+    import train
+
+    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, *more]
+    return train.main([str(argument) for argument in arguments])
+
+
+# Before the first step, inside a chunk of draws, at a chunk's and a scale's end, just before the last step.
+@pytest.mark.parametrize("steps", [0, 5, 16, NITER, NITER + 1, 3 * NITER - 1])
+def test_stopped_after_any_step(cli, monkeypatch, whole_here, pair, tmp_path, steps):
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(steps))
+    assert start(pair, tmp_path / "run", "--save_every", 3600) == 130
+    monkeypatch.undo()
+    result = cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1)
+    assert result.code == 0, result.err
+    same_results(whole_here, tmp_path / "run")
+
+
+def test_save_and_print_intervals_change_no_weight(whole_here, pair, tmp_path):
+    start(pair, tmp_path / "run", "--save_every", 3600, "--print_interval", 100)
+    for name in ("scale_00.pt", "scale_02.pt"):
+        first, second = (torch.load(folder / name, weights_only=True) for folder in (whole_here, tmp_path / "run"))
+        assert all(torch.equal(first["networks"][k], second["networks"][k]) for k in first["networks"])
+    assert (whole_here / "results.png").read_bytes() == (tmp_path / "run" / "results.png").read_bytes()
+
+
+def test_resume_into_another_folder_leaves_the_first_as_it_was(cli, monkeypatch, whole_here, pair, tmp_path):
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(NITER + 5))
+    assert start(pair, tmp_path / "first") == 130
+    monkeypatch.undo()
+    before = {path: path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
+    assert cli("train.py", "--load", tmp_path / "first", "--out", tmp_path / "second", "--gpu_id", -1).code == 0
+    assert before == {path: path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
+    same_results(whole_here, tmp_path / "second")
+
+
+def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(
+    cli, monkeypatch, whole_here, pair, tmp_path
+):
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(NITER - 1))
+    assert start(pair, tmp_path / "run") == 130
+    stale = (tmp_path / "run" / "state.pt").read_bytes()
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(1))
+    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 130
+    monkeypatch.undo()
+    assert (tmp_path / "run" / "scale_00.pt").exists()
+    (tmp_path / "run" / "state.pt").write_bytes(stale)
+    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
+    same_results(whole_here, tmp_path / "run")
+
+
+def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch, pair, tmp_path):
+    real_step = training.scale.training_step
+    count = 0
+
+    def sick_step(*arguments):
+        nonlocal count
+        count += 1
+        losses, pictures = real_step(*arguments)
+        if count > 9:
+            losses["G/cycle_b"] = losses["G/cycle_b"] * float("nan")
+        return losses, pictures
+
+    monkeypatch.setattr(training.scale, "training_step", sick_step)
+    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *FLAGS]
+    result = cli("train.py", *arguments, "--save_every", 0)
+    assert result.code == 1
+    line = result.err.strip().splitlines()[-1]
+    assert line.startswith("error: ") and "scale 0, step 10" in line and "G/cycle_b" in line
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 9
+    monkeypatch.undo()
+    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
+    assert os.path.exists(tmp_path / "run" / "results.png")
