@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = RunFolder(config.out)
     if out.is_same(trained):
         raise UserError(f"--out {config.out}: is the folder --load names; choose another for the evaluation")
-    if out.finished_scales():
+    if out.scale(0) in out.own_files():
         raise UserError(f"--out {config.out}: holds a training run; choose another for the evaluation")
     out.check_free(config.overwrite, "--overwrite to replace them, or choose another --out")
     out.clear()

@@ -267,7 +267,9 @@ def test_out_that_holds_a_run(refused, commands, trained, tmp_path):
     assert all(word in line for word in ("--out", "run", "--load", "--overwrite"))
     # Going on with one run does not replace another.
     assert "--overwrite" in refused([*commands["train"], "--load", trained, "--out", run])
-    assert "--overwrite" in refused([*commands["eval"], "--out", run])
+    # An evaluation never replaces a training run.
+    for extra in ([], ["--overwrite"]):
+        assert "training run" in refused([*commands["eval"], "--out", run, *extra])
 
 
 def test_eval_into_the_trained_folder(refused, commands, trained, tmp_path):
