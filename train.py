@@ -18,6 +18,7 @@ from utils.files import write_json
 from utils.image import image_pyramid, open_image, save_image
 from utils.interrupt import StopRequest
 from utils.log import RunLog
+from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
 
 SHEET_LEVELS = 5
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Train.
     run = prepare_run(config, fingerprints, device)
     reals = tuple(image_pyramid(picture, config.geometry.shapes, device) for picture in pictures)
-    with StopRequest() as stop:
+    with StopRequest() as stop, DomainThreads(device) as both:
         pyramids = train(
             run,
             reals,
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=config.seed,
             costs=step_costs(config.geometry, config.architecture, device),
             device=device,
+            both=both,
             should_stop=stop,
         )
         if pyramids is None:

@@ -1,5 +1,6 @@
 """Fixtures: the command lines, in this process or as a person starts them, on small pictures made here."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,11 +12,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import eval as evaluate
 import train
 from utils.errors import one_line_errors
+from utils.parallel import DomainThreads
 
 ROOT = Path(__file__).resolve().parent.parent
 # Four tiny scales: 12, 15, 17, 20 px.
@@ -53,6 +56,20 @@ def cli(capsys):
         return Result(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def domain_threads():
+    """`domain_threads(n)`: both domains one after the other (1) or side by side (2)."""
+    before = torch.get_num_threads()
+    with contextlib.ExitStack() as stack:
+
+        def start(threads: int) -> DomainThreads:
+            torch.set_num_threads(threads)
+            return stack.enter_context(DomainThreads(torch.device("cpu")))
+
+        yield start
+    torch.set_num_threads(before)
 
 
 def make_picture(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Path:

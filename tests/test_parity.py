@@ -10,7 +10,7 @@ from torch import nn
 from models.architecture import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from training.losses import LossWeights
-from training.step import Optimisers, OptimiserSettings, StepInputs, training_step
+from training.step import DomainInputs, Optimisers, OptimiserSettings, StepInputs, training_step
 from utils.resize import resize
 from utils.scales import Geometry, width_at
 
@@ -41,15 +41,11 @@ def test_resize(row):
 def step_inputs(step: int, side: int) -> StepInputs:
     shape = (1, 3, side, side)
     prev_a, prev_b, z_prev_a, z_prev_b = (0.5 * fill(shape, 1000 * step + i) for i in (1, 2, 3, 4))
-    return StepInputs(
-        noisy_a=0.05 * fill(shape, 1000 * step + 5) + prev_a,
-        prev_a=prev_a,
-        z_prev_a=z_prev_a,
-        mix_a=torch.tensor([0.3, 0.6]),
-        noisy_b=0.07 * fill(shape, 1000 * step + 6) + prev_b,
-        prev_b=prev_b,
-        z_prev_b=z_prev_b,
-        mix_b=torch.tensor([0.45, 0.8]),
+    noisy_a = 0.05 * fill(shape, 1000 * step + 5) + prev_a
+    noisy_b = 0.07 * fill(shape, 1000 * step + 6) + prev_b
+    return (
+        DomainInputs(noisy_a, prev_a, z_prev_a, torch.tensor([0.3, 0.6])),
+        DomainInputs(noisy_b, prev_b, z_prev_b, torch.tensor([0.45, 0.8])),
     )
 
 
@@ -74,8 +70,9 @@ def gradient_norm(network: nn.Module) -> float:
     return math.sqrt(total)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("case", STEP_CASES, ids=lambda case: f"{case['nfc']}-{case['size']}")
-def test_step(case):
+def test_step(case, domain_threads, threads):
     width, side = case["nfc"], case["size"]
     architecture = Architecture(nfc=width, min_nfc=width, switch_res=2)
     networks = ScaleNetworks(architecture, scale=0, stop_scale=2 if case["residual"] else 1)
@@ -85,10 +82,11 @@ def test_step(case):
         fill_network(getattr(networks, name), base)
     optimisers = Optimisers(networks, OptimiserSettings())
     weights = LossWeights(alpha=1, beta=10, lambda_g=1, lambda_grad=0.1)
-    real_a, real_b = fill((1, 3, side, side), 1), fill((1, 3, side, side), 2)
+    reals = fill((1, 3, side, side), 1), fill((1, 3, side, side), 2)
+    both = domain_threads(threads)
 
     for step, expected in enumerate(case["steps"], start=1):
-        losses, pictures = training_step(networks, optimisers, step_inputs(step, side), real_a, real_b, weights)
+        losses, pictures = training_step(networks, optimisers, step_inputs(step, side), reals, weights, both)
         found = card_names(losses)
         assert found.keys() == expected.keys()
         for name, value in expected.items():

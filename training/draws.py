@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from models.pyramid import Pyramid, gaussian_noise
-from training.step import StepInputs
+from training.step import DomainInputs, StepInputs
+from utils.parallel import DomainThreads
 from utils.streams import stream
 
 # Bounds of a chunk: enough pictures to use the machine, few enough that little is drawn in vain.
@@ -22,55 +23,49 @@ class StepDraws:
     Args:
         pyramids: the finished scales of domains a and b.
         scale: the scale that trains.
+        both: runs the draws of both domains.
     """
 
-    def __init__(self, pyramids: tuple[Pyramid, Pyramid], scale: int, seed: int, device: torch.device) -> None:
-        self.pyramids, self.scale, self.seed, self.device = pyramids, scale, seed, device
-        self.shape = pyramids[0].shapes[scale]
-        self.steps_per_chunk = max(1, min(MAX_STEPS, MAX_PIXELS // math.prod(self.shape)))
+    def __init__(
+        self, pyramids: tuple[Pyramid, Pyramid], scale: int, seed: int, device: torch.device, both: DomainThreads
+    ) -> None:
+        self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
+        self.steps_per_chunk = max(1, min(MAX_STEPS, MAX_PIXELS // math.prod(pyramids[0].shapes[scale])))
         self.sigmas = (1.0, 1.0)
         self._chunk: int | None = None
-        self._previous: list[tuple[Tensor, Tensor]] = []
         self._inputs: list[StepInputs] = []
 
     def measure_sigmas(self, reals: tuple[Tensor, Tensor], noise_amps: tuple[float, float]) -> tuple[float, float]:
         """Noise amplitude of a scale > 0: noise_amp times the RMSE of the first step's rec draw (section 5)."""
-        self._draw_previous(chunk=0)
-        errors = (
-            (real - z_prev[:1]).square().mean().sqrt().item()
-            for real, (_, z_prev) in zip(reals, self._previous, strict=True)
-        )
-        sigma_a, sigma_b = (amp * error for amp, error in zip(noise_amps, errors, strict=True))
-        return sigma_a, sigma_b
+
+        def measure(domain: int) -> float:
+            _, z_prev = self._draw(domain, chunk=0)
+            return noise_amps[domain] * (reals[domain] - z_prev[:1]).square().mean().sqrt().item()
+
+        return self.both(measure)
 
     def inputs(self, step: int) -> StepInputs:
         """Inputs of a step, counted from 0."""
         chunk, index = divmod(step, self.steps_per_chunk)
         if chunk != self._chunk:
-            self._draw_previous(chunk)
-            self._draw_noise(chunk)
+            self._inputs = list(zip(*self.both(lambda domain: self._make_chunk(domain, chunk)), strict=True))
             self._chunk = chunk
         return self._inputs[index]
 
-    def _draw_previous(self, chunk: int) -> None:
-        """prev_x and z_prev_x of a chunk of steps, per domain."""
-        batch = self.steps_per_chunk
-        generator = stream(self.seed, "draws", self.scale, chunk, device=self.device)
-        self._previous = []
-        for pyramid in self.pyramids:
-            noise = gaussian_noise(pyramid.shapes, generator, batch)
-            start = torch.zeros(batch, 3, *pyramid.shapes[0], device=self.device)
-            prev = pyramid.draw(start, 0, self.scale, noise)
-            z_prev = pyramid.draw(noise(0), 0, self.scale)
-            self._previous.append((prev, z_prev))
+    def _draw(self, domain: int, chunk: int) -> tuple[Tensor, Tensor]:
+        """prev and z_prev of a chunk of steps, (steps, 3, H, W) each."""
+        pyramid, batch = self.pyramids[domain], self.steps_per_chunk
+        generator = stream(self.seed, "draws", self.scale, chunk, domain, device=self.device)
+        noise = gaussian_noise(pyramid.shapes, generator, batch)
+        start = torch.zeros(batch, 3, *pyramid.shapes[0], device=self.device)
+        prev = pyramid.draw(start, 0, self.scale, noise)
+        return prev, pyramid.draw(noise(0), 0, self.scale)
 
-    def _draw_noise(self, chunk: int) -> None:
-        """Noise of the scale itself and the penalty's mixing numbers; splits the chunk into steps."""
-        batch = self.steps_per_chunk
-        generator = stream(self.seed, "noise", self.scale, chunk, device=self.device)
-        columns: list[Tensor] = []
-        for pyramid, (prev, z_prev), sigma in zip(self.pyramids, self._previous, self.sigmas, strict=True):
-            noisy = sigma * gaussian_noise(pyramid.shapes, generator, batch)(self.scale) + prev
-            mix = torch.rand(batch, 2, generator=generator, device=self.device)
-            columns += [noisy, prev, z_prev, mix]
-        self._inputs = [StepInputs(*(c[i] if c.dim() == 2 else c[i : i + 1] for c in columns)) for i in range(batch)]
+    def _make_chunk(self, domain: int, chunk: int) -> list[DomainInputs]:
+        """The inputs of one domain for a chunk of steps."""
+        prev, z_prev = self._draw(domain, chunk)
+        generator = stream(self.seed, "noise", self.scale, chunk, domain, device=self.device)
+        noise = torch.randn(prev.shape, generator=generator, device=self.device)
+        noisy = self.sigmas[domain] * noise + prev
+        mix = torch.rand(len(prev), 2, generator=generator, device=self.device)
+        return [DomainInputs(noisy[i : i + 1], prev[i : i + 1], z_prev[i : i + 1], mix[i]) for i in range(len(prev))]

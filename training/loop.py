@@ -15,6 +15,7 @@ from training.losses import LossWeights
 from training.scale import ScaleState, train_scale
 from training.step import Optimisers, OptimiserSettings
 from utils.log import Progress, RunLog
+from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
 from utils.scales import Geometry
 from utils.streams import stream
@@ -90,6 +91,7 @@ def train(
     seed: int,
     costs: list[float],
     device: torch.device,
+    both: DomainThreads,
     should_stop: Callable[[], bool],
 ) -> tuple[Pyramid, Pyramid] | None:
     """Train every scale that is not finished yet, going on from whatever the run folder holds.
@@ -97,6 +99,7 @@ def train(
     Args:
         reals: domain a's and domain b's real image at every scale.
         costs: relative cost of a step at each scale, for the time left.
+        both: runs a piece of work for both domains.
         should_stop: asked between steps; the run is saved before it is left.
 
     Returns:
@@ -113,7 +116,7 @@ def train(
         progress = progress or Progress(costs, schedule.niter, done=(scale, state.step))
 
         # Measure the noise amplitude once.
-        draws = StepDraws(pyramids, scale, seed, device)
+        draws = StepDraws(pyramids, scale, seed, device, both)
         scale_reals = (reals[0][scale], reals[1][scale])
         noise_amps = (schedule.noise_amp_a, schedule.noise_amp_b)
         if state.step == 0:
@@ -132,6 +135,7 @@ def train(
             save_every=schedule.save_every,
             run=run,
             progress=progress,
+            both=both,
             should_stop=should_stop,
         )
         if not finished:

@@ -16,10 +16,11 @@ from training.step import Optimisers, Pictures, training_step
 from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
 from utils.image import save_image
 from utils.log import LossSums, Progress, RunLog
+from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
 
 STATE_KEYS = {"scale": int, "step": int, "sigma_a": float, "sigma_b": float}
-STATE_KEYS |= {"networks": dict, "optimiser_g": dict, "optimiser_d": dict, "sums": dict, "seconds": float}
+STATE_KEYS |= {"networks": dict, "optimisers": list, "sums": dict, "seconds": float}
 SAMPLE_NAMES = ("fake_a", "a2b", "fake_b", "b2a")
 
 
@@ -45,8 +46,7 @@ class ScaleState:
             "sigma_b": self.sigmas[1],
             "seconds": self.seconds,
             "networks": self.networks.state_dict(),
-            "optimiser_g": self.optimisers.generators.state_dict()["state"],
-            "optimiser_d": self.optimisers.discriminators.state_dict()["state"],
+            "optimisers": [optimiser.state_dict()["state"] for optimiser in self.optimisers.all()],
             "sums": self.sums.state_dict(),
         }
         save_checkpoint(content, path)
@@ -66,8 +66,10 @@ class ScaleState:
         if content["scale"] > self.scale:
             raise CheckpointError(f"--load {path}: is of scale {content['scale']}, but scale {self.scale} is missing")
         load_weights(self.networks, content["networks"], path)
-        _load_adam(self.optimisers.generators, content["optimiser_g"], path)
-        _load_adam(self.optimisers.discriminators, content["optimiser_d"], path)
+        if len(content["optimisers"]) != len(self.optimisers.all()):
+            raise CheckpointError(f"--load {path}: the optimisers' state is damaged")
+        for optimiser, saved in zip(self.optimisers.all(), content["optimisers"], strict=True):
+            _load_adam(optimiser, saved, path)
         try:
             self.sums.load_state_dict(content["sums"], device)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -78,17 +80,17 @@ class ScaleState:
 
 def _load_adam(optimiser: torch.optim.Adam, state: dict, path: Path) -> None:
     """Put saved moments into an optimiser after checking that they fit its parameters."""
-    if not state:  # saved before the first step
+    if state == {}:  # saved before the first step
         return
     parameters = optimiser.param_groups[0]["params"]
     like = {}
     for index, parameter in enumerate(parameters):
         like[f"{index}.step"] = torch.tensor(0.0)
         like[f"{index}.exp_avg"] = like[f"{index}.exp_avg_sq"] = parameter
-    entries = state.items()
-    if not all(isinstance(moments, dict) for _, moments in entries):
-        raise CheckpointError(f"--load {path}: the optimiser's state is damaged")
-    flat = {f"{index}.{name}": value for index, moments in entries for name, value in moments.items()}
+    try:
+        flat = {f"{index}.{name}": value for index, moments in state.items() for name, value in moments.items()}
+    except AttributeError:
+        raise CheckpointError(f"--load {path}: the optimisers' state is damaged") from None
     check_tensors(flat, like, path)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
@@ -104,6 +106,7 @@ def train_scale(
     save_every: float,
     run: RunFolder,
     progress: Progress,
+    both: DomainThreads,
     should_stop: Callable[[], bool],
 ) -> bool:
     """Take the steps of a scale that are still to be done.
@@ -126,7 +129,7 @@ def train_scale(
     seconds_before = state.seconds
     while state.step < niter and not should_stop():
         inputs = draws.inputs(state.step)
-        losses, pictures = training_step(state.networks, state.optimisers, inputs, *reals, weights)
+        losses, pictures = training_step(state.networks, state.optimisers, inputs, reals, weights, both)
         state.sums.add(losses)
         state.step += 1
         progress.update(state.scale, state.step, losses)

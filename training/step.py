@@ -12,37 +12,32 @@ from models.architecture import ScaleNetworks
 from models.discriminator import Discriminator
 from models.generator import Generator
 from training.losses import LossWeights, gradient_penalty, scores
+from utils.parallel import DomainThreads
 
 
-class StepInputs(NamedTuple):
-    """Everything random in a step. Pictures are (1, 3, H, W); see METHOD section 6 for the symbols.
+class DomainInputs(NamedTuple):
+    """Everything random in a step of one domain. Pictures are (1, 3, H, W); symbols as in METHOD section 6.
 
-    noisy_x: n_x, input of the unconditional sample; prev_x: its base; z_prev_x: start of the
-    reconstruction; mix_x: (2,) in [0, 1], the penalty's mixing numbers with the translated picture and
-    with the unconditional sample.
+    noisy: n, input of the unconditional sample; prev: its base; z_prev: start of the reconstruction;
+    mix: (2,) in [0, 1], the penalty's mixing numbers with the translated picture and with the sample.
     """
 
-    noisy_a: Tensor
-    prev_a: Tensor
-    z_prev_a: Tensor
-    mix_a: Tensor
-    noisy_b: Tensor
-    prev_b: Tensor
-    z_prev_b: Tensor
-    mix_b: Tensor
+    noisy: Tensor
+    prev: Tensor
+    z_prev: Tensor
+    mix: Tensor
+
+
+StepInputs = tuple[DomainInputs, DomainInputs]
 
 
 class Pictures(NamedTuple):
-    """What the generators make in a step; (1, 3, H, W) each, None for a term that is left out."""
+    """What the generators made in a step, before their update; (1, 3, H, W) each."""
 
     fake_a: Tensor
     fake_b: Tensor
     b2a: Tensor
     a2b: Tensor
-    rec_a: Tensor | None
-    rec_b: Tensor | None
-    cyc_a: Tensor | None
-    cyc_b: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -55,114 +50,165 @@ class OptimiserSettings:
 
 
 class Optimisers:
-    """One Adam over both generators and one over both critics, at a constant rate."""
+    """Adam at a constant rate; one per network, which is the same as one for both domains' networks."""
 
     def __init__(self, networks: ScaleNetworks, settings: OptimiserSettings) -> None:
         betas = (settings.beta1, 0.999)
-        parameters_g = [p for network in networks.generators for p in network.parameters()]
-        parameters_d = [p for network in networks.discriminators for p in network.parameters()]
-        self.generators = Adam(parameters_g, lr=settings.lr_g, betas=betas, fused=True)
-        self.discriminators = Adam(parameters_d, lr=settings.lr_d, betas=betas, fused=True)
+        self.generators = [
+            Adam(network.parameters(), lr=settings.lr_g, betas=betas, fused=True) for network in networks.generators
+        ]
+        self.discriminators = [
+            Adam(network.parameters(), lr=settings.lr_d, betas=betas, fused=True) for network in networks.discriminators
+        ]
 
-
-def make_pictures(networks: ScaleNetworks, inputs: StepInputs, weights: LossWeights) -> Pictures:
-    """The samples, reconstructions, translations and cycles of a step; gradients flow through all."""
-    generator_a, generator_b = networks.generators
-    rec = weights.alpha != 0
-    fake_a, rec_a = _sample_and_reconstruct(generator_a, inputs.noisy_a, inputs.prev_a, inputs.z_prev_a, rec)
-    fake_b, rec_b = _sample_and_reconstruct(generator_b, inputs.noisy_b, inputs.prev_b, inputs.z_prev_b, rec)
-    b2a = generator_a(fake_b, fake_b)
-    a2b = generator_b(fake_a, fake_a)
-    cyc_a = generator_a(a2b, a2b) if weights.beta else None
-    cyc_b = generator_b(b2a, b2a) if weights.beta else None
-    return Pictures(fake_a, fake_b, b2a, a2b, rec_a, rec_b, cyc_a, cyc_b)
-
-
-def _sample_and_reconstruct(
-    generator: Generator, noisy: Tensor, prev: Tensor, z_prev: Tensor, reconstruct: bool
-) -> tuple[Tensor, Tensor | None]:
-    if not reconstruct:
-        return generator(noisy, prev), None
-    fake, rec = generator(torch.cat([noisy, z_prev]), torch.cat([prev, z_prev])).chunk(2)
-    return fake, rec
+    def all(self) -> list[Adam]:
+        """Generators a and b, discriminators a and b."""
+        return self.generators + self.discriminators
 
 
 def discriminator_loss(
-    discriminator: Discriminator,
-    real: Tensor,
-    translated: Tensor,
-    fake: Tensor,
-    mix: Tensor,
-    lambda_grad: float,
+    discriminator: Discriminator, real: Tensor, translated: Tensor, fake: Tensor, mix: Tensor, lambda_grad: float
 ) -> dict[str, Tensor]:
     """The terms of L_D of one domain, weighted, so that their sum is the loss; fakes are detached here."""
     fakes = torch.cat([translated, fake]).detach()
     score_real, score_translated, score_fake = scores(discriminator, torch.cat([real, fakes])).unbind()
     return {
-        "real": -2 * score_real,
-        "fake": score_translated + score_fake,
-        "penalty": lambda_grad * gradient_penalty(discriminator, real, fakes, mix),
+        "D/real": -2 * score_real,
+        "D/fake": score_translated + score_fake,
+        "D/penalty": lambda_grad * gradient_penalty(discriminator, real, fakes, mix),
     }
 
 
-def generator_loss(
-    networks: ScaleNetworks, pictures: Pictures, real_a: Tensor, real_b: Tensor, weights: LossWeights
-) -> dict[str, Tensor]:
-    """The terms of L_G, weighted, so that their sum is the loss; critics as they are now."""
-    p = pictures
-    adversarial_a = -scores(networks.discriminator_a, torch.cat([p.b2a, p.fake_a])).sum()
-    adversarial_b = -scores(networks.discriminator_b, torch.cat([p.a2b, p.fake_b])).sum()
-    terms = {"adversarial_a": adversarial_a, "adversarial_b": weights.lambda_g * adversarial_b}
-    if weights.alpha:
-        terms["reconstruction_a"] = weights.alpha * F.mse_loss(p.rec_a, real_a)
-        terms["reconstruction_b"] = weights.alpha * F.mse_loss(p.rec_b, real_b)
-    if weights.beta:
-        terms["cycle_a"] = weights.beta * F.mse_loss(p.cyc_a, p.fake_a)
-        terms["cycle_b"] = weights.beta * F.mse_loss(p.cyc_b, p.fake_b)
-    return terms
+class DomainStep:
+    """One domain's share of a step, in stages that touch this domain's networks only.
+
+    A stage starts from a picture cut out of the graph that made it. The gradient that arrives at the cut is
+    handed back, on the way back, to the stage that made the picture. This is ordinary backpropagation, in
+    pieces that both domains can work on at the same time.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        inputs: DomainInputs,
+        real: Tensor,
+        weights: LossWeights,
+        adversarial_weight: float,
+    ) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        self.inputs, self.real, self.weights = inputs, real, weights
+        self.adversarial_weight = adversarial_weight
+        self.losses: dict[str, Tensor] = {}
+
+    # Forward.
+
+    def sample(self) -> None:
+        """The unconditional sample, and in the same call the reconstruction."""
+        noisy, prev, z_prev, _ = self.inputs
+        if self.weights.alpha:
+            pictures = self.generator(torch.cat([noisy, z_prev]), torch.cat([prev, z_prev]))
+            self.fake, self.rec = pictures.chunk(2)
+        else:
+            self.fake = self.generator(noisy, prev)
+
+    def translate(self, other: "DomainStep") -> None:
+        """The other domain's sample, translated into this one."""
+        self.source = other.fake.detach().requires_grad_()
+        self.translated = self.generator(self.source, self.source)
+
+    # Update the critic, then let it judge.
+
+    def update_discriminator(self, optimiser: Adam) -> None:
+        terms = discriminator_loss(
+            self.discriminator, self.real, self.translated, self.fake, self.inputs.mix, self.weights.lambda_grad
+        )
+        optimiser.zero_grad()
+        sum(terms.values()).backward()
+        optimiser.step()
+        self.losses |= terms
+
+    def judge(self) -> None:
+        """Adversarial loss of the generators; its gradient in the two pictures."""
+        pictures = torch.cat([self.translated, self.fake]).detach().requires_grad_()
+        adversarial = -self.adversarial_weight * scores(self.discriminator, pictures).sum()
+        (gradient,) = torch.autograd.grad(adversarial, pictures)
+        self.translated_gradient, self.fake_gradient = gradient.chunk(2)
+        self.losses["G/adversarial"] = adversarial
+
+    # Backward, to the generator's weights and across the cuts.
+
+    def close_cycle(self, other: "DomainStep") -> None:
+        """The sample's translation, translated back: forward and backward; gradients flow into both sides."""
+        if not self.weights.beta:
+            return
+        self.cycle_source = other.translated.detach().requires_grad_()
+        fake = self.fake.detach().requires_grad_()
+        cycle = self.weights.beta * F.mse_loss(self.generator(self.cycle_source, self.cycle_source), fake)
+        cycle.backward()
+        self.fake_gradient = self.fake_gradient + fake.grad
+        self.losses["G/cycle"] = cycle
+
+    def translate_backward(self, other: "DomainStep") -> None:
+        """Through the translation, judged here and in the other domain's cycle."""
+        gradient = self.translated_gradient
+        if self.weights.beta:
+            gradient = gradient + other.cycle_source.grad
+        self.translated.backward(gradient)
+
+    def sample_backward(self, other: "DomainStep") -> None:
+        """Through the sample, judged here, in the cycle and in the other domain's translation, and the rec."""
+        outputs, gradients = [self.fake], [self.fake_gradient + other.source.grad]
+        if self.weights.alpha:
+            self.losses["G/reconstruction"] = self.weights.alpha * F.mse_loss(self.rec, self.real)
+            outputs.append(self.losses["G/reconstruction"])
+            gradients.append(None)
+        torch.autograd.backward(outputs, gradients)
 
 
 def training_step(
     networks: ScaleNetworks,
     optimisers: Optimisers,
     inputs: StepInputs,
-    real_a: Tensor,
-    real_b: Tensor,
+    reals: tuple[Tensor, Tensor],
     weights: LossWeights,
+    both: DomainThreads,
 ) -> tuple[dict[str, Tensor], Pictures]:
     """Update both critics, then both generators, in place.
 
     Args:
-        real_a, real_b: (1, 3, H, W), the real images at this scale, [-1, 1].
+        reals: A and B at this scale, (1, 3, H, W) each, [-1, 1].
+        both: runs a stage for both domains.
 
     Returns:
         The weighted loss terms, detached scalars on the device, under slash-path names such as
         `D/penalty_a`, and the pictures made before the update.
     """
-    pictures = make_pictures(networks, inputs, weights)
+    steps = [
+        DomainStep(*domain, weights, adversarial_weight)
+        for *domain, adversarial_weight in zip(
+            networks.generators, networks.discriminators, inputs, reals, (1.0, weights.lambda_g), strict=True
+        )
+    ]
 
-    # Update the critics.
-    loss_a = discriminator_loss(
-        networks.discriminator_a, real_a, pictures.b2a, pictures.fake_a, inputs.mix_a, weights.lambda_grad
-    )
-    loss_b = discriminator_loss(
-        networks.discriminator_b, real_b, pictures.a2b, pictures.fake_b, inputs.mix_b, weights.lambda_grad
-    )
-    optimisers.discriminators.zero_grad()
-    (sum(loss_a.values()) + sum(loss_b.values())).backward()
-    optimisers.discriminators.step()
+    def middle(i: int) -> None:
+        steps[i].update_discriminator(optimisers.discriminators[i])
+        optimisers.generators[i].zero_grad()
+        steps[i].judge()
+        steps[i].close_cycle(steps[1 - i])
 
-    # Update the generators, judged by the updated critics.
-    for discriminator in networks.discriminators:
-        discriminator.requires_grad_(False)
-    loss_g = generator_loss(networks, pictures, real_a, real_b, weights)
-    optimisers.generators.zero_grad()
-    sum(loss_g.values()).backward()
-    optimisers.generators.step()
-    for discriminator in networks.discriminators:
-        discriminator.requires_grad_(True)
+    def last(i: int) -> None:
+        steps[i].sample_backward(steps[1 - i])
+        optimisers.generators[i].step()
 
-    losses = {f"D/{name}_a": term.detach() for name, term in loss_a.items()}
-    losses |= {f"D/{name}_b": term.detach() for name, term in loss_b.items()}
-    losses |= {f"G/{name}": term.detach() for name, term in loss_g.items()}
-    return losses, Pictures(*(None if image is None else image.detach() for image in pictures))
+    both(lambda i: steps[i].sample())
+    both(lambda i: steps[i].translate(steps[1 - i]))
+    both(middle)
+    both(lambda i: steps[i].translate_backward(steps[1 - i]))
+    both(last)
+
+    losses = {
+        f"{name}_{x}": term.detach() for x, step in zip("ab", steps, strict=True) for name, term in step.losses.items()
+    }
+    a, b = steps
+    return losses, Pictures(*(image.detach() for image in (a.fake, b.fake, a.translated, b.translated)))
