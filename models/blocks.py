@@ -11,15 +11,15 @@ LEAK = 0.2
 class ConvBlock(nn.Sequential):
     """Convolution (stride 1), normalisation per image, LeakyReLU(0.2).
 
-    Batch normalisation in training mode on one image is instance normalisation with a learned scale
-    and shift (biased variance, eps 1e-5); written as the latter, an image's result does not depend on
-    what else is in its batch.
+    Batch normalisation in training mode on one image is a normalisation of each channel of each image with
+    a learned scale and shift (biased variance, eps 1e-5): group normalisation with a channel a group. An
+    image's result then does not depend on what else is in its batch.
     """
 
     def __init__(self, in_channels: int, out_channels: int, ker_size: int, padding: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, ker_size, padding=padding)
-        self.norm = nn.InstanceNorm2d(out_channels, affine=True)
+        self.norm = nn.GroupNorm(out_channels, out_channels)  # faster than nn.InstanceNorm2d
         self.activation = nn.LeakyReLU(LEAK)
 
 
@@ -59,6 +59,6 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
             bound = 1 / math.sqrt(module.weight[0].numel())
             uniform = torch.rand(module.bias.shape, generator=generator, device=generator.device)
             module.bias.copy_(bound * (2 * uniform - 1))
-        elif isinstance(module, nn.InstanceNorm2d):
+        elif isinstance(module, nn.GroupNorm):
             module.weight.copy_(normal(module.weight, 1.0))
             module.bias.zero_()

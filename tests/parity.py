@@ -21,7 +21,7 @@ def fill_network(network: nn.Module, base: int) -> nn.Module:
     """Fill parameter by parameter in the order head conv, norm, body likewise, tail."""
     index = 0
     for module in network.modules():
-        if not isinstance(module, nn.Conv2d | nn.InstanceNorm2d):
+        if not isinstance(module, nn.Conv2d | nn.GroupNorm):
             continue
         weight, bias = fill(module.weight.shape, base + index), fill(module.bias.shape, base + index + 1)
         spread = 0.02 * math.sqrt(3) * weight

@@ -63,9 +63,9 @@ def card_names(losses: dict) -> dict[str, float]:
 def gradient_norm(network: nn.Module) -> float:
     total = 0.0
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.InstanceNorm2d):
+        if isinstance(module, nn.Conv2d | nn.GroupNorm):
             total += module.weight.grad.double().square().sum().item()
-        if isinstance(module, nn.InstanceNorm2d):
+        if isinstance(module, nn.GroupNorm):
             total += module.bias.grad.double().square().sum().item()
     return math.sqrt(total)
 
