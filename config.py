@@ -133,9 +133,8 @@ def train_parser() -> Parser:
     _add_shared_options(parser, vars(Geometry()))
     add = parser.add_argument_group("run").add_argument
     add("--preset", choices=sorted(PRESETS), default="paper", help="'paper': published; 'quick': for a laptop")
-    # The published default is an empty name.
-    load = {"type": lambda name: Path(name) if name else None, "metavar": "DIR"}
-    add("--load", **load, help="go on with the run in DIR; its options hold where none is given")
+    folder = lambda name: Path(name) if name else None  # noqa: E731 (the published default is an empty name)
+    add("--load", type=folder, metavar="DIR", help="go on with the run in DIR; its options hold where none is given")
     add("--dry_run", action="store_true", help="check everything, print the cost, and stop")
     add("--niter", type=integer(1), default=20000, help="steps per scale")
     add("--print_interval", type=integer(1), default=1000, help="steps between two lines of the log")
@@ -158,6 +157,7 @@ def train_parser() -> Parser:
     add("--lambda_grad", type=number(), default=0.1, help="weight of the gradient penalty")
     add("--lr_g", type=number(0, above=True), default=0.0005, help="rate of the generators")
     add("--lr_d", type=number(0, above=True), default=0.0001, help="rate of the discriminators")
+    add("--lr_decay", type=number(0, 1), default=0.0, help="end share of a scale over which both rates fall to 0")
     add("--beta1", type=number(0, 1), default=0.5, help="Adam's first-moment decay")
     add("--noise_amp_a", type=number(), default=0.1, help="noise amplitude of A, relative to its error")
     add("--noise_amp_b", type=number(), default=0.1, help="noise amplitude of B, relative to its error")

@@ -72,7 +72,7 @@ def oranges(rng):
 
 def bowls(rng):
     """Dark blue glazed bowls on a wooden table."""
-    scene = Scene(*wood_ground(rng, (0.42, 0.26, 0.15), (0.76, 0.55, 0.35)), gloss=0.03)
+    scene = Scene(*wood_ground(rng, (0.50, 0.53, 0.50), (0.86, 0.88, 0.82)), gloss=0.03)
     cloud = noise(rng, 2.6, largest=90)
     specks = noise(rng, 0.0, smallest=4)
     for x, y, r in scatter(rng, 9, (46, 76), 12, margin=3):

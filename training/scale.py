@@ -129,6 +129,7 @@ def train_scale(
     seconds_before = state.seconds
     while state.step < niter and not should_stop():
         inputs = draws.inputs(state.step)
+        state.optimisers.set_rates(state.step, niter)
         losses, pictures = training_step(state.networks, state.optimisers, inputs, reals, weights, both)
         state.sums.add(losses)
         state.step += 1
