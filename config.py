@@ -24,8 +24,8 @@ from utils.scales import Geometry
 
 Settings = TypeVar("Settings")
 
-QUICK: dict[str, Any] = {"img_size": 64, "min_size": 32, "scale_factor": 0.7, "max_nfc": 32, "switch_res": 4}
-QUICK |= {"niter": 500, "lr_g": 0.002, "lr_d": 0.0005, "beta": 10.0, "print_interval": 250}
+QUICK: dict[str, Any] = {"img_size": 64, "min_size": 32, "scale_factor": 0.5, "max_nfc": 32, "switch_res": 4}
+QUICK |= {"niter": 350, "lr_g": 0.004, "lr_d": 0.001, "lr_decay": 0.5, "beta": 10.0, "print_interval": 175}
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 
 # What a loaded run has fixed for good, and what belongs to a call rather than to a run.
@@ -157,7 +157,7 @@ def train_parser() -> Parser:
     add("--lambda_grad", type=number(), default=0.1, help="weight of the gradient penalty")
     add("--lr_g", type=number(0, above=True), default=0.0005, help="rate of the generators")
     add("--lr_d", type=number(0, above=True), default=0.0001, help="rate of the discriminators")
-    add("--lr_decay", type=number(0, 1), default=0.0, help="end share of a scale over which both rates fall to 0")
+    add("--lr_decay", type=number(0, 1), default=0.0, help="end share of a scale over which the rates fall to 0")
     add("--beta1", type=number(0, 1), default=0.5, help="Adam's first-moment decay")
     add("--noise_amp_a", type=number(), default=0.1, help="noise amplitude of A, relative to its error")
     add("--noise_amp_b", type=number(), default=0.1, help="noise amplitude of B, relative to its error")

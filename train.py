@@ -127,7 +127,7 @@ def write_results(run: RunFolder, pyramids: Pyramids, reals: tuple, seed: int) -
     for scale in injection_scales(stop_scale, SHEET_LEVELS):
         translations = inject(pyramids, reals, scale, seed)
         rows.append([(f"{name}, real at {scale}", image) for name, image in translations._asdict().items()])
-        if scale == default_injection_scale(stop_scale):
+        if scale == default_injection_scale(pyramids[0].shapes):
             save_image(translations.a2b, run.path / "real_a2b.png")
             save_image(translations.b2a, run.path / "real_b2a.png")
     save_sheet(rows, run.path / "results.png")

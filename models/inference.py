@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.pyramid import Pyramid, gaussian_noise
+from models.pyramid import Pyramid, Shape, gaussian_noise
 from utils.streams import stream
 
 Pyramids = tuple[Pyramid, Pyramid]
@@ -29,12 +29,14 @@ class Samples(NamedTuple):
     b2a: Tensor
 
 
-def default_injection_scale(stop_scale: int) -> int:
-    """The scale real images are injected at when one picture is wanted: the second finest.
+def default_injection_scale(shapes: tuple[Shape, ...]) -> int:
+    """The scale real images are injected at when one picture is wanted.
 
-    Seen on quick runs: the finest keeps most of the real image's own texture, coarser ones begin to move things.
+    The finest of at most 64 pixels, or else the coarsest of the five finest. In runs of 32 to 64 pixels the
+    finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
     """
-    return stop_scale - 1
+    small = [scale for scale, shape in enumerate(shapes) if max(shape) <= 64]
+    return max(small[-1] if small else 0, len(shapes) - 5)
 
 
 def injection_scales(stop_scale: int, levels: int) -> range:

@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from conftest import run_process
 from parity import fill
 
 from benchmarks import bench_step
@@ -16,11 +15,9 @@ from utils.resize import upsample
 CPU = torch.device("cpu")
 
 
-def test_a_run_as_a_script(tmp_path):
+def test_a_run(tmp_path, capsys):
     file = tmp_path / "bench.json"
-    arguments = ["--device", "cpu", "--scales", "0", "--repeats", "1", "--json", file]
-    code, out, err = run_process("benchmarks/bench_step.py", *arguments)
-    assert (code, err) == (0, "")
+    assert bench_step.main(["--device", "cpu", "--scales", "0", "--repeats", "1", "--json", str(file)]) == 0
     record = json.loads(file.read_text())
     assert {"device", "threads", "torch", "date", "precision", "repeats", "memory", "rows"} == set(record)
     (row,) = record["rows"]
@@ -29,7 +26,7 @@ def test_a_run_as_a_script(tmp_path):
     measured |= {"product_gflops", "share_of_convolution", "share_of_product", "program_mib", "baseline_mib"}
     assert set(row) == measured | {"scale", "side", "channels", "steps"}
     assert all(math.isfinite(row[name]) and row[name] > 0 for name in measured)
-    lines = out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[-1].split()[:3] == ["0", "18", "32"]
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 
 import pytest
-from conftest import TINY, make_picture
+from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run
 from PIL import Image
 
@@ -333,3 +333,10 @@ def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path
     assert contents(out) == before
     evaluate("out", "--overwrite", "--inject_levels", 1)
     assert names(out) == eval_files([3]) | {"inject_me.png"}
+
+
+def test_readme_lists_the_quick_preset_as_it_is():
+    rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    defaults = config.train_parser().defaults()
+    assert {name: float(quick) for name, quick, _ in rows} == config.PRESETS["quick"]
+    assert {name: float(paper) for name, _, paper in rows} == {name: defaults[name] for name, _, _ in rows}

@@ -10,7 +10,7 @@ from torch import nn
 
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
-from models.inference import inject, translate_directly
+from models.inference import default_injection_scale, inject, translate_directly
 from models.pyramid import Pyramid, gaussian_noise
 from training.draws import StepDraws
 from training.loop import start_networks
@@ -319,3 +319,11 @@ def test_injection_adds_its_own_noise_at_every_scale_from_there_on():
         first, again, other = (inject(pyramids, reals, scale, seed=seed) for seed in (0, 0, 1))
         assert torch.equal(first.a2b, again.a2b)
         assert not torch.equal(first.refined_a, other.refined_a)
+
+
+@pytest.mark.parametrize(
+    ("img_size", "min_size", "factor", "scale"), [(64, 32, 0.5, 2), (220, 18, 0.75, 6), (128, 32, 0.5, 1)]
+)
+def test_default_injection_scale(img_size, min_size, factor, scale):
+    shapes = Geometry(img_size, min_size, scale_factor=factor).shapes
+    assert default_injection_scale(shapes) == scale
