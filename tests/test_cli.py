@@ -180,7 +180,8 @@ def test_dry_run_writes_nothing(cli, pair, trained, tmp_path):
 def test_quick_settings_need_no_warning(cli, pair, tmp_path):
     result = cli("train.py", *inputs(pair), "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick", "--dry_run")
     assert (result.code, result.err) == (0, "")
-    assert "4 scales, 2000 steps" in result.out
+    scales = 3 * config.PRESETS["quick"]["niter"]
+    assert f"3 scales, {scales} steps" in result.out
 
 
 PUBLISHED_TRAIN = "--input_a A --input_b B --gpu_id 0 --out ./output0/ --beta 10.0 --alpha 1.0"
