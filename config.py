@@ -24,8 +24,8 @@ from utils.scales import Geometry
 
 Settings = TypeVar("Settings")
 
-QUICK: dict[str, Any] = {"img_size": 64, "min_size": 32, "scale_factor": 0.5, "max_nfc": 32, "switch_res": 4}
-QUICK |= {"niter": 350, "lr_g": 0.004, "lr_d": 0.001, "lr_decay": 0.5, "beta": 10.0, "print_interval": 175}
+QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, switch_res=4, niter=350, print_interval=175)
+QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 
 # What a loaded run has fixed for good, and what belongs to a call rather than to a run.
