@@ -315,9 +315,10 @@ DAMAGED_CONTENT = {
 }
 DAMAGED_STATE = {
     "negative step": lambda content: content.update(step=-1),
-    "NaN moments": lambda content: content["optimiser_g"][0]["exp_avg"].fill_(float("nan")),
-    "other moments": lambda content: content["optimiser_d"][0].update(exp_avg=torch.zeros(2)),
-    "no moments": lambda content: content["optimiser_g"].update({0: None}),
+    "NaN moments": lambda content: content["optimisers"][0][0]["exp_avg"].fill_(float("nan")),
+    "other moments": lambda content: content["optimisers"][2][0].update(exp_avg=torch.zeros(2)),
+    "no moments": lambda content: content["optimisers"][1].update({0: None}),
+    "an optimiser too few": lambda content: content["optimisers"].pop(),
     "no sums": lambda content: content.update(sums={}),
 }
 DAMAGED_SHAPE = {
