@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check_run(config, fingerprints)
     print(cost_table(config.geometry, config.architecture, config.schedule.niter))
     print(f"on {device_name(device)}, seed {config.seed}")
-    if device.type == "cpu" and config.options["preset"] == "paper":
+    if is_finished(config):
+        print("all scales of this run are finished: nothing is trained, its pictures are made again")
+    elif device.type == "cpu" and config.options["preset"] == "paper":
         print(
             "warning: the paper's settings are made for a GPU and take days on a CPU; "
             "--preset quick gives a smaller result in minutes",
@@ -101,14 +103,20 @@ def prepare_run(config: TrainConfig, fingerprints: list[str], device: torch.devi
         run.clear()
         if source is not None:
             run.copy_from(source)
-    record = {"options": config.options | {"manualSeed": config.seed}, "fingerprints": fingerprints}
-    write_json(run.config, record | {"device": device_name(device), "versions": versions()})
+    if not is_finished(config):  # A finished run's record stays as it is.
+        record = {"options": config.options | {"manualSeed": config.seed}, "fingerprints": fingerprints}
+        write_json(run.config, record | {"device": device_name(device), "versions": versions()})
     return run
+
+
+def is_finished(config: TrainConfig) -> bool:
+    """Whether every scale of the run to go on with is finished."""
+    return config.load is not None and RunFolder(config.load).finished_scales() >= len(config.geometry.shapes)
 
 
 def resume_command(config: TrainConfig, run: RunFolder) -> str:
     """The command that goes on where this run stopped."""
-    words = ["python", "train.py", "--load", str(run.path)]
+    words = [sys.executable, "train.py", "--load", str(run.path)]
     if config.gpu_id is not None:
         words += ["--gpu_id", str(config.gpu_id)]
     if config.not_cuda:
@@ -123,10 +131,10 @@ def write_results(run: RunFolder, pyramids: Pyramids, reals: tuple, seed: int) -
     for name, image in samples._asdict().items():
         save_image(image, run.path / f"final_{name}.png")
     rows = [[("A", reals[0][-1]), ("B", reals[1][-1])]]
-    rows.append([(f"{name}, sampled", image) for name, image in samples._asdict().items()])
+    rows.append([(f"final_{name}: sampled", image) for name, image in samples._asdict().items()])
     for scale in injection_scales(stop_scale, SHEET_LEVELS):
         translations = inject(pyramids, reals, scale, seed)
-        rows.append([(f"{name}, real at {scale}", image) for name, image in translations._asdict().items()])
+        rows.append([(f"{name}, injected at {scale}", image) for name, image in translations._asdict().items()])
         if scale == default_injection_scale(pyramids[0].shapes):
             save_image(translations.a2b, run.path / "real_a2b.png")
             save_image(translations.b2a, run.path / "real_b2a.png")

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_ctrl_c_saves_and_prints_the_command_that_resumes(whole, pair, tmp_path)
     assert process.returncode == 130
     assert "Traceback" not in errors
     words = shlex.split(errors.strip().splitlines()[-1])
-    assert words[:2] == ["python", "train.py"] and "--load" in words
+    assert words[:3] == [sys.executable, "train.py", "--load"]
     subprocess.run(command(*words[2:]), check=True, cwd=ROOT)
     same_results(whole, out)
 
@@ -194,3 +195,13 @@ def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch
     monkeypatch.undo()
     assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
     assert os.path.exists(tmp_path / "run" / "results.png")
+
+
+def test_a_finished_run_says_so_and_keeps_its_record(cli, whole_here, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(whole_here, run)
+    record = (run / "config.json").read_bytes()
+    result = cli("train.py", "--load", run, "--niter", NITER + 5, "--gpu_id", -1)
+    assert result.code == 0 and "finished" in result.out
+    assert (run / "config.json").read_bytes() == record
+    same_results(whole_here, run)

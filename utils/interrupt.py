@@ -1,6 +1,7 @@
 """Stopping between two steps on Ctrl-C or a cluster's SIGTERM, instead of in the middle of one."""
 
 import signal
+import sys
 from types import FrameType
 
 
@@ -26,3 +27,4 @@ class StopRequest:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
+        print("\nstopping after this step; once more stops at once, without saving", file=sys.stderr)
