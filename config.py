@@ -1,23 +1,24 @@
 """The command lines: parsers, presets, validation, and the frozen settings the scripts work with.
 
-Nothing else knows argparse. Where several sources set an option, the later one wins: the published
-default, the preset, the loaded run, the command line.
+Where several sources set an option, the later one wins: the published default, what a clip changes of it,
+the preset, the loaded run, the command line.
 """
 
-import argparse
 import json
-import math
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
+
+from utils.video import is_clip
 
 from models.architecture import Architecture
 from training.loop import Schedule
 from training.losses import LossWeights
-from training.step import OptimiserSettings
+from training.optimisers import OptimiserSettings
+from utils.arguments import Parser, integer, number, only
 from utils.errors import UserError
 from utils.run_folder import RunFolder
 from utils.scales import Geometry
@@ -27,118 +28,64 @@ Settings = TypeVar("Settings")
 QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, switch_res=4, niter=350, print_interval=175)
 QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
+# The published defaults where A is a clip (METHOD section 12).
+CLIP = dict(niter=24000, min_size=22, lambda_self=1.0)
 
 # What a loaded run has fixed for good, and what belongs to a call rather than to a run.
-FIXED = {f.name for f in fields(Geometry)} | {f.name for f in fields(Architecture)} | {"preset"}
+GEOMETRY = ("img_size", "min_size", "max_size", "scale_factor")
+FIXED = {*GEOMETRY, "keep_aspect", "quant_level", "preset"} | {f.name for f in fields(Architecture)}
 PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
 
 
-def integer(least: int) -> Callable[[str], int]:
-    """An argparse type: a whole number, `least` or more."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a whole number, not '{text}'") from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
-        return value
-
-    return parse
-
-
-def number(least: float = 0.0, below: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
-    """An argparse type: a finite number from `least` (excluded if `above`) up to, not including, `below`."""
-    bound = f" and below {below:g}" if below < math.inf else ""
-    wanted = f"{'above' if above else 'at least'} {least:g}{bound}"
-
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a number, not '{text}'") from None
-        if not least <= value < below or (above and value == least):  # false for NaN and infinity, too
-            raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}")
-        return value
-
-    return parse
-
-
-def only(legal: int) -> Callable[[str], int]:
-    """An argparse type for a published option of which the method knows one value."""
-
-    def parse(text: str) -> int:
-        if text.strip() != str(legal):
-            raise argparse.ArgumentTypeError(f"must be {legal}, the only value the method knows, not {text}")
-        return legal
-
-    return parse
-
-
-class Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds each default to the help, but for options whose text says what happens without them."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
-
-
-class Parser(argparse.ArgumentParser):
-    """One line per error, defaults in the help, and a record of what was given explicitly."""
-
-    def __init__(self, description: str) -> None:
-        super().__init__(description=description, allow_abbrev=False, formatter_class=Formatter)
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message.removeprefix("argument ") + " (--help lists the options)")
-
-    def explicit(self, arguments: Sequence[str] | None) -> dict[str, Any]:
-        """Only the options that stand on the command line."""
-        missing = object()
-        blank = argparse.Namespace(**{action.dest: missing for action in self._actions})
-        found = vars(self.parse_args(arguments, blank))
-        return {name: value for name, value in found.items() if value is not missing}
-
-    def defaults(self) -> dict[str, Any]:
-        """Every option at its default."""
-        return {a.dest: a.default for a in self._actions if a.dest != "help"}
-
-
-def _add_shared_options(parser: Parser, geometry_defaults: dict[str, Any]) -> None:
-    """Options train.py and eval.py have in common."""
+def _add_common_options(parser: Parser, inputs: dict[str, str]) -> None:
+    """Options every script has; `inputs` are its own files, with their help."""
     add = parser.add_argument_group("files").add_argument
-    add("--input_a", type=Path, metavar="A", help="image A, any picture Pillow reads (required)")
-    add("--input_b", type=Path, metavar="B", help="image B (required)")
+    for name, meaning in inputs.items():
+        add(f"--{name}", type=Path, metavar=name.rpartition("_")[2].upper(), help=meaning)
     add("--out", type=Path, metavar="DIR", help="folder for the results, made if missing (required)")
     add("--overwrite", action="store_true", help="replace the results --out already holds")
     add = parser.add_argument_group("machine and randomness").add_argument
     add("--gpu_id", type=integer(-1), help="GPU to use; -1: the CPU; not given: the first GPU, else the CPU")
     add("--not_cuda", action="store_true", help="use the CPU")
     add("--manualSeed", "--seed", type=integer(0), help="seed of everything; not given: random, 1 to 10000")
+
+
+def _add_geometry_options(parser: Parser, defaults: dict[str, Any]) -> None:
+    """The pyramid's options; those without a default are as trained."""
     add = parser.add_argument_group("pyramid").add_argument
+    note = "" if defaults else "; not given: as trained"
     for name, kind, meaning in (
         ("img_size", integer(1), "side of the finest scale, pixels"),
         ("min_size", integer(1), "side of the coarsest scale, pixels"),
         ("max_size", integer(1), "bound that enters the number of scales, pixels"),
         ("scale_factor", number(0, 1, above=True), "wanted ratio of neighbouring scales"),
     ):
-        default = geometry_defaults.get(name)
-        note = "" if default is not None else "; not given: as trained"
-        add(f"--{name}", type=kind, default=default, help=meaning + note)
+        add(f"--{name}", type=kind, default=defaults.get(name), help=meaning + note)
+    add("--keep_aspect", action="store_true", help="keep the pictures' shapes; sizes are of the longer side" + note)
+
+
+def _add_run_options(parser: Parser, niter: int, note: str = "") -> None:
+    """How long a training is, and what it reports and saves."""
+    add = parser.add_argument_group("run").add_argument
+    add("--preset", choices=sorted(PRESETS), default="paper", help="'paper': published; 'quick': for a laptop")
+    add("--niter", type=integer(1), default=niter, help="steps per scale" + note)
+    add("--print_interval", type=integer(1), default=1000, help="steps between two lines of the log")
+    add("--save_every", type=number(), default=60.0, help="seconds between two saves of the scale in progress")
+
+
+A_KINDS = "image A, any picture Pillow reads; or a clip, or a folder with its frames"
 
 
 def train_parser() -> Parser:
     """Every option of train.py."""
     parser = Parser("Train on one pair of images, coarse to fine; the published program's defaults.")
-    _add_shared_options(parser, vars(Geometry()))
-    add = parser.add_argument_group("run").add_argument
-    add("--preset", choices=sorted(PRESETS), default="paper", help="'paper': published; 'quick': for a laptop")
+    _add_common_options(parser, {"input_a": A_KINDS + " (required)", "input_b": "image B (required)"})
+    _add_geometry_options(parser, vars(Geometry()))
+    _add_run_options(parser, niter=20000, note="; a clip: 24000")
+    add = parser.add_argument_group("what to do").add_argument
     folder = lambda name: Path(name) if name else None  # noqa: E731 (the published default is an empty name)
     add("--load", type=folder, metavar="DIR", help="go on with the run in DIR; its options hold where none is given")
     add("--dry_run", action="store_true", help="check everything, print the cost, and stop")
-    add("--niter", type=integer(1), default=20000, help="steps per scale")
-    add("--print_interval", type=integer(1), default=1000, help="steps between two lines of the log")
-    add("--save_every", type=number(), default=60.0, help="seconds between two saves of the scale in progress")
     add = parser.add_argument_group("networks").add_argument
     add("--nfc", type=integer(1), default=32, help="channels of a network's first layer at scales 0 to 3")
     add("--min_nfc", type=integer(1), default=32, help="least channels of the inner layers at scales 0 to 3")
@@ -155,31 +102,45 @@ def train_parser() -> Parser:
     add("--beta", type=number(), default=1.0, help="weight of the cycle loss")
     add("--lambda_g", type=number(), default=1.0, help="weight of B's adversarial loss relative to A's")
     add("--lambda_grad", type=number(), default=0.1, help="weight of the gradient penalty")
+    add("--lambda_self", type=number(), default=0.0, help="weight of the translated noisy real image; a clip: 1")
     add("--lr_g", type=number(0, above=True), default=0.0005, help="rate of the generators")
     add("--lr_d", type=number(0, above=True), default=0.0001, help="rate of the discriminators")
     add("--lr_decay", type=number(0, 1), default=0.0, help="end share of a scale over which the rates fall to 0")
     add("--beta1", type=number(0, 1), default=0.5, help="Adam's first-moment decay")
     add("--noise_amp_a", type=number(), default=0.1, help="noise amplitude of A, relative to its error")
     add("--noise_amp_b", type=number(), default=0.1, help="noise amplitude of B, relative to its error")
+    add("--quant_level", type=integer(0), default=0, help="simplify a clip's frames to so many greys; 0: do not")
     return parser
 
 
 def eval_parser() -> Parser:
     """Every option of eval.py."""
-    parser = Parser("Translate real images with a trained pair, injected at the finest scales.")
-    _add_shared_options(parser, {})
+    parser = Parser("Translate real images with a trained pair, injected at the finest scales, or draw new ones.")
+    note = "; not given: --samples alone"
+    _add_common_options(parser, {"input_a": A_KINDS + note, "input_b": "image B" + note + ", or a clip as A"})
+    _add_geometry_options(parser, {})
     add = parser.add_argument_group("evaluation").add_argument
     add("--load", type=Path, metavar="DIR", help="the folder train.py filled (required)")
     add("--inject_levels", type=integer(1), default=5, help="how many of the finest scales to inject at")
+    add(
+        "--inject_scale",
+        type=integer(0),
+        help="inject at this scale only; not given: the finest ones; a clip: a chosen one",
+    )
+    add("--out_size", type=integer(1), help="side of the results' finest scale, pixels; not given: as trained")
+    add(
+        "--samples",
+        type=integer(1),
+        help="draw so many new pictures of each domain, with their translations; not given: none",
+    )
+    add("--gif", action="store_true", help="of a clip: write a GIF beside the mp4")
     return parser
 
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
-    """What both scripts are asked for; `options` is every option as used, for the record."""
+    """What every script is asked for; `options` is every option as used, for the record."""
 
-    input_a: Path
-    input_b: Path
     out: Path
     overwrite: bool
     gpu_id: int | None
@@ -190,8 +151,10 @@ class Common:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Common):
-    """What train.py was asked for."""
+    """What train.py was asked for; `geometry` does not know the pictures' shapes yet."""
 
+    input_a: Path
+    input_b: Path
     load: Path | None
     dry_run: bool
     geometry: Geometry
@@ -199,37 +162,36 @@ class TrainConfig(Common):
     weights: LossWeights
     optimiser: OptimiserSettings
     schedule: Schedule
+    noise_amp_a: float
+    noise_amp_b: float
+    quant_level: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig(Common):
     """What eval.py was asked for; `geometry` holds only what the command line says of it."""
 
+    input_a: Path | None
+    input_b: Path | None
     load: Path
     inject_levels: int
+    inject_scale: int | None
+    keep_aspect: bool
+    out_size: int | None
+    samples: int | None
+    gif: bool
     geometry: dict[str, float]
 
 
 def parse_train(arguments: Sequence[str] | None = None) -> TrainConfig:
     """Settings of a training run from its command line; UserError on anything wrong with it."""
-    parser = train_parser()
-    explicit = parser.explicit(arguments)
-    loaded = _loaded_options(parser, explicit["load"]) if explicit.get("load") else {}
-    for name in sorted(FIXED & explicit.keys() & loaded.keys()):
-        if explicit[name] != loaded[name]:
-            raise UserError(
-                f"--{name} {explicit[name]} contradicts {loaded[name]} of the run in --load {explicit['load']}; "
-                "leave it out, or train anew into another --out"
-            )
-    preset = PRESETS[explicit.get("preset", "paper")]
-    options = {**parser.defaults(), **preset, **loaded, **explicit}
-    if options["out"] is None:
-        options["out"] = options["load"]
+    options = _run_options(train_parser(), arguments, FIXED, clip_input="input_a")
     _require(options, "input_a", "input_b", "out")
-    options = _with_seed(options)
+    if options["quant_level"] and not is_clip(options["input_a"]):
+        raise UserError(f"--quant_level: is for clips, and --input_a {options['input_a']} is none")
     try:
         geometry, architecture = _pick(Geometry, options), _pick(Architecture, options)
-        architecture.check_fits(geometry)
+        architecture.check_fits(geometry.shapes[0])
     except ValueError as error:
         raise UserError(str(error)) from None
     return TrainConfig(
@@ -248,11 +210,38 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalConfig:
     """Settings of an evaluation from its command line; UserError on anything wrong with it."""
     parser = eval_parser()
     options = _with_seed({**parser.defaults(), **parser.explicit(arguments)})
-    _require(options, "input_a", "input_b", "out", "load")
-    geometry = {f.name: options[f.name] for f in fields(Geometry) if options[f.name] is not None}
+    _require(options, "out", "load")
+    clip = options["input_a"] is not None and is_clip(options["input_a"])
+    if options["gif"] and not clip:
+        raise UserError("--gif: is for clips; --input_a must be one")
+    if clip and options["samples"]:
+        raise UserError("--samples: draws pictures from nothing; leave out the clip --input_a")
+    if not clip and (not options["samples"] or options["input_a"] or options["input_b"]):
+        _require(options, "input_a", "input_b")
+    geometry = {name: options[name] for name in GEOMETRY if options[name] is not None}
     return EvalConfig(
         **_fields(EvalConfig, options), seed=options["manualSeed"], geometry=geometry, options=_plain(options)
     )
+
+
+def _run_options(
+    parser: Parser, arguments: Sequence[str] | None, fixed: set[str], clip_input: str | None = None
+) -> dict[str, Any]:
+    """Every option of a training run, from all its sources, with a seed."""
+    explicit = parser.explicit(arguments)
+    loaded = _loaded_options(parser, explicit["load"]) if explicit.get("load") else {}
+    for name in sorted(fixed & explicit.keys() & loaded.keys()):
+        if explicit[name] != loaded[name]:
+            raise UserError(
+                f"--{name} {explicit[name]} contradicts {loaded[name]} of the run in --load {explicit['load']}; "
+                "leave it out, or train anew into another --out"
+            )
+    preset = PRESETS[explicit.get("preset", "paper")]
+    clip = {**loaded, **explicit}.get(clip_input)
+    options = {**parser.defaults(), **(CLIP if clip and is_clip(clip) else {}), **preset, **loaded, **explicit}
+    if options["out"] is None:
+        options["out"] = options["load"]
+    return _with_seed(options)
 
 
 def _require(options: dict[str, Any], *names: str) -> None:
@@ -271,7 +260,7 @@ def _pick(kind: type[Settings], options: dict[str, Any]) -> Settings:
 
 
 def _fields(kind: type, options: dict[str, Any]) -> dict[str, Any]:
-    return {f.name: options[f.name] for f in fields(kind) if f.name in options and f.name != "geometry"}
+    return {f.name: options[f.name] for f in fields(kind) if f.name in options}
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
@@ -288,12 +277,14 @@ def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
     try:
         recorded = json.loads(path.read_text(encoding="utf-8"))["options"]
         known = {action.dest: action for action in parser._actions}
+        used = {name: value for name, value in recorded.items() if name in known.keys() - PER_CALL}
+        switches = {name: value for name, value in used.items() if isinstance(value, bool)}
         words = [
             f"{known[name].option_strings[0]}={value}"
-            for name, value in recorded.items()
-            if name in known.keys() - PER_CALL and value is not None
+            for name, value in used.items()
+            if name not in switches and value is not None
         ]
-        return parser.explicit(words)
+        return parser.explicit(words) | switches
     except UserError as error:
         raise UserError(f"--load {path}: {error}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -1,17 +1,38 @@
-"""Translate real images with a trained pair: parse, load, inject at the finest scales, translate, save."""
+"""Use a trained pair: parse, load, inject real images or a clip's frames, or draw new ones, translate, save."""
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from config import parse_eval
-from models.inference import inject, injection_scales, translate_directly
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from config import EvalConfig, parse_eval
+from models.inference import (
+    Pyramids,
+    default_injection_scale,
+    inject,
+    injection_scales,
+    refine_and_translate,
+    sample,
+    translate_directly,
+)
+from models.pyramid import fixed_noise
 from models.snapshot import load_pyramids, read_shape
 from utils.device import device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
-from utils.figure import save_sheet
+from utils.figure import Cell, save_sheet
 from utils.files import write_json
-from utils.image import image_pyramid, open_image, save_image
+from utils.frames import Flicker, SimplifiedClip
+from utils.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
 from utils.run_folder import RunFolder
+from utils.scales import Geometry, Shapes, aspect_of
+from utils.streams import stream
+from utils.video import Clip, is_clip, save_gif, video_writer
+
+SHEET_SAMPLES = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,48 +40,160 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = parse_eval(arguments)
     device = pick_device(config.gpu_id, config.not_cuda)
     trained = RunFolder(config.load)
-    geometry, architecture = read_shape(trained)
+    geometry, pyramids = load_trained(config, trained, device)
+    coarsest = min(geometry.shapes[0])
+    a, b = config.input_a, config.input_b
+    clip = Clip(a, "--input_a", coarsest) if a and is_clip(a) else None
+    picture_a = open_image(a, "--input_a", coarsest) if a and not clip else None
+    picture_b = open_image(b, "--input_b", coarsest) if b else None
+    out = RunFolder(config.out)
+    check_out(config, out, trained)
+    out.clear()
+    print(f"on {device_name(device)}, seed {config.seed}")
+    record: dict[str, Any] = {"options": config.options | {"manualSeed": config.seed}, "device": device_name(device)}
+    record["versions"] = versions()
+    write_json(out.config, record)
+
+    # Translate what is there, or draw.
+    if clip is not None:
+        levels = (trained.recorded("options") or {}).get("quant_level", 0)
+        write_json(out.config, record | {"clip": translate_clip(config, out, geometry, pyramids, clip, levels, device)})
+        if picture_b is not None:
+            save_image(image_to_tensor(picture_b, geometry.domain_shapes[1][-1], device), out.path / "real_b.png")
+    elif picture_a is not None:
+        translate_pictures(config, out, geometry, pyramids, (picture_a, picture_b), device)
+    if config.samples:
+        draw_samples(config, out, geometry, pyramids, device)
+    print(out.path / ("results.png" if a else "samples.png"))
+    return 0
+
+
+def load_trained(config: EvalConfig, trained: RunFolder, device: torch.device) -> tuple[Geometry, Pyramids]:
+    """The pair in --load; UserError where it is unfinished, or what is asked of it does not fit."""
+    geometry, architecture = read_shape(trained, domains=2)
     for name, asked in config.geometry.items():
         if asked != (made := getattr(geometry, name)):
             raise UserError(f"--{name} {asked} contradicts {made}, which --load {config.load} was made with")
-    pyramids, _ = load_pyramids(trained, geometry, architecture, device)
-    scales, finished = geometry.stop_scale + 1, len(pyramids[0].generators)
-    if finished < scales:
+    finest = geometry.stop_scale
+    if config.inject_scale is not None and config.inject_scale > finest:
         raise UserError(
-            f"--load {config.load}: only {finished} of {scales} scales are finished; "
+            f"--inject_scale {config.inject_scale}: the run in --load {config.load} has scales 0 to {finest}"
+        )
+    if config.out_size is not None and config.out_size < geometry.min_size:
+        raise UserError(f"--out_size {config.out_size}: must be {geometry.min_size} or more for this run")
+    pyramids, _ = load_pyramids(trained, geometry, architecture, device)
+    if (finished := len(pyramids[0].generators)) <= finest:
+        raise UserError(
+            f"--load {config.load}: only {finished} of {finest + 1} scales are finished; "
             f"to finish them: python train.py --load {config.load}"
         )
-    coarsest = min(geometry.shapes[0])
-    reals = tuple(
-        image_pyramid(open_image(path, flag, min_side=coarsest), geometry.shapes, device)
-        for path, flag in ((config.input_a, "--input_a"), (config.input_b, "--input_b"))
-    )
-    out = RunFolder(config.out)
+    return geometry, pyramids
+
+
+def check_out(config: EvalConfig, out: RunFolder, trained: RunFolder) -> None:
+    """UserError where the results must not go into --out."""
     if out.is_same(trained):
         raise UserError(f"--out {config.out}: is the folder --load names; choose another for the evaluation")
     if out.scale(0) in out.own_files():
         raise UserError(f"--out {config.out}: holds a training run; choose another for the evaluation")
     out.check_free(config.overwrite, "--overwrite to replace them, or choose another --out")
-    out.clear()
-    print(f"on {device_name(device)}, seed {config.seed}")
-    record = {"options": config.options | {"manualSeed": config.seed}, "device": device_name(device)}
-    write_json(out.config, record | {"versions": versions()})
 
-    # Translate directly, then from every injection scale.
-    pictures = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
-    pictures["direct_a2b"], pictures["direct_b2a"] = translate_directly(pyramids, reals)
-    rows = [[(name.replace("_", " "), image) for name, image in pictures.items()]]
-    for scale in injection_scales(geometry.stop_scale, config.inject_levels):
-        translations = inject(pyramids, reals, scale, config.seed)._asdict()
-        pictures |= {f"inject_{scale:02d}_{name}": image for name, image in translations.items()}
-        rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
 
-    # Save every picture under its own name, and one sheet of all.
-    for name, image in pictures.items():
+def shapes_of(config: EvalConfig, geometry: Geometry, size: tuple[int, int]) -> Shapes:
+    """(height, width) of every scale for an input of this (width, height)."""
+    keep = geometry.keep_aspect or config.keep_aspect
+    return geometry.shapes_for(aspect_of(size) if keep else 1.0, config.out_size)
+
+
+def translate_pictures(
+    config: EvalConfig,
+    out: RunFolder,
+    geometry: Geometry,
+    pyramids: Pyramids,
+    pictures: tuple[Image.Image, Image.Image],
+    device: torch.device,
+) -> None:
+    """Both pictures directly and from every injection scale (METHOD section 8)."""
+    shapes = [shapes_of(config, geometry, picture.size) for picture in pictures]
+    reals = tuple(image_pyramid(picture, own, device) for picture, own in zip(pictures, shapes, strict=True))
+    pyramids = tuple(pyramid.reshaped(own) for pyramid, own in zip(pyramids, shapes, strict=True))
+    results = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
+    results["direct_a2b"], results["direct_b2a"] = translate_directly(pyramids, reals)
+    rows = [list(results.items())]
+    scales = injection_scales(geometry.stop_scale, config.inject_levels)
+    for scale in scales if config.inject_scale is None else [config.inject_scale]:
+        injected = inject(pyramids, reals, scale, config.seed)._asdict()
+        row = [(f"inject_{scale:02d}_{name}", image) for name, image in injected.items()]
+        results |= dict(row)
+        rows.append(row)
+    for name, image in results.items():
         save_image(image, out.path / f"{name}.png")
     save_sheet(rows, out.path / "results.png")
-    print(out.path / "results.png")
-    return 0
+
+
+def draw_samples(
+    config: EvalConfig, out: RunFolder, geometry: Geometry, pyramids: Pyramids, device: torch.device
+) -> None:
+    """New pictures of each domain, each with its analogy in the other: "paired generation"."""
+    aspects = geometry.aspect_a, geometry.aspect_b
+    shapes = [geometry.shapes_for(aspect, config.out_size) for aspect in aspects]
+    pyramids = tuple(pyramid.reshaped(own) for pyramid, own in zip(pyramids, shapes, strict=True))
+    rows: list[list[Cell]] = []
+    for index in range(config.samples):
+        pictures = sample(pyramids, config.seed, device, index)._asdict()
+        row = [(f"sample_{index:03d}_{name}", image) for name, image in pictures.items()]
+        for name, image in row:
+            save_image(image, out.path / f"{name}.png")
+        rows += [row] if index < SHEET_SAMPLES else []
+    save_sheet(rows, out.path / "samples.png")
+
+
+def translate_clip(
+    config: EvalConfig,
+    out: RunFolder,
+    geometry: Geometry,
+    pyramids: Pyramids,
+    clip: Clip,
+    quant_level: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Every frame from one injection scale with one fixed noise, as a film (METHOD section 12); its numbers."""
+    shapes = shapes_of(config, geometry, clip.size)
+    source, target = pyramids[0].reshaped(shapes), pyramids[1]
+    scale = default_injection_scale(shapes) if config.inject_scale is None else config.inject_scale
+    noise = fixed_noise(shapes, stream(config.seed, "clip", device=device))
+    # The film has the source's shape, also where the networks see squares.
+    height, width = geometry.shapes_for(aspect_of(clip.size), config.out_size)[-1]
+    frames = SimplifiedClip(clip, shapes[-1], quant_level) if quant_level else clip
+    flicker, film = Flicker(), out.path / "a2b.mp4"
+    rows: list[list[Cell]] = []
+    shown = {0, len(clip) // 2, len(clip) - 1}
+    with video_writer(film, clip.rate, (width, height)) as write:
+        for index, frame in enumerate(frames):
+            real = image_to_tensor(frame, shapes[-1], device)
+            refined, translated = refine_and_translate(
+                source, target, image_to_tensor(frame, shapes[scale], device), scale, noise
+            )
+            write(resized(translated, (width, height)))
+            flicker.add(real, translated)
+            if index in shown:
+                cells = {"input": real, f"refined, injected at {scale}": refined, "a2b": translated}
+                rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
+    save_sheet(rows, out.path / "results.png")
+    if config.gif:
+        save_gif((np.asarray(frame) for frame in Clip(film, "--out")), out.path / "a2b.gif", clip.rate)
+    numbers = {"frames": len(clip), "rate": str(clip.rate), "size": [width, height], "inject_scale": scale}
+    restless = "the input does not move" if flicker.value is None else f"flicker {flicker.value:.2f} times the input's"
+    print(f"{film}: {len(clip)} frames, {width}x{height}, {restless}")
+    return numbers | {"flicker": flicker.value}
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """(1, 3, H, W) in [-1, 1] as (height, width, 3) 8-bit of this (width, height)."""
+    pixels = to_uint8(image)
+    if pixels.shape[1::-1] == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
 if __name__ == "__main__":

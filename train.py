@@ -6,11 +6,16 @@ import sys
 from collections.abc import Sequence
 
 import torch
+from PIL import Image
+from utils.frames import SimplifiedClip
+from utils.video import Clip, is_clip
 
 from config import TrainConfig, parse_train
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
 from training.cost import cost_table, step_costs
 from training.loop import check_resumable, train
+from training.pair import PairRecipe
+from training.reals import RealSource, frames, still
 from utils.device import device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
 from utils.figure import save_loss_curves, save_sheet
@@ -20,22 +25,21 @@ from utils.interrupt import StopRequest
 from utils.log import RunLog
 from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
+from utils.scales import Geometry
 
 SHEET_LEVELS = 5
+Inputs = tuple[Image.Image | Clip, Image.Image]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     config = parse_train(arguments)
     device = pick_device(config.gpu_id, config.not_cuda)
-    coarsest = min(config.geometry.shapes[0])
-    pictures = (
-        open_image(config.input_a, "--input_a", min_side=coarsest),
-        open_image(config.input_b, "--input_b", min_side=coarsest),
-    )
-    fingerprints = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
-    check_run(config, fingerprints)
-    print(cost_table(config.geometry, config.architecture, config.schedule.niter))
+    inputs = open_inputs(config)
+    geometry = fitted_geometry(config, inputs)
+    prints = fingerprints(inputs)
+    check_run(config, geometry, prints)
+    print(cost_table(geometry, config.architecture, config.schedule.niter))
     print(f"on {device_name(device)}, seed {config.seed}")
     if is_finished(config):
         print("all scales of this run are finished: nothing is trained, its pictures are made again")
@@ -49,51 +53,106 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     # Train.
-    run = prepare_run(config, fingerprints, device)
-    reals = tuple(image_pyramid(picture, config.geometry.shapes, device) for picture in pictures)
+    run = prepare_run(config, prints, device)
     with StopRequest() as stop, DomainThreads(device) as both:
-        pyramids = train(
-            run,
-            reals,
-            config.geometry,
-            config.architecture,
-            config.weights,
-            config.optimiser,
-            config.schedule,
+        recipe = PairRecipe(
+            geometry=geometry,
+            architecture=config.architecture,
+            optimiser=config.optimiser,
+            reals=real_sources(config, geometry, inputs, device),
+            weights=config.weights,
+            noise_amps=(config.noise_amp_a, config.noise_amp_b),
+            coarsest_sigmas=(1.0, 1.0) if isinstance(inputs[0], Clip) else (config.noise_amp_a, config.noise_amp_b),
             seed=config.seed,
-            costs=step_costs(config.geometry, config.architecture, device),
             device=device,
             both=both,
-            should_stop=stop,
         )
+        costs = step_costs(geometry, config.architecture, device)
+        pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop)
         if pyramids is None:
             print(f"stopped, everything is saved; to go on:\n{resume_command(config, run)}", file=sys.stderr)
             return 128 + stop.signal
 
     # Write what a person wants to see.
-    write_results(run, pyramids, reals, config.seed)
+    write_results(run, pyramids, still_pyramids(config, geometry, inputs, device), config.seed)
     print(run.path / "results.png")
     return 0
 
 
-def check_run(config: TrainConfig, fingerprints: list[str]) -> None:
+def open_inputs(config: TrainConfig) -> Inputs:
+    """A picture or a clip, and a picture; UserError where one cannot be used."""
+    coarsest = min(config.geometry.shapes[0])
+    kind = Clip if is_clip(config.input_a) else open_image
+    return kind(config.input_a, "--input_a", coarsest), open_image(config.input_b, "--input_b", coarsest)
+
+
+def fitted_geometry(config: TrainConfig, inputs: Inputs) -> Geometry:
+    """The pyramids' sizes for these pictures; UserError where one is too long and thin for its shape to be kept."""
+    geometry = config.geometry.of_pictures(*(picture.size for picture in inputs))
+    for flag, shapes in zip("ab", geometry.domain_shapes, strict=True):
+        try:
+            config.architecture.check_fits(shapes[0])
+        except ValueError as error:
+            raise UserError(f"--keep_aspect: --input_{flag} is too long and thin; {error}") from None
+    return geometry
+
+
+def fingerprints(inputs: Inputs) -> list[str]:
+    """Of both inputs, to know them again."""
+    return [
+        input_.fingerprint() if isinstance(input_, Clip) else hashlib.sha256(input_.tobytes()).hexdigest()
+        for input_ in inputs
+    ]
+
+
+def simplified(config: TrainConfig, geometry: Geometry, clip: Clip) -> Clip | SimplifiedClip:
+    """The clip as the networks are to see it."""
+    if not config.quant_level:
+        return clip
+    return SimplifiedClip(clip, geometry.domain_shapes[0][-1], config.quant_level)
+
+
+def real_sources(
+    config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device
+) -> tuple[RealSource, RealSource]:
+    """What the steps see of both domains."""
+    pyramid_a, pyramid_b = still_pyramids(config, geometry, inputs, device)
+    if not isinstance(inputs[0], Clip):
+        return still(pyramid_a), still(pyramid_b)
+    clip = simplified(config, geometry, inputs[0])
+    return frames(clip, geometry.domain_shapes[0], config.seed, device), still(pyramid_b)
+
+
+def still_pyramids(
+    config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Both pictures, or the clip's first frame and the picture, at every scale."""
+    a, b = inputs
+    first = next(iter(simplified(config, geometry, a))) if isinstance(a, Clip) else a
+    return tuple(
+        image_pyramid(picture, shapes, device)
+        for picture, shapes in zip((first, b), geometry.domain_shapes, strict=True)
+    )
+
+
+def check_run(config: TrainConfig, geometry: Geometry, prints: list[str]) -> None:
     """UserError where the run to go on with does not fit, or --out holds another one."""
     run = RunFolder(config.out)
     if config.load is not None:
         source = RunFolder(config.load)
         recorded = source.recorded("fingerprints")
-        if not isinstance(recorded, list) or len(recorded) != len(fingerprints):
+        if not isinstance(recorded, list) or len(recorded) != len(prints):
             raise UserError(f"--load {source.config}: damaged, or not of this program")
-        for flag, mine, theirs in zip("ab", fingerprints, recorded, strict=True):
+        for flag, mine, theirs in zip("ab", prints, recorded, strict=True):
             if mine != theirs:
                 raise UserError(f"--input_{flag}: not the picture the run in --load {config.load} is trained on")
-        check_resumable(source, config.geometry, config.architecture, config.optimiser)
+        check_resumable(source, geometry, config.architecture, config.optimiser)
         if run.is_same(source):
             return
     run.check_free(config.overwrite, "--load it to go on, --overwrite to replace it, or choose another --out")
 
 
-def prepare_run(config: TrainConfig, fingerprints: list[str], device: torch.device) -> RunFolder:
+def prepare_run(config: TrainConfig, prints: list[str], device: torch.device) -> RunFolder:
     """The run folder, with the loaded run in it and its config.json written."""
     run = RunFolder(config.out)
     source = RunFolder(config.load) if config.load is not None else None
@@ -104,7 +163,7 @@ def prepare_run(config: TrainConfig, fingerprints: list[str], device: torch.devi
         if source is not None:
             run.copy_from(source)
     if not is_finished(config):  # A finished run's record stays as it is.
-        record = {"options": config.options | {"manualSeed": config.seed}, "fingerprints": fingerprints}
+        record = {"options": config.options | {"manualSeed": config.seed}, "fingerprints": prints}
         write_json(run.config, record | {"device": device_name(device), "versions": versions()})
     return run
 

@@ -24,14 +24,15 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from config import Parser, integer
+from utils.arguments import Parser, integer
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import ConvBlock
 from models.pyramid import Pyramid
 from training.draws import StepDraws
 from training.loop import start_networks
 from training.losses import LossWeights
-from training.step import DomainInputs, Optimisers, OptimiserSettings, StepInputs, training_step
+from training.optimisers import Optimisers, OptimiserSettings
+from training.step import DomainInputs, StepInputs, training_step
 from utils.device import available_gpus, device_name
 from utils.errors import one_line_errors
 from utils.files import write_json

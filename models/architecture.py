@@ -6,7 +6,9 @@ from torch import nn
 
 from models.discriminator import Discriminator
 from models.generator import Generator
-from utils.scales import Geometry, width_at
+from utils.scales import width_at
+
+DOMAINS = "ab"
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Architecture:
         num_layer: convolutions per network.
         ker_size, padd_size: kernel side and padding of the discriminator.
         switch_res: how many of the finest scales are plain instead of residual.
+        domains: 2 for a pair, 1 for the pyramid of a single image.
+        pad_once: the generators' padding, see `Generator`.
     """
 
     nfc: int = 32
@@ -29,19 +33,21 @@ class Architecture:
     ker_size: int = 3
     padd_size: int = 0
     switch_res: int = 2
+    domains: int = 2
+    pad_once: bool = False
 
-    def check_fits(self, geometry: Geometry) -> None:
-        """Raise ValueError where the discriminator leaves nothing of the coarsest scale to score."""
+    def check_fits(self, coarsest: tuple[int, int]) -> None:
+        """Raise ValueError where the discriminator leaves nothing of a coarsest (height, width) to score."""
         if self.padd_size >= self.ker_size:
             raise ValueError(f"--padd_size {self.padd_size} must be smaller than --ker_size {self.ker_size}")
         trimmed = self.ker_size - 1 - 2 * self.padd_size
         # One pixel must be left to score, and the last normalisation needs more than one value.
         least = max(1 + self.num_layer * trimmed, 2 + (self.num_layer - 1) * trimmed)
-        side = min(geometry.shapes[0])
-        if side < least:
+        if min(coarsest) < least:
+            height, width = coarsest
             raise ValueError(
-                f"--min_size {geometry.min_size}: the discriminator's {self.num_layer} layers trim "
-                f"{trimmed} pixels each; the coarsest scale needs at least {least}"
+                f"--min_size: the coarsest scale is {width}x{height}, but the discriminator's {self.num_layer} "
+                f"layers trim {trimmed} pixels each; it needs at least {least}"
             )
 
     def widths(self, scale: int) -> tuple[int, int]:
@@ -54,7 +60,7 @@ class Architecture:
 
     def generator(self, scale: int, stop_scale: int) -> Generator:
         """An unfilled generator of a scale."""
-        return Generator(*self.widths(scale), self.num_layer, self.is_residual(scale, stop_scale))
+        return Generator(*self.widths(scale), self.num_layer, self.is_residual(scale, stop_scale), self.pad_once)
 
     def discriminator(self, scale: int) -> Discriminator:
         """An unfilled discriminator of a scale."""
@@ -62,19 +68,20 @@ class Architecture:
 
 
 class ScaleNetworks(nn.Module):
-    """The four networks of one scale: a generator and a discriminator per domain."""
+    """The networks of one scale: a generator and a discriminator per domain, `generator_a` and so on."""
 
     def __init__(self, architecture: Architecture, scale: int, stop_scale: int) -> None:
         super().__init__()
-        self.generator_a = architecture.generator(scale, stop_scale)
-        self.generator_b = architecture.generator(scale, stop_scale)
-        self.discriminator_a = architecture.discriminator(scale)
-        self.discriminator_b = architecture.discriminator(scale)
+        self.domains = DOMAINS[: architecture.domains]
+        for name in self.domains:
+            setattr(self, f"generator_{name}", architecture.generator(scale, stop_scale))
+        for name in self.domains:
+            setattr(self, f"discriminator_{name}", architecture.discriminator(scale))
 
     @property
-    def generators(self) -> tuple[Generator, Generator]:
-        return self.generator_a, self.generator_b
+    def generators(self) -> tuple[Generator, ...]:
+        return tuple(getattr(self, f"generator_{name}") for name in self.domains)
 
     @property
-    def discriminators(self) -> tuple[Discriminator, Discriminator]:
-        return self.discriminator_a, self.discriminator_b
+    def discriminators(self) -> tuple[Discriminator, ...]:
+        return tuple(getattr(self, f"discriminator_{name}") for name in self.domains)

@@ -1,6 +1,7 @@
 """The generator of one scale, also the translator into its domain (METHOD section 3)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks import ConvStack
@@ -10,14 +11,20 @@ KER_SIZE, PADDING = 3, 1
 
 
 class Generator(nn.Module):
-    """Residual kind: `G(x, y) = net(x) + y`. Plain kind: `G(x, y) = net(x)`."""
+    """Residual kind: `G(x, y) = net(x) + y`. Plain kind: `G(x, y) = net(x)`.
 
-    def __init__(self, width: int, min_width: int, num_layer: int, residual: bool) -> None:
+    Args:
+        pad_once: pad the input by a pixel a layer before the first convolution, as SinGAN does (METHOD
+            section 11), instead of every convolution's by one.
+    """
+
+    def __init__(self, width: int, min_width: int, num_layer: int, residual: bool, pad_once: bool = False) -> None:
         super().__init__()
         self.residual = residual
-        self.net = ConvStack(3, width, min_width, num_layer, KER_SIZE, PADDING)
+        self.border = num_layer * PADDING if pad_once else 0
+        self.net = ConvStack(3, width, min_width, num_layer, KER_SIZE, 0 if pad_once else PADDING)
 
     def forward(self, image: Tensor, base: Tensor) -> Tensor:
         """(N, 3, H, W) input and base -> (N, 3, H, W); `base` is added by the residual kind only."""
-        out = torch.tanh(self.net(image))
+        out = torch.tanh(self.net(F.pad(image, (self.border,) * 4) if self.border else image))
         return out + base if self.residual else out

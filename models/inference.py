@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.pyramid import Pyramid, Shape, gaussian_noise
+from models.architecture import DOMAINS
+from models.pyramid import Noise, Pyramid, gaussian_noise
+from utils.scales import Shapes
 from utils.streams import stream
 
 Pyramids = tuple[Pyramid, Pyramid]
@@ -21,7 +23,7 @@ class Translations(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Unconditional samples of both domains with their translations; (N, 3, H, W) each, finest size."""
+    """An unconditional sample of each domain with its translation; (1, 3, H, W) each, finest size."""
 
     fake_a: Tensor
     a2b: Tensor
@@ -29,7 +31,7 @@ class Samples(NamedTuple):
     b2a: Tensor
 
 
-def default_injection_scale(shapes: tuple[Shape, ...]) -> int:
+def default_injection_scale(shapes: Shapes) -> int:
     """The scale real images are injected at when one picture is wanted.
 
     The finest of at most 64 pixels, or else the coarsest of the five finest. In runs of 32 to 64 pixels the
@@ -44,17 +46,32 @@ def injection_scales(stop_scale: int, levels: int) -> range:
     return range(max(0, stop_scale + 1 - levels), stop_scale + 1)
 
 
+def refine_and_translate(
+    source: Pyramid, target: Pyramid, image: Tensor, scale: int, noise: Noise
+) -> tuple[Tensor, Tensor]:
+    """Start from a picture of the source domain at a scale, refine it there, translate it once.
+
+    Args:
+        image: (1, 3, H, W) at scale `scale` of `source`, [-1, 1].
+        noise: see `Pyramid.draw`.
+
+    Returns:
+        The refined and the translated picture, finest size.
+    """
+    refined = source.draw(image, scale, len(source.shapes), noise)
+    return refined, target.translate(refined)
+
+
 def inject(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]], scale: int, seed: int) -> Translations:
-    """Start from the real images at a scale, refine each in its own domain, translate once.
+    """Both directions from the real images at one scale.
 
     Args:
         reals: domain a's and b's real image at every scale, (1, 3, H, W) each, [-1, 1].
     """
-    pictures = []
-    for source, target, real, name in zip(pyramids, pyramids[::-1], reals, "ab", strict=True):
+    pictures: list[Tensor] = []
+    for source, target, real, name in zip(pyramids, pyramids[::-1], reals, DOMAINS, strict=True):
         noise = gaussian_noise(source.shapes, stream(seed, "inject", scale, name, device=real[scale].device))
-        refined = source.draw(real[scale], scale, len(source.shapes), noise)
-        pictures += [refined, target.translate(refined)]
+        pictures += refine_and_translate(source, target, real[scale], scale, noise)
     return Translations(*pictures)
 
 
@@ -64,12 +81,15 @@ def translate_directly(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tenso
     return pyramid_b.translate(reals[0][-1]), pyramid_a.translate(reals[1][-1])
 
 
-def sample(pyramids: Pyramids, seed: int, device: torch.device, batch: int = 1) -> Samples:
-    """Draw new pictures of each domain and translate them: "paired generation"."""
+def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) -> Samples:
+    """Draw a new picture of each domain and translate it: "paired generation".
+
+    `index` counts the samples of a seed; each is drawn from random numbers of its own.
+    """
     pictures = []
-    for source, target, name in zip(pyramids, pyramids[::-1], "ab", strict=True):
-        noise = gaussian_noise(source.shapes, stream(seed, "sample", name, device=device), batch)
-        start = torch.zeros(batch, 3, *source.shapes[0], device=device)
+    for source, target, name in zip(pyramids, pyramids[::-1], DOMAINS, strict=True):
+        noise = gaussian_noise(source.shapes, stream(seed, "sample", index, name, device=device))
+        start = torch.zeros(1, 3, *source.shapes[0], device=device)
         fake = source.draw(start, 0, len(source.shapes), noise)
         pictures += [fake, target.translate(fake)]
     return Samples(*pictures)

@@ -7,18 +7,25 @@ from torch import Tensor
 
 from models.generator import Generator
 from utils.resize import upsample
+from utils.scales import Shapes
 
-Shape = tuple[int, int]
 Noise = Callable[[int], Tensor]
 
 
-def gaussian_noise(shapes: tuple[Shape, ...], generator: torch.Generator, batch: int = 1) -> Noise:
+def gaussian_noise(shapes: Shapes, generator: torch.Generator, batch: int = 1) -> Noise:
     """Fresh N(0, 1) noise per scale: a function from a scale to (batch, 3, H, W) on the generator's device."""
 
     def noise(scale: int) -> Tensor:
         return torch.randn(batch, 3, *shapes[scale], generator=generator, device=generator.device)
 
     return noise
+
+
+def fixed_noise(shapes: Shapes, generator: torch.Generator) -> Noise:
+    """N(0, 1) noise that is the same at every call of a scale: for the frames of a clip."""
+    noise = gaussian_noise(shapes, generator)
+    kept = [noise(scale) for scale in range(len(shapes))]
+    return lambda scale: kept[scale]
 
 
 class Pyramid:
@@ -29,7 +36,7 @@ class Pyramid:
         factor: ratio < 1 of a scale to the next finer one.
     """
 
-    def __init__(self, shapes: tuple[Shape, ...], factor: float) -> None:
+    def __init__(self, shapes: Shapes, factor: float) -> None:
         self.shapes = shapes
         self.factor = factor
         self.generators: list[Generator] = []
@@ -39,6 +46,12 @@ class Pyramid:
         """Add the next finer finished scale; its generator is frozen."""
         self.generators.append(generator.requires_grad_(False))
         self.sigmas.append(sigma)
+
+    def reshaped(self, shapes: Shapes) -> "Pyramid":
+        """The same scales for pictures of other shapes: the networks are convolutional."""
+        other = Pyramid(shapes, self.factor)
+        other.generators, other.sigmas = self.generators, self.sigmas
+        return other
 
     @torch.no_grad()
     def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:

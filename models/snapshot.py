@@ -5,49 +5,53 @@ from dataclasses import asdict
 
 import torch
 
-from models.architecture import Architecture, ScaleNetworks
+from models.architecture import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from utils.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from utils.run_folder import RunFolder
-from utils.scales import Geometry
+from utils.scales import Geometry, ImageGeometry
 
-SCALE_KEYS = {"scale": int, "sigma_a": float, "sigma_b": float}
-SCALE_KEYS |= {"geometry": dict, "architecture": dict, "networks": dict}
+GEOMETRIES = {1: ImageGeometry, 2: Geometry}  # by the number of domains
+SCALE_KEYS = {"scale": int, "geometry": dict, "architecture": dict, "networks": dict}
+
+
+def sigma_keys(domains: int) -> list[str]:
+    """The names noise amplitudes have in files."""
+    return [f"sigma_{name}" for name in DOMAINS[:domains]]
 
 
 def save_scale(
     run: RunFolder,
     scale: int,
     networks: ScaleNetworks,
-    sigmas: tuple[float, float],
-    geometry: Geometry,
+    sigmas: tuple[float, ...],
+    geometry: Geometry | ImageGeometry,
     architecture: Architecture,
 ) -> None:
-    """Write the checkpoint of a finished scale: four networks and what is needed to rebuild them."""
+    """Write the checkpoint of a finished scale: its networks and what is needed to rebuild them."""
     content = {
         "scale": scale,
         "geometry": asdict(geometry),
         "architecture": asdict(architecture),
-        "sigma_a": sigmas[0],
-        "sigma_b": sigmas[1],
         "networks": networks.state_dict(),
     }
+    content |= dict(zip(sigma_keys(architecture.domains), sigmas, strict=True))
     save_checkpoint(content, run.scale(scale))
 
 
 def load_pyramids(
-    run: RunFolder, geometry: Geometry, architecture: Architecture, device: torch.device
-) -> tuple[tuple[Pyramid, Pyramid], ScaleNetworks | None]:
-    """Both domains' finished scales, and the networks of the last of them.
+    run: RunFolder, geometry: Geometry | ImageGeometry, architecture: Architecture, device: torch.device
+) -> tuple[tuple[Pyramid, ...], ScaleNetworks | None]:
+    """Every domain's finished scales, and the networks of the last of them.
 
     Raises:
         CheckpointError: a file is damaged, or made for another geometry or architecture.
     """
-    pyramids = (Pyramid(geometry.shapes, geometry.factor), Pyramid(geometry.shapes, geometry.factor))
-    networks = None
+    pyramids = tuple(Pyramid(shapes, geometry.factor) for shapes in geometry.domain_shapes)
+    networks, names = None, sigma_keys(architecture.domains)
     for scale in range(min(run.finished_scales(), geometry.stop_scale + 1)):
         path = run.scale(scale)
-        content = load_checkpoint(path, SCALE_KEYS)
+        content = load_checkpoint(path, SCALE_KEYS | dict.fromkeys(names, float))
         for name, wanted in (("geometry", geometry), ("architecture", architecture)):
             if content[name] != asdict(wanted):
                 raise CheckpointError(f"--load {path}: {name} {content[name]} is not this run's {asdict(wanted)}")
@@ -56,18 +60,17 @@ def load_pyramids(
         networks = ScaleNetworks(architecture, scale, geometry.stop_scale)
         load_weights(networks, content["networks"], path)
         networks.to(device)
-        for pyramid, generator, sigma in zip(
-            pyramids, networks.generators, (content["sigma_a"], content["sigma_b"]), strict=True
-        ):
-            pyramid.append(generator, sigma)
+        for pyramid, generator, name in zip(pyramids, networks.generators, names, strict=True):
+            pyramid.append(generator, content[name])
     return pyramids, networks
 
 
-def read_shape(run: RunFolder) -> tuple[Geometry, Architecture]:
+def read_shape(run: RunFolder, domains: int) -> tuple[Geometry | ImageGeometry, Architecture]:
     """Geometry and architecture of a run, from its coarsest scale.
 
     Raises:
-        CheckpointError: there is no finished scale, or its numbers do not make a pyramid.
+        CheckpointError: there is no finished scale, its numbers do not make a pyramid, or it is of another
+            number of domains.
     """
     path = run.scale(0)
     if not os.path.isdir(run.path):
@@ -79,8 +82,13 @@ def read_shape(run: RunFolder) -> tuple[Geometry, Architecture]:
         if not isinstance(value, int) or value < 0:
             raise CheckpointError(f"--load {path}: {name} is {value!r}")
     try:
-        geometry, architecture = Geometry(**content["geometry"]), Architecture(**content["architecture"])
-        architecture.check_fits(geometry)
-    except (TypeError, ValueError) as error:
+        architecture = Architecture(**content["architecture"])
+        if architecture.domains != domains:
+            other = "refine.py" if domains == 2 else "train.py"
+            raise CheckpointError(f"--load {run.path}: is of {other}")
+        geometry = GEOMETRIES[domains](**content["geometry"])
+        for shapes in geometry.domain_shapes:
+            architecture.check_fits(shapes[0])
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
         raise CheckpointError(f"--load {path}: {error}") from None
     return geometry, architecture

@@ -56,8 +56,8 @@ def test_imports_point_down(path):
 
 
 @pytest.mark.parametrize("path", PROGRAM, ids=name)
-def test_only_config_knows_argparse(path):
-    assert ("argparse" in imported(path)) == (path.name == "config.py")
+def test_only_the_option_types_know_argparse(path):
+    assert ("argparse" in imported(path)) == (path.name == "arguments.py")
 
 
 def test_geometry_is_pure_arithmetic():

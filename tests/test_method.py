@@ -15,7 +15,8 @@ from models.pyramid import Pyramid, gaussian_noise
 from training.draws import StepDraws
 from training.loop import start_networks
 from training.losses import LossWeights, gradient_penalty
-from training.step import DomainInputs, Optimisers, OptimiserSettings, StepInputs, discriminator_loss, training_step
+from training.optimisers import Optimisers, OptimiserSettings
+from training.step import DomainInputs, StepInputs, discriminator_loss, training_step
 from utils.resize import upsample
 from utils.scales import Geometry
 from utils.streams import stream
@@ -183,7 +184,9 @@ def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else(domain_threads)
 
 def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before(domain_threads):
     pyramids, _ = two_domains()
-    ordered, direct = (StepDraws(pyramids, 2, seed=3, device=CPU, both=domain_threads(2)) for _ in range(2))
+    ordered, direct = (
+        StepDraws(pyramids, 2, seed=3, device=CPU, both=domain_threads(2), self_term=True) for _ in range(2)
+    )
     sequence = [ordered.inputs(step) for step in range(40)]
     for found, expected in zip(direct.inputs(37), sequence[37], strict=True):
         assert all(torch.equal(x, y) for x, y in zip(found, expected, strict=True))
@@ -200,7 +203,9 @@ def test_penalty_is_taken_per_pixel():
     with torch.no_grad():
         critic.weight.copy_(torch.tensor([3.0, 0.0, 4.0]).view(1, 3, 1, 1))
     # The gradient of a 1x1 convolution is its weight at every pixel, of length 5; per image it would be 40.
-    assert gradient_penalty(critic, real, fakes, torch.tensor([0.2, 0.9])).item() == pytest.approx(2 * (5 - 1) ** 2)
+    assert gradient_penalty(critic, real, fakes.split(1), torch.tensor([0.2, 0.9])).sum().item() == pytest.approx(
+        2 * (5 - 1) ** 2
+    )
 
 
 def test_penalty_is_taken_between_real_and_fake():
@@ -211,14 +216,14 @@ def test_penalty_is_taken_between_real_and_fake():
     mix = torch.tensor([0.25, 1.0])
     points = torch.stack([0.25 * real[0] + 0.75 * fakes[0], real[0]])
     expected = (points.norm(dim=1) - 1).square().mean(dim=(1, 2)).sum()
-    assert gradient_penalty(critic, real, fakes, mix).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert gradient_penalty(critic, real, fakes.split(1), mix).sum().item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_discriminator_loss_counts_the_real_image_twice_and_detaches_the_fakes():
     critic = networks().discriminator_a
     real = random(1, 3, 14, 14)
     translated, fake = (random(1, 3, 14, 14, seed=i).requires_grad_() for i in (1, 2))
-    terms = discriminator_loss(critic, real, translated, fake, torch.tensor([0.3, 0.6]), 0.1)
+    terms = discriminator_loss(critic, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
     assert terms["D/real"].item() == pytest.approx(-2 * critic(real).mean().item(), rel=1e-4)
     assert terms["D/fake"].item() == pytest.approx((critic(translated).mean() + critic(fake).mean()).item(), rel=1e-4)
     sum(terms.values()).backward()
@@ -276,7 +281,8 @@ def test_a_step_leaves_the_discriminators_gradient_to_their_own_loss(domain_thre
     _, pictures = training_step(
         nets, Optimisers(nets, OptimiserSettings()), inputs(), reals, LossWeights(), domain_threads(1)
     )
-    terms = discriminator_loss(before.discriminator_b, reals[1], pictures.a2b, pictures.fake_b, inputs()[1].mix, 0.1)
+    fakes = [pictures.a2b, pictures.fake_b]
+    terms = discriminator_loss(before.discriminator_b, reals[1], fakes, [1, 1], inputs()[1].mix, 0.1)
     sum(terms.values()).backward()
     for found, expected in zip(nets.discriminator_b.parameters(), before.discriminator_b.parameters(), strict=True):
         assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-5)

@@ -10,7 +10,8 @@ from torch import nn
 from models.architecture import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from training.losses import LossWeights
-from training.step import DomainInputs, Optimisers, OptimiserSettings, StepInputs, training_step
+from training.optimisers import Optimisers, OptimiserSettings
+from training.step import DomainInputs, StepInputs, training_step
 from utils.resize import resize
 from utils.scales import Geometry, width_at
 

@@ -5,7 +5,7 @@ import torch
 from conftest import TINY
 
 from models.architecture import Architecture, ScaleNetworks
-from training.step import Optimisers, OptimiserSettings
+from training.optimisers import Optimisers, OptimiserSettings
 
 
 def test_published_rates_are_constant():

@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY
 
-import training.scale
+import training.pair
 from utils.interrupt import StopRequest
 
 NITER = 17
@@ -174,7 +174,7 @@ def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(
 
 
 def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch, pair, tmp_path):
-    real_step = training.scale.training_step
+    real_step = training.pair.training_step
     count = 0
 
     def sick_step(*arguments):
@@ -185,7 +185,7 @@ def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch
             losses["G/cycle_b"] = losses["G/cycle_b"] * float("nan")
         return losses, pictures
 
-    monkeypatch.setattr(training.scale, "training_step", sick_step)
+    monkeypatch.setattr(training.pair, "training_step", sick_step)
     arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *FLAGS]
     result = cli("train.py", *arguments, "--save_every", 0)
     assert result.code == 1

@@ -24,14 +24,27 @@ class StepDraws:
         pyramids: the finished scales of domains a and b.
         scale: the scale that trains.
         both: runs the draws of both domains.
+        self_term: whether the steps need noise for the self term (METHOD section 12), too.
+
+    Attributes:
+        sigmas: amplitudes of the noise on the samples' inputs.
+        self_sigmas: amplitudes of the noise on the other domain's real picture.
     """
 
     def __init__(
-        self, pyramids: tuple[Pyramid, Pyramid], scale: int, seed: int, device: torch.device, both: DomainThreads
+        self,
+        pyramids: tuple[Pyramid, Pyramid],
+        scale: int,
+        seed: int,
+        device: torch.device,
+        both: DomainThreads,
+        self_term: bool = False,
     ) -> None:
         self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
-        self.steps_per_chunk = max(1, min(MAX_STEPS, MAX_PIXELS // math.prod(pyramids[0].shapes[scale])))
-        self.sigmas = (1.0, 1.0)
+        self.self_term = self_term
+        largest = max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids)
+        self.steps_per_chunk = max(1, min(MAX_STEPS, MAX_PIXELS // largest))
+        self.sigmas = self.self_sigmas = (1.0, 1.0)
         self._chunk: int | None = None
         self._inputs: list[StepInputs] = []
 
@@ -67,5 +80,10 @@ class StepDraws:
         generator = stream(self.seed, "noise", self.scale, chunk, domain, device=self.device)
         noise = torch.randn(prev.shape, generator=generator, device=self.device)
         noisy = self.sigmas[domain] * noise + prev
-        mix = torch.rand(len(prev), 2, generator=generator, device=self.device)
-        return [DomainInputs(noisy[i : i + 1], prev[i : i + 1], z_prev[i : i + 1], mix[i]) for i in range(len(prev))]
+        mix = torch.rand(len(prev), 3 if self.self_term else 2, generator=generator, device=self.device)
+        chunks = [noisy.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
+        if self.self_term:
+            shape = (len(prev), 3, *self.pyramids[1 - domain].shapes[self.scale])
+            on_real = torch.randn(shape, generator=generator, device=self.device)
+            chunks.append((self.self_sigmas[domain] * on_real).split(1))
+        return [DomainInputs(*parts) for parts in zip(*chunks, strict=True)]

@@ -1,49 +1,55 @@
 """Over the scales, coarse to fine: warm start, noise amplitude, checkpoints, resume."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.pyramid import Pyramid
 from models.snapshot import load_pyramids, save_scale
-from training.draws import StepDraws
-from training.losses import LossWeights
-from training.scale import ScaleState, train_scale
-from training.step import Optimisers, OptimiserSettings
+from training.optimisers import Optimisers, OptimiserSettings
+from training.scale import ScaleState, TakeStep, train_scale
 from utils.log import Progress, RunLog
-from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
-from utils.scales import Geometry
+from utils.scales import Geometry, ImageGeometry
 from utils.streams import stream
-
-Reals = tuple[list[Tensor], list[Tensor]]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a run does beside its networks and losses.
+    """How long a run is, and how often it reports and saves.
 
     Args:
         niter: steps per scale.
-        noise_amp_a, noise_amp_b: noise amplitude of each domain, relative to the reconstruction error.
         print_interval: steps between two lines of the log.
         save_every: seconds between two saves of the scale in progress.
     """
 
     niter: int = 20000
-    noise_amp_a: float = 0.1
-    noise_amp_b: float = 0.1
     print_interval: int = 1000
     save_every: float = 60.0
 
 
+class Recipe(Protocol):
+    """What is trained, and what a step of it is: a pair (training.pair) or one image (training.one_image)."""
+
+    geometry: Geometry | ImageGeometry
+    architecture: Architecture
+    optimiser: OptimiserSettings
+    seed: int
+    device: torch.device
+
+    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> AbstractContextManager[TakeStep]:
+        """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
+
+
 def start_networks(
     scale: int,
-    geometry: Geometry,
+    geometry: Geometry | ImageGeometry,
     architecture: Architecture,
     previous: ScaleNetworks | None,
     seed: int,
@@ -69,7 +75,7 @@ def start_state(
 
 
 def check_resumable(
-    run: RunFolder, geometry: Geometry, architecture: Architecture, optimiser: OptimiserSettings
+    run: RunFolder, geometry: Geometry | ImageGeometry, architecture: Architecture, optimiser: OptimiserSettings
 ) -> None:
     """Read everything a resume will need; CheckpointError where it would fail."""
     cpu = torch.device("cpu")
@@ -81,63 +87,44 @@ def check_resumable(
 
 def train(
     run: RunFolder,
-    reals: Reals,
-    geometry: Geometry,
-    architecture: Architecture,
-    weights: LossWeights,
-    optimiser: OptimiserSettings,
+    recipe: Recipe,
     schedule: Schedule,
     *,
-    seed: int,
     costs: list[float],
-    device: torch.device,
-    both: DomainThreads,
     should_stop: Callable[[], bool],
-) -> tuple[Pyramid, Pyramid] | None:
+) -> tuple[Pyramid, ...] | None:
     """Train every scale that is not finished yet, going on from whatever the run folder holds.
 
     Args:
-        reals: domain a's and domain b's real image at every scale.
         costs: relative cost of a step at each scale, for the time left.
-        both: runs a piece of work for both domains.
         should_stop: asked between steps; the run is saved before it is left.
 
     Returns:
-        The finished pyramids of a and b; None if stopped before the end.
+        The finished pyramid of every domain; None if stopped before the end.
     """
+    geometry, architecture, device = recipe.geometry, recipe.architecture, recipe.device
     pyramids, networks = load_pyramids(run, geometry, architecture, device)
     log = RunLog(run.log)
     progress: Progress | None = None
     for scale in range(len(pyramids[0].generators), geometry.stop_scale + 1):
         # Set up the scale, or pick up where a run left it.
-        networks = start_networks(scale, geometry, architecture, networks, seed, device)
-        state = start_state(run, scale, networks, optimiser, device)
+        networks = start_networks(scale, geometry, architecture, networks, recipe.seed, device)
+        state = start_state(run, scale, networks, recipe.optimiser, device)
         log.forget_after(scale, state.step)
         progress = progress or Progress(costs, schedule.niter, done=(scale, state.step))
 
-        # Measure the noise amplitude once.
-        draws = StepDraws(pyramids, scale, seed, device, both)
-        scale_reals = (reals[0][scale], reals[1][scale])
-        noise_amps = (schedule.noise_amp_a, schedule.noise_amp_b)
-        if state.step == 0:
-            state.sigmas = draws.measure_sigmas(scale_reals, noise_amps) if scale else noise_amps
-        if scale:  # While scale 0 itself trains, its input is noise of amplitude 1.
-            draws.sigmas = state.sigmas
-
         # Take the steps, then keep the scale.
-        finished = train_scale(
-            state,
-            draws,
-            scale_reals,
-            weights,
-            niter=schedule.niter,
-            print_interval=schedule.print_interval,
-            save_every=schedule.save_every,
-            run=run,
-            progress=progress,
-            both=both,
-            should_stop=should_stop,
-        )
+        with recipe.steps(pyramids, state) as take_step:
+            finished = train_scale(
+                state,
+                take_step,
+                niter=schedule.niter,
+                print_interval=schedule.print_interval,
+                save_every=schedule.save_every,
+                run=run,
+                progress=progress,
+                should_stop=should_stop,
+            )
         if not finished:
             progress.close()
             return None

@@ -1,6 +1,5 @@
 """Train one scale: steps, the log, sample pictures, and the state to resume from."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,18 +9,18 @@ import torch
 from torch import Tensor
 
 from models.architecture import ScaleNetworks
-from training.draws import StepDraws
-from training.losses import LossWeights
-from training.step import Optimisers, Pictures, training_step
+from models.snapshot import sigma_keys
+from training.optimisers import Optimisers
 from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
 from utils.image import save_image
 from utils.log import LossSums, Progress, RunLog
-from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
 
-STATE_KEYS = {"scale": int, "step": int, "sigma_a": float, "sigma_b": float}
-STATE_KEYS |= {"networks": dict, "optimisers": list, "sums": dict, "seconds": float}
-SAMPLE_NAMES = ("fake_a", "a2b", "fake_b", "b2a")
+STATE_KEYS = {"scale": int, "step": int, "networks": dict, "optimisers": list, "sums": dict, "seconds": float}
+
+Losses = dict[str, Tensor]
+# Takes a step, counted from 0: its loss terms, and by name the pictures it made, (1, 3, H, W) each.
+TakeStep = Callable[[int], tuple[Losses, dict[str, Tensor]]]
 
 
 @dataclass
@@ -31,7 +30,7 @@ class ScaleState:
     scale: int
     networks: ScaleNetworks
     optimisers: Optimisers
-    sigmas: tuple[float, float] = (math.nan, math.nan)  # measured before the first step
+    sigmas: tuple[float, ...] = ()  # of every domain; measured before the first step
     step: int = 0  # steps done
     seconds: float = 0.0  # spent on them
     sums: LossSums = field(default_factory=LossSums)
@@ -42,13 +41,12 @@ class ScaleState:
         content = {
             "scale": self.scale,
             "step": self.step,
-            "sigma_a": self.sigmas[0],
-            "sigma_b": self.sigmas[1],
             "seconds": self.seconds,
             "networks": self.networks.state_dict(),
             "optimisers": [optimiser.state_dict()["state"] for optimiser in self.optimisers.all()],
             "sums": self.sums.state_dict(),
         }
+        content |= dict(zip(sigma_keys(len(self.sigmas)), self.sigmas, strict=True))
         save_checkpoint(content, path)
 
     def load(self, path: Path, device: torch.device) -> None:
@@ -58,7 +56,8 @@ class ScaleState:
         Raises:
             CheckpointError: the file does not fit this scale's networks.
         """
-        content = load_checkpoint(path, STATE_KEYS)
+        names = sigma_keys(len(self.networks.domains))
+        content = load_checkpoint(path, STATE_KEYS | dict.fromkeys(names, float))
         if content["scale"] < self.scale:
             return
         if content["step"] < 0:
@@ -74,7 +73,7 @@ class ScaleState:
             self.sums.load_state_dict(content["sums"], device)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CheckpointError(f"--load {path}: 'sums' is damaged") from None
-        self.sigmas = (content["sigma_a"], content["sigma_b"])
+        self.sigmas = tuple(content[name] for name in names)
         self.step, self.seconds = content["step"], content["seconds"]
 
 
@@ -97,23 +96,19 @@ def _load_adam(optimiser: torch.optim.Adam, state: dict, path: Path) -> None:
 
 def train_scale(
     state: ScaleState,
-    draws: StepDraws,
-    reals: tuple[Tensor, Tensor],
-    weights: LossWeights,
+    take_step: TakeStep,
     *,
     niter: int,
     print_interval: int,
     save_every: float,
     run: RunFolder,
     progress: Progress,
-    both: DomainThreads,
     should_stop: Callable[[], bool],
 ) -> bool:
     """Take the steps of a scale that are still to be done.
 
     Args:
         state: where to start from; updated in place.
-        reals: the real images at this scale, (1, 3, H, W) each, [-1, 1].
         niter: steps of the scale in all.
         save_every: seconds after which the state is saved.
         should_stop: asked between steps; when it says so the state is saved and the scale left.
@@ -128,9 +123,8 @@ def train_scale(
     saved = begun = time.monotonic()
     seconds_before = state.seconds
     while state.step < niter and not should_stop():
-        inputs = draws.inputs(state.step)
         state.optimisers.set_rates(state.step, niter)
-        losses, pictures = training_step(state.networks, state.optimisers, inputs, reals, weights, both)
+        losses, pictures = take_step(state.step)
         state.sums.add(losses)
         state.step += 1
         progress.update(state.scale, state.step, losses)
@@ -145,12 +139,12 @@ def train_scale(
     return state.step >= niter
 
 
-def _report(state: ScaleState, pictures: Pictures, log: RunLog, run: RunFolder) -> None:
+def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: RunFolder) -> None:
     """Write a line of the log and the pictures of the step just taken; start new sums."""
     state.sums.check_finite(state.scale, state.step)
     record = {"scale": state.scale, "step": state.step, **state.sums.means(), "seconds": round(state.seconds, 2)}
     log.append(record)
     run.samples.mkdir(exist_ok=True)
-    for name in SAMPLE_NAMES:
-        save_image(getattr(pictures, name), run.sample(state.scale, state.step, name))
+    for name, picture in pictures.items():
+        save_image(picture, run.sample(state.scale, state.step, name))
     state.sums = LossSums()

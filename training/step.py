@@ -1,6 +1,6 @@
 """One training step at one scale: a critic update, then a generator update (METHOD section 6)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from models.architecture import ScaleNetworks
 from models.discriminator import Discriminator
 from models.generator import Generator
 from training.losses import LossWeights, gradient_penalty, scores
+from training.optimisers import Optimisers
 from utils.parallel import DomainThreads
 
 
@@ -19,13 +20,15 @@ class DomainInputs(NamedTuple):
     """Everything random in a step of one domain. Pictures are (1, 3, H, W); symbols as in METHOD section 6.
 
     noisy: n, input of the unconditional sample; prev: its base; z_prev: start of the reconstruction;
-    mix: (2,) in [0, 1], the penalty's mixing numbers with the translated picture and with the sample.
+    mix: (2,) in [0, 1], the penalty's mixing numbers with the translated picture and with the sample; with the
+    self term (3,); self_noise: what that adds to the other domain's real picture, in its shape, else None.
     """
 
     noisy: Tensor
     prev: Tensor
     z_prev: Tensor
     mix: Tensor
+    self_noise: Tensor | None = None
 
 
 StepInputs = tuple[DomainInputs, DomainInputs]
@@ -40,62 +43,33 @@ class Pictures(NamedTuple):
     a2b: Tensor
 
 
-@dataclass(frozen=True)
-class OptimiserSettings:
-    """Adam's settings: rates of the generators and critics, first-moment decay.
+def discriminator_loss(
+    discriminator: Discriminator,
+    real: Tensor,
+    fakes: Sequence[Tensor],
+    fake_weights: Sequence[float],
+    mix: Tensor,
+    lambda_grad: float,
+) -> dict[str, Tensor]:
+    """The terms of L_D of one domain, weighted, so that their sum is the loss; fakes are detached here.
 
     Args:
-        lr_decay: share of a scale's steps, at its end, over which the rates fall linearly to zero; the
-            published rates are constant, which is 0.
+        real: (1, 3, H, W); fakes: N pictures (1, 3, H', W') with their weights; the real one counts as often
+            as they do together.
+        mix: (N,), see `gradient_penalty`.
     """
-
-    lr_g: float = 0.0005
-    lr_d: float = 0.0001
-    beta1: float = 0.5
-    lr_decay: float = 0.0
-
-    def rate_factor(self, step: int, niter: int) -> float:
-        """What the rates are multiplied by at a step, counted from 0, of a scale of `niter` steps."""
-        falling = self.lr_decay * niter
-        return min(1.0, (niter - step) / falling) if falling else 1.0
-
-
-class Optimisers:
-    """Adam, one per network, which is the same as one for both domains' networks."""
-
-    def __init__(self, networks: ScaleNetworks, settings: OptimiserSettings) -> None:
-        self.settings = settings
-        betas = (settings.beta1, 0.999)
-        self.generators = [
-            Adam(network.parameters(), lr=settings.lr_g, betas=betas, fused=True) for network in networks.generators
-        ]
-        self.discriminators = [
-            Adam(network.parameters(), lr=settings.lr_d, betas=betas, fused=True) for network in networks.discriminators
-        ]
-
-    def set_rates(self, step: int, niter: int) -> None:
-        """The rates of a step."""
-        factor = self.settings.rate_factor(step, niter)
-        for rate, optimisers in ((self.settings.lr_g, self.generators), (self.settings.lr_d, self.discriminators)):
-            for optimiser in optimisers:
-                optimiser.param_groups[0]["lr"] = factor * rate
-
-    def all(self) -> list[Adam]:
-        """Generators a and b, discriminators a and b."""
-        return self.generators + self.discriminators
-
-
-def discriminator_loss(
-    discriminator: Discriminator, real: Tensor, translated: Tensor, fake: Tensor, mix: Tensor, lambda_grad: float
-) -> dict[str, Tensor]:
-    """The terms of L_D of one domain, weighted, so that their sum is the loss; fakes are detached here."""
-    fakes = torch.cat([translated, fake]).detach()
-    score_real, score_translated, score_fake = scores(discriminator, torch.cat([real, fakes])).unbind()
+    fakes = [fake.detach() for fake in fakes]
+    score_real, *score_fakes = scores(discriminator, [real, *fakes])
     return {
-        "D/real": -2 * score_real,
-        "D/fake": score_translated + score_fake,
-        "D/penalty": lambda_grad * gradient_penalty(discriminator, real, fakes, mix),
+        "D/real": -sum(fake_weights) * score_real,
+        "D/fake": weighted_sum(fake_weights, score_fakes),
+        "D/penalty": lambda_grad * weighted_sum(fake_weights, gradient_penalty(discriminator, real, fakes, mix)),
     }
+
+
+def weighted_sum(weights: Sequence[float], terms: Iterable[Tensor]) -> Tensor:
+    """Of scalars."""
+    return sum(weight * term for weight, term in zip(weights, terms, strict=True))
 
 
 class DomainStep:
@@ -118,13 +92,14 @@ class DomainStep:
         self.generator, self.discriminator = generator, discriminator
         self.inputs, self.real, self.weights = inputs, real, weights
         self.adversarial_weight = adversarial_weight
+        self.fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
         self.losses: dict[str, Tensor] = {}
 
     # Forward.
 
     def sample(self) -> None:
         """The unconditional sample, and in the same call the reconstruction."""
-        noisy, prev, z_prev, _ = self.inputs
+        noisy, prev, z_prev = self.inputs[:3]
         if self.weights.alpha:
             pictures = self.generator(torch.cat([noisy, z_prev]), torch.cat([prev, z_prev]))
             self.fake, self.rec = pictures.chunk(2)
@@ -132,15 +107,23 @@ class DomainStep:
             self.fake = self.generator(noisy, prev)
 
     def translate(self, other: "DomainStep") -> None:
-        """The other domain's sample, translated into this one."""
+        """The other domain's sample, translated into this one, and in the same call its noisy real image."""
         self.source = other.fake.detach().requires_grad_()
-        self.translated = self.generator(self.source, self.source)
+        sources = self.source
+        if self.weights.lambda_self:
+            sources = torch.cat([sources, self.inputs.self_noise + other.real])
+        self.translations = self.generator(sources, sources)
+        self.translated = self.translations[:1]
+
+    def fakes(self) -> list[Tensor]:
+        """What the critic is to tell from the real picture: the translation, the sample, the self translation."""
+        return [self.translated, self.fake, *self.translations[1:].split(1)]
 
     # Update the critic, then let it judge.
 
     def update_discriminator(self, optimiser: Adam) -> None:
         terms = discriminator_loss(
-            self.discriminator, self.real, self.translated, self.fake, self.inputs.mix, self.weights.lambda_grad
+            self.discriminator, self.real, self.fakes(), self.fake_weights, self.inputs.mix, self.weights.lambda_grad
         )
         optimiser.zero_grad()
         sum(terms.values()).backward()
@@ -148,11 +131,11 @@ class DomainStep:
         self.losses |= terms
 
     def judge(self) -> None:
-        """Adversarial loss of the generators; its gradient in the two pictures."""
-        pictures = torch.cat([self.translated, self.fake]).detach().requires_grad_()
-        adversarial = -self.adversarial_weight * scores(self.discriminator, pictures).sum()
-        (gradient,) = torch.autograd.grad(adversarial, pictures)
-        self.translated_gradient, self.fake_gradient = gradient.chunk(2)
+        """Adversarial loss of the generators; its gradient in every fake."""
+        pictures = [picture.detach().requires_grad_() for picture in self.fakes()]
+        adversarial = -self.adversarial_weight * weighted_sum(self.fake_weights, scores(self.discriminator, pictures))
+        in_translated, self.fake_gradient, *in_self = torch.autograd.grad(adversarial, pictures)
+        self.translations_gradient = torch.cat([in_translated, *in_self])
         self.losses["G/adversarial"] = adversarial
 
     # Backward, to the generator's weights and across the cuts.
@@ -170,10 +153,10 @@ class DomainStep:
 
     def translate_backward(self, other: "DomainStep") -> None:
         """Through the translation, judged here and in the other domain's cycle."""
-        gradient = self.translated_gradient
+        gradient = self.translations_gradient
         if self.weights.beta:
-            gradient = gradient + other.cycle_source.grad
-        self.translated.backward(gradient)
+            gradient[:1] += other.cycle_source.grad
+        self.translations.backward(gradient)
 
     def sample_backward(self, other: "DomainStep") -> None:
         """Through the sample, judged here, in the cycle and in the other domain's translation, and the rec."""
@@ -196,7 +179,7 @@ def training_step(
     """Update both critics, then both generators, in place.
 
     Args:
-        reals: A and B at this scale, (1, 3, H, W) each, [-1, 1].
+        reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
         both: runs a stage for both domains.
 
     Returns:

@@ -13,6 +13,7 @@ from utils.errors import UserError
 OWN_FILES = re.compile(
     r"config\.json|log\.jsonl|state\.pt|scale_\d+\.pt|results\.png|losses\.png"
     r"|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a)\.png"
+    r"|sample_\d+_(fake_a|a2b|fake_b|b2a)\.png|samples\.png|a2b\.(mp4|gif)"
     r"|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
 )
 

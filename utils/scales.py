@@ -1,8 +1,10 @@
 """Pyramid geometry (METHOD section 2). Pure arithmetic, standard library only."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+Shapes = tuple[tuple[int, int], ...]
 
 # A side such as 18.000000000000004 is 18: without the tolerance the default pyramid starts at 19.
 SIDE_TOLERANCE = 1e-9
@@ -13,15 +15,22 @@ def ceil_side(length: float) -> int:
     return math.ceil(length - SIDE_TOLERANCE)
 
 
+def aspect_of(size: tuple[int, int]) -> float:
+    """Width over height of a picture of (width, height) pixels."""
+    return size[0] / size[1]
+
+
 @dataclass(frozen=True)
 class Geometry:
-    """The sizes of the pyramid, coarsest scale first.
+    """The sizes of a pair's pyramids, coarsest scale first.
 
     Args:
-        img_size: side of the finest scale, pixels.
-        min_size: side of the coarsest scale, pixels.
+        img_size: side of the finest scale, pixels; the longer one where the aspect is kept.
+        min_size: side of the coarsest scale, pixels; likewise.
         max_size: upper bound that enters the number of scales, pixels.
         scale_factor: wanted ratio between neighbouring scales, in (0, 1); the ratio used is `factor`.
+        keep_aspect: whether pictures keep their shape instead of being stretched to squares.
+        aspect_a, aspect_b: width over height of the two domains; 1 unless `keep_aspect`.
 
     Raises:
         ValueError: the four numbers do not make a pyramid of at least two scales.
@@ -31,8 +40,13 @@ class Geometry:
     min_size: int = 18
     max_size: int = 250
     scale_factor: float = 0.75
+    keep_aspect: bool = False
+    aspect_a: float = 1.0
+    aspect_b: float = 1.0
 
     def __post_init__(self) -> None:
+        if min(self.aspect_a, self.aspect_b) <= 0 or not (self.keep_aspect or self.aspect_a == self.aspect_b == 1):
+            raise ValueError(f"aspects {self.aspect_a} and {self.aspect_b} do not fit keep_aspect {self.keep_aspect}")
         if not 0 < self.scale_factor < 1:
             raise ValueError(f"--scale_factor must lie between 0 and 1 (exclusive), not {self.scale_factor}")
         if min(self.img_size, self.min_size, self.max_size) < 1:
@@ -65,13 +79,91 @@ class Geometry:
         """Ratio f < 1 of a scale's side to the next finer one's, before rounding."""
         return (self.min_size / self.img_size) ** (1 / self.stop_scale)
 
+    def of_pictures(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> "Geometry":
+        """The same numbers for pictures of these (width, height); their shapes matter if `keep_aspect`."""
+        return replace(self, aspect_a=aspect_of(size_a), aspect_b=aspect_of(size_b)) if self.keep_aspect else self
+
+    def shapes_for(self, aspect: float, img_size: int | None = None) -> Shapes:
+        """(height, width) of every scale, coarsest first, for a picture of this aspect (width over height).
+
+        `img_size` replaces the finest scale's longer side; the ratio of neighbouring scales stays.
+        """
+        finest = self.img_size if img_size is None else img_size
+        longer = [finest * self.factor ** (self.stop_scale - scale) for scale in range(self.stop_scale + 1)]
+        return tuple((ceil_side(side * min(1.0, 1 / aspect)), ceil_side(side * min(1.0, aspect))) for side in longer)
+
     @cached_property
-    def shapes(self) -> tuple[tuple[int, int], ...]:
+    def shapes(self) -> Shapes:
+        """(longer side, longer side) of every scale, coarsest first: the shapes of square pictures."""
+        return self.shapes_for(1.0)
+
+    @cached_property
+    def domain_shapes(self) -> tuple[Shapes, Shapes]:
+        """(height, width) of every scale, coarsest first, of domain a and of domain b."""
+        return self.shapes_for(self.aspect_a), self.shapes_for(self.aspect_b)
+
+
+@dataclass(frozen=True)
+class ImageGeometry:
+    """The sizes of the pyramid of a single image, coarsest first, its shape kept (METHOD section 11).
+
+    Args:
+        height, width: of the image, pixels.
+        min_size: shorter side of the coarsest scale, pixels.
+        max_size: bound of the finest scale's longer side, pixels; a larger image is shrunk to it.
+        scale_factor: wanted ratio between neighbouring scales, in (0, 1); the ratio used is `factor`.
+
+    Raises:
+        ValueError: the numbers do not make a pyramid of at least two scales.
+    """
+
+    height: int
+    width: int
+    min_size: int = 25
+    max_size: int = 250
+    scale_factor: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale_factor < 1 or min(self.height, self.width, self.min_size, self.max_size) < 1:
+            raise ValueError("the sizes must be 1 or more, and --scale_factor between 0 and 1 (exclusive)")
+        if min(self.finest) <= self.min_size or self.stop_scale < 1:
+            height, width = self.finest
+            raise ValueError(
+                f"the picture, {width}x{height} at the finest scale, leaves no second scale above --min_size "
+                f"{self.min_size}; take a larger picture, raise --max_size or lower --min_size"
+            )
+        if self.stop_scale > min(self.finest) - self.min_size or len(set(self.shapes)) <= self.stop_scale:
+            raise ValueError(f"--scale_factor {self.scale_factor} makes scales of equal size; lower it")
+
+    @property
+    def finest(self) -> tuple[int, int]:
+        """(height, width) of the finest scale: the image, shrunk to `max_size` where it is larger."""
+        shrink = min(self.max_size / max(self.height, self.width), 1)
+        return ceil_side(self.height * shrink), ceil_side(self.width * shrink)
+
+    @cached_property
+    def stop_scale(self) -> int:
+        """Index N of the finest scale; there are N + 1."""
+        log_factor, longer = math.log(self.scale_factor), max(self.height, self.width)
+        num_scales = math.ceil(math.log(self.min_size / min(self.height, self.width)) / log_factor) + 1
+        return num_scales - math.ceil(math.log(min(self.max_size, longer) / longer) / log_factor)
+
+    @cached_property
+    def factor(self) -> float:
+        """Ratio r < 1 of a scale to the next finer one, before rounding."""
+        return (self.min_size / min(self.finest)) ** (1 / self.stop_scale)
+
+    @cached_property
+    def shapes(self) -> Shapes:
         """(height, width) of every scale, coarsest first."""
-        sides = [
-            ceil_side(self.img_size * self.factor ** (self.stop_scale - scale)) for scale in range(self.stop_scale + 1)
-        ]
-        return tuple((side, side) for side in sides)
+        ratios = [self.factor ** (self.stop_scale - scale) for scale in range(self.stop_scale + 1)]
+        height, width = self.finest
+        return tuple((ceil_side(height * ratio), ceil_side(width * ratio)) for ratio in ratios)
+
+    @property
+    def domain_shapes(self) -> tuple[Shapes]:
+        """The shapes of the one domain there is."""
+        return (self.shapes,)
 
 
 def width_at(scale: int, width: int, max_width: int) -> int:

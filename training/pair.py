@@ -1,0 +1,64 @@
+"""What the steps of a scale are for a pair of images (METHOD sections 4 to 6 and 12)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.architecture import Architecture
+from models.pyramid import Pyramid
+from training.draws import StepDraws
+from training.losses import LossWeights
+from training.optimisers import OptimiserSettings
+from training.reals import RealSource
+from training.scale import Losses, ScaleState, TakeStep
+from training.step import training_step
+from utils.parallel import DomainThreads
+from utils.scales import Geometry
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRecipe:
+    """Trains two domains against each other.
+
+    Args:
+        reals: domain a's and domain b's real images.
+        noise_amps: noise amplitude of each domain, relative to the reconstruction error.
+        coarsest_sigmas: noise amplitudes of scale 0 in every later draw.
+        both: runs a piece of work for both domains.
+    """
+
+    geometry: Geometry
+    architecture: Architecture
+    optimiser: OptimiserSettings
+    reals: tuple[RealSource, RealSource]
+    weights: LossWeights
+    noise_amps: tuple[float, float]
+    coarsest_sigmas: tuple[float, float]
+    seed: int
+    device: torch.device
+    both: DomainThreads
+
+    @contextmanager
+    def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[TakeStep]:
+        """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
+        scale = state.scale
+        draws = StepDraws(pyramids, scale, self.seed, self.device, self.both, bool(self.weights.lambda_self))
+        with self.reals[0](scale) as real_a, self.reals[1](scale) as real_b:
+            if not state.sigmas:
+                first = real_a(0), real_b(0)
+                state.sigmas = draws.measure_sigmas(first, self.noise_amps) if scale else self.coarsest_sigmas
+            draws.self_sigmas = state.sigmas
+            if scale:  # While scale 0 itself trains, its input is noise of amplitude 1.
+                draws.sigmas = state.sigmas
+
+            def take_step(step: int) -> tuple[Losses, dict[str, Tensor]]:
+                inputs, reals = draws.inputs(step), (real_a(step), real_b(step))
+                losses, pictures = training_step(
+                    state.networks, state.optimisers, inputs, reals, self.weights, self.both
+                )
+                return losses, pictures._asdict()
+
+            yield take_step
