@@ -12,8 +12,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from utils.video import is_clip
-
 from models.architecture import Architecture
 from training.loop import Schedule
 from training.losses import LossWeights
@@ -22,6 +20,7 @@ from utils.arguments import Parser, integer, number, only
 from utils.errors import UserError
 from utils.run_folder import RunFolder
 from utils.scales import Geometry
+from utils.video import is_clip
 
 Settings = TypeVar("Settings")
 
@@ -125,13 +124,13 @@ def eval_parser() -> Parser:
     add(
         "--inject_scale",
         type=integer(0),
-        help="inject at this scale only; not given: the finest ones; a clip: a chosen one",
+        help="inject at this scale only; not given: the finest; a clip: one",
     )
     add("--out_size", type=integer(1), help="side of the results' finest scale, pixels; not given: as trained")
     add(
         "--samples",
         type=integer(1),
-        help="draw so many new pictures of each domain, with their translations; not given: none",
+        help="draw so many new pictures with their translations; not given: none",
     )
     add("--gif", action="store_true", help="of a clip: write a GIF beside the mp4")
     return parser

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import torch
 from PIL import Image
-from utils.frames import SimplifiedClip
-from utils.video import Clip, is_clip
 
 from config import TrainConfig, parse_train
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
@@ -20,12 +18,14 @@ from utils.device import device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
 from utils.figure import save_loss_curves, save_sheet
 from utils.files import write_json
+from utils.frames import SimplifiedClip
 from utils.image import image_pyramid, open_image, save_image
 from utils.interrupt import StopRequest
 from utils.log import RunLog
 from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
 from utils.scales import Geometry
+from utils.video import Clip, is_clip
 
 SHEET_LEVELS = 5
 Inputs = tuple[Image.Image | Clip, Image.Image]

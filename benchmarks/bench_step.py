@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.arguments import Parser, integer
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import ConvBlock
 from models.pyramid import Pyramid
@@ -33,6 +32,7 @@ from training.loop import start_networks
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
 from training.step import DomainInputs, StepInputs, training_step
+from utils.arguments import Parser, integer
 from utils.device import available_gpus, device_name
 from utils.errors import one_line_errors
 from utils.files import write_json

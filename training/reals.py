@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor
-from utils.frames import FrameOrder, FrameStore, SimplifiedClip
-from utils.video import Clip
 
+from utils.frames import FrameOrder, FrameStore, SimplifiedClip
 from utils.scales import Shapes
+from utils.video import Clip
 
 # The real image of a step, (1, 3, H, W) in [-1, 1].
 RealOfStep = Callable[[int], Tensor]
