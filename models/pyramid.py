@@ -12,11 +12,18 @@ from utils.scales import Shapes
 Noise = Callable[[int], Tensor]
 
 
-def gaussian_noise(shapes: Shapes, generator: torch.Generator, batch: int = 1) -> Noise:
-    """Fresh N(0, 1) noise per scale: a function from a scale to (batch, 3, H, W) on the generator's device."""
+def gaussian_noise(
+    shapes: Shapes, generator: torch.Generator, batch: int = 1, *, grey_coarsest: bool = False
+) -> Noise:
+    """Fresh N(0, 1) noise per scale: a function from a scale to (batch, 3, H, W) on the generator's device.
+
+    With `grey_coarsest` all three channels of scale 0 are one and the same (METHOD section 11).
+    """
 
     def noise(scale: int) -> Tensor:
-        return torch.randn(batch, 3, *shapes[scale], generator=generator, device=generator.device)
+        channels = 1 if grey_coarsest and scale == 0 else 3
+        fresh = torch.randn(batch, channels, *shapes[scale], generator=generator, device=generator.device)
+        return fresh.expand(-1, 3, -1, -1)
 
     return noise
 

@@ -1,6 +1,9 @@
 """Everything random in the steps of a scale, made ahead and many steps at a time."""
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +15,19 @@ from utils.streams import stream
 
 # Bounds of a chunk: enough pictures to use the machine, few enough that little is drawn in vain.
 MAX_STEPS, MAX_PIXELS = 16, 2**14
+
+Inputs = TypeVar("Inputs")
+
+
+def steps_per_chunk(pixels: int) -> int:
+    """How many steps' draws to make at a time, for pictures of so many pixels."""
+    return max(1, min(MAX_STEPS, MAX_PIXELS // pixels))
+
+
+def in_chunks(make_chunk: Callable[[int], list[Inputs]], length: int) -> Callable[[int], Inputs]:
+    """The inputs of a step, counted from 0, made a chunk of `length` steps at a time; keeps the last chunk."""
+    newest = lru_cache(maxsize=1)(make_chunk)
+    return lambda step: newest(step // length)[step % length]
 
 
 class StepDraws:
@@ -43,10 +59,9 @@ class StepDraws:
         self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
         self.self_term = self_term
         largest = max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids)
-        self.steps_per_chunk = max(1, min(MAX_STEPS, MAX_PIXELS // largest))
+        self.steps_per_chunk = steps_per_chunk(largest)
         self.sigmas = self.self_sigmas = (1.0, 1.0)
-        self._chunk: int | None = None
-        self._inputs: list[StepInputs] = []
+        self.inputs: Callable[[int], StepInputs] = in_chunks(self._make_chunk, self.steps_per_chunk)
 
     def measure_sigmas(self, reals: tuple[Tensor, Tensor], noise_amps: tuple[float, float]) -> tuple[float, float]:
         """Noise amplitude of a scale > 0: noise_amp times the RMSE of the first step's rec draw (section 5)."""
@@ -57,14 +72,6 @@ class StepDraws:
 
         return self.both(measure)
 
-    def inputs(self, step: int) -> StepInputs:
-        """Inputs of a step, counted from 0."""
-        chunk, index = divmod(step, self.steps_per_chunk)
-        if chunk != self._chunk:
-            self._inputs = list(zip(*self.both(lambda domain: self._make_chunk(domain, chunk)), strict=True))
-            self._chunk = chunk
-        return self._inputs[index]
-
     def _draw(self, domain: int, chunk: int) -> tuple[Tensor, Tensor]:
         """prev and z_prev of a chunk of steps, (steps, 3, H, W) each."""
         pyramid, batch = self.pyramids[domain], self.steps_per_chunk
@@ -74,7 +81,11 @@ class StepDraws:
         prev = pyramid.draw(start, 0, self.scale, noise)
         return prev, pyramid.draw(noise(0), 0, self.scale)
 
-    def _make_chunk(self, domain: int, chunk: int) -> list[DomainInputs]:
+    def _make_chunk(self, chunk: int) -> list[StepInputs]:
+        """The inputs of a chunk of steps."""
+        return list(zip(*self.both(lambda domain: self._make_domain(domain, chunk)), strict=True))
+
+    def _make_domain(self, domain: int, chunk: int) -> list[DomainInputs]:
         """The inputs of one domain for a chunk of steps."""
         prev, z_prev = self._draw(domain, chunk)
         generator = stream(self.seed, "noise", self.scale, chunk, domain, device=self.device)

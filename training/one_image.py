@@ -1,0 +1,135 @@
+"""What the steps of a scale are for the pyramid of a single image: SinGAN (METHOD section 11)."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.architecture import Architecture
+from models.pyramid import Noise, Pyramid, gaussian_noise
+from training.draws import in_chunks, steps_per_chunk
+from training.optimisers import OptimiserSettings
+from training.scale import Losses, ScaleState, TakeStep
+from training.step import discriminator_loss
+from utils.scales import ImageGeometry
+from utils.streams import stream
+
+UPDATES = 3  # of the critic in a step, and then of the generator
+StepInputs = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneImageRecipe:
+    """Trains one domain on one image.
+
+    Args:
+        reals: the image at every scale, (1, 3, H, W) each, [-1, 1].
+        alpha: weight of the reconstruction.
+        lambda_grad: weight of the gradient penalty.
+        noise_amp: noise amplitude above scale 0, relative to the reconstruction error.
+        recolour: done to what comes from coarser scales; for quantised refinement.
+    """
+
+    geometry: ImageGeometry
+    architecture: Architecture
+    optimiser: OptimiserSettings
+    reals: list[Tensor]
+    alpha: float
+    lambda_grad: float
+    noise_amp: float
+    seed: int
+    device: torch.device
+    recolour: Callable[[Tensor], Tensor] = lambda image: image
+
+    @contextmanager
+    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> Iterator[TakeStep]:
+        """The steps of a scale; measures the noise amplitude of a state that has none yet."""
+        (pyramid,), scale, real = pyramids, state.scale, self.reals[state.scale]
+        rec_base = self._coarser(pyramid, scale, self._rec_noise())
+        if not state.sigmas:
+            error = (real - rec_base).square().mean().sqrt().item()
+            state.sigmas = (self.noise_amp * error,) if scale else (1.0,)
+        (sigma,) = state.sigmas
+        rec_input = rec_base if scale else sigma * self._rec_noise()(0)
+        inputs = self._inputs(pyramid, scale, sigma)
+
+        def take_step(step: int) -> tuple[Losses, dict[str, Tensor]]:
+            return one_image_step(state, inputs(step), real, (rec_input, rec_base), self.alpha, self.lambda_grad)
+
+        yield take_step
+
+    def _rec_noise(self) -> Noise:
+        """The noise the image itself is remembered by: z* at scale 0, nothing above."""
+        generator = stream(self.seed, "reconstruction", device=self.device)
+        fixed = gaussian_noise(self.geometry.shapes, generator, grey_coarsest=True)(0)
+        return lambda scale: fixed if scale == 0 else torch.zeros((), device=self.device)
+
+    def _coarser(self, pyramid: Pyramid, scale: int, noise: Noise, batch: int = 1) -> Tensor:
+        """What the finished scales draw, on the grid of `scale`; zero at scale 0."""
+        start = torch.zeros(batch, 3, *pyramid.shapes[0], device=self.device)
+        drawn = pyramid.draw(start, 0, scale, noise)
+        return self.recolour(drawn) if scale else drawn
+
+    def _inputs(self, pyramid: Pyramid, scale: int, sigma: float) -> Callable[[int], list[StepInputs]]:
+        """Of every step: for each update of the critic the generator's input, its base, and the mixing number."""
+        length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]))
+
+        def make_chunk(chunk: int) -> list[list[StepInputs]]:
+            generator = stream(self.seed, "draws", scale, chunk, device=self.device)
+            coarser = gaussian_noise(pyramid.shapes, generator, UPDATES * length, grey_coarsest=True)
+            bases = self._coarser(pyramid, scale, coarser, UPDATES * length)
+            own = gaussian_noise(pyramid.shapes, generator, length, grey_coarsest=True)(scale)
+            # One noise for all updates of a step.
+            noisy = bases + sigma * own.repeat_interleave(UPDATES, dim=0)
+            mixes = torch.rand(UPDATES * length, 1, generator=generator, device=self.device)
+            parts = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
+            return [parts[i : i + UPDATES] for i in range(0, len(parts), UPDATES)]
+
+        return in_chunks(make_chunk, length)
+
+
+def one_image_step(
+    state: ScaleState,
+    inputs: list[StepInputs],
+    real: Tensor,
+    rec: tuple[Tensor, Tensor],
+    alpha: float,
+    lambda_grad: float,
+) -> tuple[Losses, dict[str, Tensor]]:
+    """Update the critic with every one of the inputs, then the generator as often with the last of them.
+
+    Args:
+        inputs: (noisy input, base, mixing number) each; pictures are (1, 3, H, W).
+        rec: input and base that should give the real picture.
+
+    Returns:
+        The weighted loss terms of the last updates, and the pictures made before the last one.
+    """
+    (generator,), (discriminator,) = state.networks.generators, state.networks.discriminators
+    optimiser_g, optimiser_d = state.optimisers.all()
+    for noisy, base, mix in inputs:
+        with torch.no_grad():
+            fake = generator(noisy, base)
+        losses = discriminator_loss(discriminator, real, [fake], [1.0], mix, lambda_grad)
+        optimiser_d.zero_grad()
+        sum(losses.values()).backward()
+        optimiser_d.step()
+    noisy, base, _ = inputs[-1]
+    sources, bases = torch.cat([noisy, rec[0]]), torch.cat([base, rec[1]])
+    discriminator.requires_grad_(False)
+    for _ in inputs:
+        fake, reconstruction = generator(sources, bases).chunk(2)
+        losses_g = {
+            "G/adversarial": -discriminator(fake).mean(),
+            "G/reconstruction": alpha * F.mse_loss(reconstruction, real),
+        }
+        optimiser_g.zero_grad()
+        sum(losses_g.values()).backward()
+        optimiser_g.step()
+    discriminator.requires_grad_(True)
+    terms = {name: term.detach() for name, term in (losses | losses_g).items()}
+    return terms, {"fake_a": fake.detach(), "rec_a": reconstruction.detach()}
