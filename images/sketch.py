@@ -55,9 +55,9 @@ def collage(rng):
     """A smiling face of oranges on the linen's colour, painted crudely; stands in for oranges.png."""
     canvas = Image.new("RGB", (WORK, WORK), (219, 214, 201))
     pen = ImageDraw.Draw(canvas)
-    mouth = np.radians(np.linspace(4, 176, 6))
-    spots = [(172, 118, 58), (344, 114, 58)]
-    spots += [(256 + 200 * np.cos(a), 240 + 196 * np.sin(a), 45) for a in mouth]
+    mouth = np.radians(np.linspace(8, 172, 5))
+    spots = [(176, 116, 56), (340, 112, 56)]
+    spots += [(256 + 184 * np.cos(a), 246 + 182 * np.sin(a), 48) for a in mouth]
     for x, y, r in spots:
         dx, dy = rng.normal(0, 2.5, 2)
         paint_orange(rng, pen, x + dx, y + dy, r * rng.uniform(0.95, 1.04))
