@@ -1,8 +1,8 @@
-"""Two landscapes for make_images.py: one like a photograph, one painted in brush strokes."""
+"""Landscapes for make_images.py: two like photographs, one painted in brush strokes."""
 
 import numpy as np
 from PIL import Image, ImageDraw
-from render import LIGHT, WORK, XX, YY, finish, mix, noise, smoothstep
+from render import LIGHT, WORK, XX, YY, Scene, finish, heap, mix, noise, smoothstep
 from scipy import ndimage
 
 FAR = 330  # depth of the terrain, in map pixels
@@ -128,3 +128,61 @@ def draw_stroke(rng, pens, path, width, tone):
         shade = np.clip(tone * rng.normal(1, 0.06), 0, 1)
         pen.line(line, fill=tuple((shade * 255).astype(int)), width=width // bristles + 1)
         carve.line(line, fill=int(rng.integers(70, 200)), width=width // bristles + 1)
+
+
+def wood_of_tree(rng):
+    """Return the mask of a trunk that forks into boughs, standing on a bare hill."""
+    canvas = Image.new("L", (WORK, WORK))
+    pen = ImageDraw.Draw(canvas)
+
+    def grow(x, y, angle, length, width):
+        for _ in range(40):
+            angle += rng.normal(0, 0.03)
+            x, y, width = x + length / 40 * np.cos(angle), y - length / 40 * np.sin(angle), width * 0.99
+            pen.ellipse((x - width, y - width, x + width, y + width), fill=255)
+        if width > 6:
+            for turn in (0.55, -0.5):
+                grow(x, y, angle + turn, length * 0.8, width * 0.7)
+
+    grow(250, 470, np.pi / 2, 130, 22)
+    hill = 448 + 0.0006 * (XX - 250) ** 2 + 1.5 * noise(rng, 1.5, largest=60) < YY
+    foot = np.abs(XX - 250) < 20 + 34 * smoothstep(420, 466, YY) ** 2
+    return (np.asarray(canvas) > 127) | hill | (foot & (YY > 430))
+
+
+def crown(rng):
+    """Return the blossoms of a crown, rows of (x, y, z, r), and how pale each is: clumps of small balls."""
+    clumps, balls, tones = [], [], []
+    while len(clumps) < 40:  # clumps that keep some distance inside a wide dome
+        x, y, r = rng.uniform(40, 470), rng.uniform(40, 360), rng.uniform(38, 62)
+        dome = np.hypot((x - 252) / 190, (y - 190) / 138)
+        if dome < 1 and all(np.hypot(x - a, y - b) > 0.62 * max(r, c) for a, b, c in clumps):
+            clumps.append((x, y, r))
+    for x, y, r in clumps:
+        depth, tint = rng.uniform(0, 70), rng.normal(0, 0.1)
+        balls.append((x, y, depth, 0.85 * r))  # shade between the blossoms
+        tones.append(0.0)
+        for _ in range(220):
+            way = rng.standard_normal(3)
+            way *= 0.9 * r / np.linalg.norm(way)
+            balls.append((x + way[0], y + way[1], depth + 15 + 0.8 * abs(way[2]), rng.uniform(4, 7)))
+            tones.append(0.55 + tint + rng.normal(0, 0.25) - 0.45 * way[1] / r)
+    return balls, np.clip(tones, 0, 1)
+
+
+def blossom(rng):
+    """A cherry tree in full blossom on a dark hill, before a pale sky."""
+    sky = mix((0.36, 0.66, 0.80), (0.90, 0.95, 0.88), (YY / 430) ** 1.2)
+    sky = mix(sky, (1.0, 1.0, 0.97), 0.5 * smoothstep(0, 2.2, noise(rng, 3.2, stretch=(1, 2), largest=260)))
+    wood = wood_of_tree(rng)
+    bark = noise(rng, 1.8, stretch=(6, 1), largest=90)
+    scene = Scene(
+        12 * ndimage.gaussian_filter(wood.astype(float), 6) + 0.4 * bark,
+        mix((0.13, 0.08, 0.10), (0.30, 0.20, 0.20), 0.5 + 0.25 * bark),
+    )
+    balls, tones = crown(rng)
+    height, top = heap(balls)
+    color = mix((0.87, 0.30, 0.52), (1.0, 0.84, 0.90), tones[top])
+    scene.add(height, color, 0.0, top >= 0)
+    tree = finish(np.repeat((wood | (top >= 0))[..., None], 3, axis=2)).convert("L")
+    return Image.composite(scene.photograph(rng, ambient=0.55), finish(sky), tree)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 try:
     import numpy as np
-    from landscapes import mountains, painted_hills
+    from floating import balloons, jellyfish
+    from landscapes import blossom, mountains, painted_hills
     from PIL import Image
     from render import SIZE, WORK, XX, YY, Scene, finish, mix, noise, scatter, smoothstep, text_mask
     from scipy import ndimage, spatial  # comes with scikit-image
-    from sketch import fruit_sketch
+    from sketch import collage, fruit_sketch
     from skimage import data
 except ModuleNotFoundError as error:
     sys.exit(f"make_images.py needs {error.name}: pip install scikit-image matplotlib pillow")
@@ -223,6 +224,10 @@ PICTURES = {
     "mountains": lambda: mountains(np.random.default_rng(29)),
     "painted_hills": lambda: painted_hills(np.random.default_rng(11)),
     "fruit_sketch": lambda: fruit_sketch(np.random.default_rng(12)),
+    "balloons": lambda: balloons(np.random.default_rng(13)),
+    "jellyfish": lambda: jellyfish(np.random.default_rng(26)),
+    "blossom": lambda: blossom(np.random.default_rng(15)),
+    "collage": lambda: collage(np.random.default_rng(16)),
 }
 
 
@@ -237,9 +242,8 @@ def main():
         parser.error(f"unknown picture {sorted(unknown)[0]}; choose from {', '.join(PICTURES)}")
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.names or PICTURES:
-        path = args.out / f"{name}.png"
-        PICTURES[name]().save(path, optimize=True)
-        print(path)
+        PICTURES[name]().save(args.out / f"{name}.png", optimize=True)
+        print(args.out / f"{name}.png")
 
 
 if __name__ == "__main__":

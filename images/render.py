@@ -42,17 +42,32 @@ def smoothstep(edge0, edge1, value):
     return t * t * (3 - 2 * t)
 
 
-def scatter(rng, count, radii, gap, margin=0.0):
-    """Throw darts until count discs (x, y, r) lie in the picture at least gap apart."""
+def scatter(rng, count, radii, gap, margin=0.0, tall=1.0):
+    """Throw darts until count discs (x, y, r), tall times as high as wide, lie at least gap apart."""
     discs = []
     for _ in range(20000):
         r = rng.uniform(*radii)
-        x, y = rng.uniform(r + margin, WORK - r - margin, 2)
-        if all(np.hypot(x - a, y - b) > r + c + gap for a, b, c in discs):
+        edge = np.array((r, r * tall)) + margin
+        x, y = rng.uniform(edge, WORK - edge)
+        if all(np.hypot(x - a, (y - b) / tall) > r + c + gap for a, b, c in discs):
             discs.append((x, y, r))
             if len(discs) == count:
                 return discs
     raise ValueError(f"no room for {count} discs with radii {radii}")
+
+
+def heap(balls):
+    """Return the height of a heap of balls, rows of (x, y, z, r), and the index of the topmost, else -1."""
+    height, top = np.zeros((WORK, WORK)), np.full((WORK, WORK), -1)
+    for k, (x, y, z, r) in enumerate(balls):
+        rows = slice(max(0, int(y - r)), max(0, int(y + r) + 2))
+        columns = slice(max(0, int(x - r)), max(0, int(x + r) + 2))
+        d2 = (XX[rows, columns] - x) ** 2 + (YY[rows, columns] - y) ** 2
+        surface = z + np.sqrt(np.clip(r**2 - d2, 0, None))
+        seen = (d2 < r**2) & (surface > height[rows, columns])
+        height[rows, columns][seen] = surface[seen]
+        top[rows, columns][seen] = k
+    return height, top
 
 
 class Scene:

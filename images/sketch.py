@@ -1,4 +1,4 @@
-"""A black-and-white pencil-like sketch of round fruit for make_images.py."""
+"""Drawn as if by hand, for make_images.py: a black-and-white sketch of fruit, and a crude painting."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -40,3 +40,25 @@ def fruit_sketch(rng):
     for x, y, r in scatter(rng, 8, (46, 78), 22, margin=16):
         draw_fruit(rng, pen, x, y, r)
     return canvas.resize((SIZE, SIZE), Image.Resampling.LANCZOS).convert("RGB")
+
+
+def paint_orange(rng, pen, x, y, r):
+    """Dab one orange as with a paint program: a few flat shapes, none of them exact."""
+    pen.polygon(wobbly_ring(rng, x + 0.16 * r, y + 0.2 * r, r), fill=(168, 160, 148))  # its shadow
+    pen.polygon(wobbly_ring(rng, x, y, r), fill=(204, 96, 8))
+    pen.polygon(wobbly_ring(rng, x - 0.1 * r, y - 0.1 * r, 0.84 * r), fill=(244, 136, 14))
+    pen.polygon(wobbly_ring(rng, x - 0.3 * r, y - 0.32 * r, 0.36 * r), fill=(255, 178, 64))
+    pen.polygon(wobbly_ring(rng, x + 0.2 * r, y + 0.25 * r, 0.12 * r), fill=(92, 108, 40))
+
+
+def collage(rng):
+    """A smiling face of oranges on the linen's colour, painted crudely; stands in for oranges.png."""
+    canvas = Image.new("RGB", (WORK, WORK), (219, 214, 201))
+    pen = ImageDraw.Draw(canvas)
+    mouth = np.radians(np.linspace(8, 172, 5))
+    spots = [(176, 116, 56), (340, 112, 56)]
+    spots += [(256 + 184 * np.cos(a), 246 + 182 * np.sin(a), 48) for a in mouth]
+    for x, y, r in spots:
+        dx, dy = rng.normal(0, 2.5, 2)
+        paint_orange(rng, pen, x + dx, y + dy, r * rng.uniform(0.95, 1.04))
+    return canvas.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
