@@ -296,5 +296,5 @@ def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
         return parser.explicit(words)
     except UserError as error:
         raise UserError(f"--load {path}: {error}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"--load {path}: damaged, or not of this program") from None

@@ -11,6 +11,7 @@ from utils.errors import UserError, one_line_errors
 from utils.figure import save_sheet
 from utils.files import write_json
 from utils.image import image_pyramid, open_image, save_image
+from utils.lock import FolderLock
 from utils.run_folder import RunFolder
 
 
@@ -40,27 +41,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"--out {config.out}: is the folder --load names; choose another for the evaluation")
     if out.scale(0) in out.own_files():
         raise UserError(f"--out {config.out}: holds a training run; choose another for the evaluation")
-    out.check_free(config.overwrite, "--overwrite to replace them, or choose another --out")
-    out.clear()
-    print(f"on {device_name(device)}, seed {config.seed}")
-    record = {"options": config.options | {"manualSeed": config.seed}, "device": device_name(device)}
-    write_json(out.config, record | {"versions": versions()})
+    with FolderLock(out.path, "--out"):
+        out.check_free(config.overwrite, "--overwrite to replace them, or choose another --out")
+        out.clear()
+        print(f"on {device_name(device)}, seed {config.seed}")
+        record = {"options": config.options | {"manualSeed": config.seed}, "device": device_name(device)}
+        write_json(out.config, record | {"versions": versions()})
 
-    # Translate directly, then from every injection scale.
-    pictures = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
-    pictures["direct_a2b"], pictures["direct_b2a"] = translate_directly(pyramids, reals)
-    rows = [[(name.replace("_", " "), image) for name, image in pictures.items()]]
-    for scale in injection_scales(geometry.stop_scale, config.inject_levels):
-        translations = inject(pyramids, reals, scale, config.seed)._asdict()
-        pictures |= {f"inject_{scale:02d}_{name}": image for name, image in translations.items()}
-        rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
+        # Translate directly, then from every injection scale.
+        pictures = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
+        pictures["direct_a2b"], pictures["direct_b2a"] = translate_directly(pyramids, reals)
+        rows = [[(name.replace("_", " "), image) for name, image in pictures.items()]]
+        for scale in injection_scales(geometry.stop_scale, config.inject_levels):
+            translations = inject(pyramids, reals, scale, config.seed)._asdict()
+            pictures |= {f"inject_{scale:02d}_{name}": image for name, image in translations.items()}
+            rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
 
-    # Save every picture under its own name, and one sheet of all.
-    for name, image in pictures.items():
-        save_image(image, out.path / f"{name}.png")
-    save_sheet(rows, out.path / "results.png")
-    print(out.path / "results.png")
-    return 0
+        # Save every picture under its own name, and one sheet of all.
+        for name, image in pictures.items():
+            save_image(image, out.path / f"{name}.png")
+        save_sheet(rows, out.path / "results.png")
+        print(out.path / "results.png")
+        return 0
 
 
 if __name__ == "__main__":

@@ -17,11 +17,13 @@ from utils.figure import save_loss_curves, save_sheet
 from utils.files import write_json
 from utils.image import image_pyramid, open_image, save_image
 from utils.interrupt import StopRequest
+from utils.lock import FolderLock, check_unlocked
 from utils.log import RunLog
 from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
 
 SHEET_LEVELS = 5
+OUT_TAKEN = "--load it to go on, --overwrite to replace it, or choose another --out"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,38 +51,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     # Train.
-    run = prepare_run(config, fingerprints, device)
-    reals = tuple(image_pyramid(picture, config.geometry.shapes, device) for picture in pictures)
-    with StopRequest() as stop, DomainThreads(device) as both:
-        pyramids = train(
-            run,
-            reals,
-            config.geometry,
-            config.architecture,
-            config.weights,
-            config.optimiser,
-            config.schedule,
-            seed=config.seed,
-            costs=step_costs(config.geometry, config.architecture, device),
-            device=device,
-            both=both,
-            should_stop=stop,
-        )
-        if pyramids is None:
-            print(f"stopped, everything is saved; to go on:\n{resume_command(config, run)}", file=sys.stderr)
-            return 128 + stop.signal
+    with FolderLock(config.out, "--out"):
+        run = prepare_run(config, fingerprints, device)
+        reals = tuple(image_pyramid(picture, config.geometry.shapes, device) for picture in pictures)
+        with StopRequest() as stop, DomainThreads(device) as both:
+            pyramids = train(
+                run,
+                reals,
+                config.geometry,
+                config.architecture,
+                config.weights,
+                config.optimiser,
+                config.schedule,
+                seed=config.seed,
+                costs=step_costs(config.geometry, config.architecture, device),
+                device=device,
+                both=both,
+                should_stop=stop,
+            )
+            if pyramids is None:
+                print(f"stopped, everything is saved; to go on:\n{resume_command(config, run)}", file=sys.stderr)
+                return 128 + stop.signal
 
-    # Write what a person wants to see.
-    write_results(run, pyramids, reals, config.seed)
-    print(run.path / "results.png")
-    return 0
+        # Write what a person wants to see.
+        write_results(run, pyramids, reals, config.seed)
+        print(run.path / "results.png")
+        return 0
 
 
 def check_run(config: TrainConfig, fingerprints: list[str]) -> None:
     """UserError where the run to go on with does not fit, or --out holds another one."""
     run = RunFolder(config.out)
+    check_unlocked(run.path, "--out")
     if config.load is not None:
         source = RunFolder(config.load)
+        check_unlocked(source.path, "--load")
         recorded = source.recorded("fingerprints")
         if not isinstance(recorded, list) or len(recorded) != len(fingerprints):
             raise UserError(f"--load {source.config}: damaged, or not of this program")
@@ -90,7 +95,7 @@ def check_run(config: TrainConfig, fingerprints: list[str]) -> None:
         check_resumable(source, config.geometry, config.architecture, config.optimiser)
         if run.is_same(source):
             return
-    run.check_free(config.overwrite, "--load it to go on, --overwrite to replace it, or choose another --out")
+    run.check_free(config.overwrite, OUT_TAKEN)
 
 
 def prepare_run(config: TrainConfig, fingerprints: list[str], device: torch.device) -> RunFolder:
@@ -100,6 +105,7 @@ def prepare_run(config: TrainConfig, fingerprints: list[str], device: torch.devi
     if source is not None and run.is_same(source):
         run.make_writable()
     else:
+        run.check_free(config.overwrite, OUT_TAKEN)  # again: the first time it was not locked yet
         run.clear()
         if source is not None:
             run.copy_from(source)
