@@ -41,6 +41,8 @@ def integer(least: int) -> Callable[[str], int]:
             value = int(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"must be a whole number, not '{text}'") from None
+        if value > 10**18:
+            raise argparse.ArgumentTypeError("must be at most 1000000000000000000")
         if value < least:
             raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
         return value
@@ -139,6 +141,7 @@ def train_parser() -> Parser:
     add("--niter", type=integer(1), default=20000, help="steps per scale")
     add("--print_interval", type=integer(1), default=1000, help="steps between two lines of the log")
     add("--save_every", type=number(), default=60.0, help="seconds between two saves of the scale in progress")
+    add("--deterministic", action="store_true", help="same numbers every time on a GPU, too; slower there")
     add = parser.add_argument_group("networks").add_argument
     add("--nfc", type=integer(1), default=32, help="channels of a network's first layer at scales 0 to 3")
     add("--min_nfc", type=integer(1), default=32, help="least channels of the inner layers at scales 0 to 3")
@@ -194,6 +197,7 @@ class TrainConfig(Common):
 
     load: Path | None
     dry_run: bool
+    deterministic: bool
     geometry: Geometry
     architecture: Architecture
     weights: LossWeights
@@ -289,9 +293,9 @@ def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
         recorded = json.loads(path.read_text(encoding="utf-8"))["options"]
         known = {action.dest: action for action in parser._actions}
         words = [
-            f"{known[name].option_strings[0]}={value}"
+            known[name].option_strings[0] + ("" if value is True else f"={value}")
             for name, value in recorded.items()
-            if name in known.keys() - PER_CALL and value is not None
+            if name in known.keys() - PER_CALL and value is not None and value is not False
         ]
         return parser.explicit(words)
     except UserError as error:

@@ -11,7 +11,7 @@ from config import TrainConfig, parse_train
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
 from training.cost import cost_table, step_costs
 from training.loop import check_resumable, train
-from utils.device import device_name, pick_device, versions
+from utils.device import compute_deterministically, device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
 from utils.figure import save_loss_curves, save_sheet
 from utils.files import write_json
@@ -29,6 +29,7 @@ OUT_TAKEN = "--load it to go on, --overwrite to replace it, or choose another --
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     config = parse_train(arguments)
+    compute_deterministically(config.deterministic)
     device = pick_device(config.gpu_id, config.not_cuda)
     coarsest = min(config.geometry.shapes[0])
     pictures = (

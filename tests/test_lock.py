@@ -15,9 +15,8 @@ from utils.errors import UserError
 from utils.lock import NAME, FolderLock, check_unlocked
 
 pytestmark = pytest.mark.skipif(lock.fcntl is None, reason="no flock here")
-HOLD = (
-    "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from utils.lock import FolderLock\n"
-)
+HOLD = "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+HOLD += "from utils.lock import FolderLock\n"
 HOLD += "with FolderLock(Path(sys.argv[2]), '--out'):\n    print('held', flush=True)\n    time.sleep(600)"
 
 

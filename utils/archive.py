@@ -7,7 +7,7 @@ from pathlib import Path
 # What torch.save writes for nested dicts and lists of tensors and plain values. PyTorch's weights-only
 # reader allows more, such as byte arrays of any declared size.
 ALLOWED = {"torch._utils _rebuild_tensor_v2", "collections OrderedDict"}
-ALLOWED |= {f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int")}
+ALLOWED |= {f"torch {kind}Storage" for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Byte")}
 
 
 def check_archive(path: Path) -> int:

@@ -33,6 +33,8 @@ def one_line_errors() -> Iterator[None]:
         message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         _fail(message + ROOM if error.errno in FULL else message, status=1)
     except (MemoryError, RuntimeError) as error:  # PyTorch reports a full memory as a RuntimeError.
+        if "deterministic implementation" in str(error):
+            _fail(f"--deterministic: {str(error).partition('. ')[0]}; leave the option out", status=1)
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         _fail("out of memory; try a smaller --img_size or fewer channels (--max_nfc)", status=1)
