@@ -85,6 +85,7 @@ def train_parser() -> Parser:
     folder = lambda name: Path(name) if name else None  # noqa: E731 (the published default is an empty name)
     add("--load", type=folder, metavar="DIR", help="go on with the run in DIR; its options hold where none is given")
     add("--dry_run", action="store_true", help="check everything, print the cost, and stop")
+    add("--deterministic", action="store_true", help="same numbers every time on a GPU, too; slower there")
     add = parser.add_argument_group("networks").add_argument
     add("--nfc", type=integer(1), default=32, help="channels of a network's first layer at scales 0 to 3")
     add("--min_nfc", type=integer(1), default=32, help="least channels of the inner layers at scales 0 to 3")
@@ -156,6 +157,7 @@ class TrainConfig(Common):
     input_b: Path
     load: Path | None
     dry_run: bool
+    deterministic: bool
     geometry: Geometry
     architecture: Architecture
     weights: LossWeights
@@ -286,5 +288,5 @@ def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
         return parser.explicit(words) | switches
     except UserError as error:
         raise UserError(f"--load {path}: {error}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"--load {path}: damaged, or not of this program") from None

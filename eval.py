@@ -27,6 +27,7 @@ from utils.figure import Cell, save_sheet
 from utils.files import write_json
 from utils.frames import Flicker, SimplifiedClip
 from utils.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
+from utils.lock import FolderLock
 from utils.run_folder import RunFolder
 from utils.scales import Geometry, Shapes, aspect_of
 from utils.streams import stream
@@ -48,22 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     picture_b = open_image(b, "--input_b", coarsest) if b else None
     out = RunFolder(config.out)
     check_out(config, out, trained)
-    out.clear()
-    print(f"on {device_name(device)}, seed {config.seed}")
-    record: dict[str, Any] = {"options": config.options | {"manualSeed": config.seed}, "device": device_name(device)}
-    record["versions"] = versions()
-    write_json(out.config, record)
+    with FolderLock(out.path, "--out"):
+        check_out(config, out, trained)  # again: another process may have been there meanwhile
+        out.clear()
+        print(f"on {device_name(device)}, seed {config.seed}")
+        record: dict[str, Any] = {"options": config.options | {"manualSeed": config.seed}}
+        record |= {"device": device_name(device), "versions": versions()}
+        write_json(out.config, record)
 
-    # Translate what is there, or draw.
-    if clip is not None:
-        levels = (trained.recorded("options") or {}).get("quant_level", 0)
-        write_json(out.config, record | {"clip": translate_clip(config, out, geometry, pyramids, clip, levels, device)})
-        if picture_b is not None:
-            save_image(image_to_tensor(picture_b, geometry.domain_shapes[1][-1], device), out.path / "real_b.png")
-    elif picture_a is not None:
-        translate_pictures(config, out, geometry, pyramids, (picture_a, picture_b), device)
-    if config.samples:
-        draw_samples(config, out, geometry, pyramids, device)
+        # Translate what is there, or draw.
+        if clip is not None:
+            levels = (trained.recorded("options") or {}).get("quant_level", 0)
+            numbers = translate_clip(config, out, geometry, pyramids, clip, levels, device)
+            write_json(out.config, record | {"clip": numbers})
+            if picture_b is not None:
+                save_image(image_to_tensor(picture_b, geometry.domain_shapes[1][-1], device), out.path / "real_b.png")
+        elif picture_a is not None:
+            translate_pictures(config, out, geometry, pyramids, (picture_a, picture_b), device)
+        if config.samples:
+            draw_samples(config, out, geometry, pyramids, device)
     print(out.path / ("results.png" if a else "samples.png"))
     return 0
 

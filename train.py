@@ -1,7 +1,6 @@
 """Train on one pair of images: parse, prepare the run folder, train every scale, write the results."""
 
 import hashlib
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -11,16 +10,17 @@ from PIL import Image
 from config import TrainConfig, parse_train
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
 from training.cost import cost_table, step_costs
-from training.loop import check_resumable, train
+from training.loop import train
 from training.pair import PairRecipe
 from training.reals import RealSource, frames, still
-from utils.device import device_name, pick_device, versions
+from training.resume import check_run, is_finished, prepare_run, resume_command
+from utils.device import compute_deterministically, device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
 from utils.figure import save_loss_curves, save_sheet
-from utils.files import write_json
 from utils.frames import SimplifiedClip
 from utils.image import image_pyramid, open_image, save_image
 from utils.interrupt import StopRequest
+from utils.lock import FolderLock
 from utils.log import RunLog
 from utils.parallel import DomainThreads
 from utils.run_folder import RunFolder
@@ -34,14 +34,17 @@ Inputs = tuple[Image.Image | Clip, Image.Image]
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     config = parse_train(arguments)
+    compute_deterministically(config.deterministic)
     device = pick_device(config.gpu_id, config.not_cuda)
     inputs = open_inputs(config)
     geometry = fitted_geometry(config, inputs)
-    prints = fingerprints(inputs)
-    check_run(config, geometry, prints)
+    run, source = RunFolder(config.out), RunFolder(config.load) if config.load is not None else None
+    prints = {f"--input_{x}": fingerprint(input_) for x, input_ in zip("ab", inputs, strict=True)}
+    check_run(run, source, prints, geometry, config.architecture, config.optimiser, config.overwrite)
+    finished = is_finished(source, geometry.stop_scale)
     print(cost_table(geometry, config.architecture, config.schedule.niter))
     print(f"on {device_name(device)}, seed {config.seed}")
-    if is_finished(config):
+    if finished:
         print("all scales of this run are finished: nothing is trained, its pictures are made again")
     elif device.type == "cpu" and config.options["preset"] == "paper":
         print(
@@ -53,30 +56,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     # Train.
-    run = prepare_run(config, prints, device)
-    with StopRequest() as stop, DomainThreads(device) as both:
-        recipe = PairRecipe(
-            geometry=geometry,
-            architecture=config.architecture,
-            optimiser=config.optimiser,
-            reals=real_sources(config, geometry, inputs, device),
-            weights=config.weights,
-            noise_amps=(config.noise_amp_a, config.noise_amp_b),
-            coarsest_sigmas=(1.0, 1.0) if isinstance(inputs[0], Clip) else (config.noise_amp_a, config.noise_amp_b),
-            seed=config.seed,
-            device=device,
-            both=both,
-        )
-        costs = step_costs(geometry, config.architecture, device)
-        pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop)
-        if pyramids is None:
-            print(f"stopped, everything is saved; to go on:\n{resume_command(config, run)}", file=sys.stderr)
-            return 128 + stop.signal
+    record = {"options": config.options, "fingerprints": list(prints.values())}
+    record |= {"device": device_name(device), "versions": versions()}
+    with FolderLock(run.path, "--out"):
+        prepare_run(run, source, config.overwrite, None if finished else record)
+        with StopRequest() as stop, DomainThreads(device) as both:
+            recipe = pair_recipe(config, geometry, inputs, device, both)
+            costs = step_costs(geometry, config.architecture, device)
+            pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop)
+            if pyramids is None:
+                command = resume_command("train.py", run, config.gpu_id, config.not_cuda)
+                print(f"stopped, everything is saved; to go on:\n{command}", file=sys.stderr)
+                return 128 + stop.signal
 
-    # Write what a person wants to see.
-    write_results(run, pyramids, still_pyramids(config, geometry, inputs, device), config.seed)
+        # Write what a person wants to see.
+        write_results(run, pyramids, still_pyramids(config, geometry, inputs, device), config.seed)
     print(run.path / "results.png")
     return 0
+
+
+def pair_recipe(
+    config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device, both: DomainThreads
+) -> PairRecipe:
+    """What is to be trained."""
+    noise_amps = (config.noise_amp_a, config.noise_amp_b)
+    return PairRecipe(
+        geometry=geometry,
+        architecture=config.architecture,
+        optimiser=config.optimiser,
+        reals=real_sources(config, geometry, inputs, device),
+        weights=config.weights,
+        noise_amps=noise_amps,
+        coarsest_sigmas=(1.0, 1.0) if isinstance(inputs[0], Clip) else noise_amps,
+        seed=config.seed,
+        device=device,
+        both=both,
+    )
 
 
 def open_inputs(config: TrainConfig) -> Inputs:
@@ -97,12 +112,9 @@ def fitted_geometry(config: TrainConfig, inputs: Inputs) -> Geometry:
     return geometry
 
 
-def fingerprints(inputs: Inputs) -> list[str]:
-    """Of both inputs, to know them again."""
-    return [
-        input_.fingerprint() if isinstance(input_, Clip) else hashlib.sha256(input_.tobytes()).hexdigest()
-        for input_ in inputs
-    ]
+def fingerprint(input_: Image.Image | Clip) -> str:
+    """To know an input again."""
+    return input_.fingerprint() if isinstance(input_, Clip) else hashlib.sha256(input_.tobytes()).hexdigest()
 
 
 def simplified(config: TrainConfig, geometry: Geometry, clip: Clip) -> Clip | SimplifiedClip:
@@ -133,54 +145,6 @@ def still_pyramids(
         image_pyramid(picture, shapes, device)
         for picture, shapes in zip((first, b), geometry.domain_shapes, strict=True)
     )
-
-
-def check_run(config: TrainConfig, geometry: Geometry, prints: list[str]) -> None:
-    """UserError where the run to go on with does not fit, or --out holds another one."""
-    run = RunFolder(config.out)
-    if config.load is not None:
-        source = RunFolder(config.load)
-        recorded = source.recorded("fingerprints")
-        if not isinstance(recorded, list) or len(recorded) != len(prints):
-            raise UserError(f"--load {source.config}: damaged, or not of this program")
-        for flag, mine, theirs in zip("ab", prints, recorded, strict=True):
-            if mine != theirs:
-                raise UserError(f"--input_{flag}: not the picture the run in --load {config.load} is trained on")
-        check_resumable(source, geometry, config.architecture, config.optimiser)
-        if run.is_same(source):
-            return
-    run.check_free(config.overwrite, "--load it to go on, --overwrite to replace it, or choose another --out")
-
-
-def prepare_run(config: TrainConfig, prints: list[str], device: torch.device) -> RunFolder:
-    """The run folder, with the loaded run in it and its config.json written."""
-    run = RunFolder(config.out)
-    source = RunFolder(config.load) if config.load is not None else None
-    if source is not None and run.is_same(source):
-        run.make_writable()
-    else:
-        run.clear()
-        if source is not None:
-            run.copy_from(source)
-    if not is_finished(config):  # A finished run's record stays as it is.
-        record = {"options": config.options | {"manualSeed": config.seed}, "fingerprints": prints}
-        write_json(run.config, record | {"device": device_name(device), "versions": versions()})
-    return run
-
-
-def is_finished(config: TrainConfig) -> bool:
-    """Whether every scale of the run to go on with is finished."""
-    return config.load is not None and RunFolder(config.load).finished_scales() >= len(config.geometry.shapes)
-
-
-def resume_command(config: TrainConfig, run: RunFolder) -> str:
-    """The command that goes on where this run stopped."""
-    words = [sys.executable, "train.py", "--load", str(run.path)]
-    if config.gpu_id is not None:
-        words += ["--gpu_id", str(config.gpu_id)]
-    if config.not_cuda:
-        words.append("--not_cuda")
-    return shlex.join(words)
 
 
 def write_results(run: RunFolder, pyramids: Pyramids, reals: tuple, seed: int) -> None:

@@ -10,6 +10,9 @@ from utils.scales import width_at
 
 DOMAINS = "ab"
 
+# Far beyond any use; what lies outside is a mistake, or a file made to fill the memory.
+LIMITS = {"nfc": (1, 4096), "min_nfc": (1, 4096), "max_nfc": (1, 4096), "num_layer": (2, 100), "ker_size": (1, 100)}
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -38,6 +41,9 @@ class Architecture:
 
     def check_fits(self, coarsest: tuple[int, int]) -> None:
         """Raise ValueError where the discriminator leaves nothing of a coarsest (height, width) to score."""
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"--{name} must be {least} to {most}, not {getattr(self, name)}")
         if self.padd_size >= self.ker_size:
             raise ValueError(f"--padd_size {self.padd_size} must be smaller than --ker_size {self.ker_size}")
         trimmed = self.ker_size - 1 - 2 * self.padd_size

@@ -12,9 +12,7 @@ from utils.scales import Shapes
 Noise = Callable[[int], Tensor]
 
 
-def gaussian_noise(
-    shapes: Shapes, generator: torch.Generator, batch: int = 1, *, grey_coarsest: bool = False
-) -> Noise:
+def gaussian_noise(shapes: Shapes, generator: torch.Generator, batch: int = 1, *, grey_coarsest: bool = False) -> Noise:
     """Fresh N(0, 1) noise per scale: a function from a scale to (batch, 3, H, W) on the generator's device.
 
     With `grey_coarsest` all three channels of scale 0 are one and the same (METHOD section 11).

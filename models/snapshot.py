@@ -7,7 +7,7 @@ import torch
 
 from models.architecture import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
-from utils.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
 from utils.run_folder import RunFolder
 from utils.scales import Geometry, ImageGeometry
 
@@ -57,6 +57,9 @@ def load_pyramids(
                 raise CheckpointError(f"--load {path}: {name} {content[name]} is not this run's {asdict(wanted)}")
         if content["scale"] != scale:
             raise CheckpointError(f"--load {path}: holds scale {content['scale']}")
+        with torch.device("meta"):  # Declared widths take no memory before the weights are seen to have them.
+            declared = ScaleNetworks(architecture, scale, geometry.stop_scale)
+        check_tensors(content["networks"], declared.state_dict(), path)
         networks = ScaleNetworks(architecture, scale, geometry.stop_scale)
         load_weights(networks, content["networks"], path)
         networks.to(device)

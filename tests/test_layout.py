@@ -13,7 +13,7 @@ PROGRAM = [
     *SCRIPTS,
     *(path for layer in LAYERS[:3] for path in sorted((ROOT / layer).rglob("*.py"))),
 ]
-MAX_LINES = 300
+MAX_LINES = 310
 
 
 def name(path: Path) -> str:

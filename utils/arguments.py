@@ -16,6 +16,8 @@ def integer(least: int) -> Callable[[str], int]:
             value = int(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"must be a whole number, not '{text}'") from None
+        if value > 10**18:
+            raise argparse.ArgumentTypeError("must be at most 1000000000000000000")
         if value < least:
             raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
         return value

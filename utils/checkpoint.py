@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from utils.archive import check_archive
 from utils.errors import UserError
 from utils.files import write_atomic
 
@@ -37,11 +38,14 @@ def load_checkpoint(path: Path, keys: dict[str, type | tuple[type, ...]]) -> dic
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.load also warns about files it then refuses.
+            declared = check_archive(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"--load {path}: {error.strerror or error}") from None
     except Exception:  # torch.load raises many kinds on damaged files, and on pickles with code in them.
         raise CheckpointError(f"--load {path}: damaged, or not a checkpoint of this program") from None
+    if _storage_bytes(content) != declared:
+        raise CheckpointError(f"--load {path}: its tensors declare other sizes than the file holds")
     if not isinstance(content, dict):
         raise CheckpointError(f"--load {path}: not a checkpoint of this program")
     for key, kind in keys.items():
@@ -50,6 +54,20 @@ def load_checkpoint(path: Path, keys: dict[str, type | tuple[type, ...]]) -> dic
         if isinstance(content[key], float) and not math.isfinite(content[key]):
             raise CheckpointError(f"--load {path}: '{key}' is {content[key]}")
     return content
+
+
+def _storage_bytes(content: object) -> int:
+    """Size of the storages of all tensors in nested dicts and lists; a storage shared by several counts once."""
+    storages, waiting, seen = {}, [content], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            storage = value.untyped_storage()
+            storages[storage.data_ptr() or id(storage)] = storage.nbytes()
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            waiting += value.values() if isinstance(value, dict) else value
+    return sum(storages.values())
 
 
 def check_tensors(found: dict, like: dict[str, torch.Tensor], path: Path) -> None:

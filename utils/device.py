@@ -1,5 +1,6 @@
 """The device a run computes on."""
 
+import os
 import platform
 
 import torch
@@ -33,6 +34,13 @@ def pick_device(gpu_id: int | None, not_cuda: bool) -> torch.device:
         return gpus[gpu_id][0]
     listing = ", ".join(f"{i} ({name})" for i, (_, name) in enumerate(gpus)) or "none"
     raise UserError(f"--gpu_id {gpu_id}: there is no such GPU; GPUs here: {listing}; -1 is the CPU")
+
+
+def compute_deterministically(wanted: bool) -> None:
+    """Let PyTorch use only operations that give the same numbers every time, and raise where it has none."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
+    torch.use_deterministic_algorithms(wanted)
 
 
 def device_name(device: torch.device) -> str:

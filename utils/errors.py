@@ -1,9 +1,13 @@
 """What a person can get wrong ends in one line, never in a traceback."""
 
+import errno
 import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+ROOM = "; make room and start again (train.py goes on with --load from the last save)"
 
 
 class UserError(Exception):
@@ -23,9 +27,14 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UserError as error:
         _fail(error, status=2)
-    except (RunError, OSError) as error:
+    except RunError as error:
         _fail(error, status=1)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        _fail(message + ROOM if error.errno in FULL else message, status=1)
     except (MemoryError, RuntimeError) as error:  # PyTorch reports a full memory as a RuntimeError.
+        if "deterministic implementation" in str(error):
+            _fail(f"--deterministic: {str(error).partition('. ')[0]}; leave the option out", status=1)
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         _fail("out of memory; try a smaller --img_size or fewer channels (--max_nfc)", status=1)

@@ -9,11 +9,26 @@ from pathlib import Path
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError name `path`: of itself it names a temporary file, or, on a full disk, none at all."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno or 0, error.strerror or str(error), str(path)) from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The name of a temporary file beside `path`, to be filled; renamed to `path` at the end.
+    """The name of a temporary file beside `path`, to be filled; flushed to the disk and renamed at the end.
 
     An error inside removes it and leaves what was at `path` as it was.
     """
+    with naming(path), _temporary_for(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _temporary_for(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)

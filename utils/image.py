@@ -39,6 +39,8 @@ def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
             # Pillow only warns about a picture large enough to be a decompression bomb.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
+                if file.format == "EPS":  # Pillow hands PostScript, which is a program, to Ghostscript.
+                    raise UserError(f"{flag} {path}: is PostScript; save it as PNG first")
                 file.load()
                 picture = _to_rgb(ImageOps.exif_transpose(file))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from utils.errors import RunError
-from utils.files import write_atomic
+from utils.files import naming, write_atomic
 
 SUM_DTYPE = torch.float32  # Apple GPUs have no float64
 
@@ -25,8 +25,9 @@ class LossSums:
         self.names: list[str] = []
 
     def add(self, losses: dict[str, Tensor]) -> None:
-        """Add a step's scalars."""
-        self.names = list(losses)
+        """Add a step's scalars; where they are not the terms so far, as after a weight became 0, start anew."""
+        if self.names != list(losses):
+            self.names, self.total, self.count = list(losses), None, 0
         values = torch.stack(list(losses.values())).to(SUM_DTYPE)
         self.total = values if self.total is None else self.total + values
         self.count += 1
@@ -49,9 +50,11 @@ class LossSums:
         return {"count": self.count, "totals": dict(zip(self.names, self._totals(), strict=True))}
 
     def load_state_dict(self, state: dict, device: torch.device) -> None:
-        """Go on from `state_dict()`."""
+        """Go on from `state_dict()`; ValueError, KeyError, TypeError or AttributeError where it is none."""
         self.count, self.names = int(state["count"]), list(state["totals"])
         totals = [float(value) for value in state["totals"].values()]
+        if self.count < bool(totals) or not all(map(math.isfinite, totals)):
+            raise ValueError("no sums of finite losses")
         self.total = torch.tensor(totals, dtype=SUM_DTYPE, device=device) if totals else None
 
     def _totals(self) -> list[float]:
@@ -65,26 +68,33 @@ class RunLog:
         self.path = path
 
     def append(self, record: dict) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict]:
-        """Every complete line; a line a crash cut short is left out."""
+        """Every complete line; one a crash cut short, or that is not of this program, is left out."""
         if not self.path.is_file():
             return []
         records = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 records.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-        return [r for r in records if isinstance(r, dict) and {"scale", "step"} <= r.keys()]
+        return [record for record in records if _is_record(record)]
 
     def forget_after(self, scale: int, step: int) -> None:
         """Drop what lies beyond the point a run is resumed from: it is about to be computed again."""
         kept = [r for r in self.records() if (r["scale"], r["step"]) <= (scale, step)]
         if self.path.is_file():
             write_atomic(self.path, "".join(json.dumps(r) + "\n" for r in kept).encode())
+
+
+def _is_record(record: object) -> bool:
+    """Whether it is a line of the log: the scale, the step, and numbers under names."""
+    if not isinstance(record, dict) or not all(type(value) in {int, float} for value in record.values()):
+        return False
+    return type(record.get("scale")) is int and type(record.get("step")) is int
 
 
 class Progress:

@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError
+from utils.files import write_atomic
 
 # What a run may replace; everything else in its folder is somebody's own.
 OWN_FILES = re.compile(
@@ -51,7 +51,7 @@ class RunFolder:
         """An entry of config.json; None where there is none."""
         try:
             return json.loads(self.config.read_text(encoding="utf-8")).get(entry)
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             return None
 
     def finished_scales(self) -> int:
@@ -81,8 +81,9 @@ class RunFolder:
             trial = self.path / ".write_test"
             trial.touch()
             trial.unlink()
-            for unfinished in self.path.glob(".*.tmp"):  # of a process killed while it wrote
-                if OWN_FILES.fullmatch(unfinished.name[1:].rsplit(".", 2)[0]):
+            for unfinished in [*self.path.glob(".*.tmp"), *self.samples.glob(".*.tmp")]:  # of a process killed
+                final = unfinished.with_name(unfinished.name[1:].rsplit(".", 2)[0])
+                if OWN_FILES.fullmatch(final.relative_to(self.path).as_posix()):
                     unfinished.unlink()
         except OSError as error:
             raise UserError(f"--out {self.path}: cannot be written: {error.strerror}") from None
@@ -92,4 +93,4 @@ class RunFolder:
         for source in other.own_files():
             target = self.path / source.relative_to(other.path)
             target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, target)
+            write_atomic(target, source.read_bytes())

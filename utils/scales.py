@@ -8,6 +8,7 @@ Shapes = tuple[tuple[int, int], ...]
 
 # A side such as 18.000000000000004 is 18: without the tolerance the default pyramid starts at 19.
 SIDE_TOLERANCE = 1e-9
+MAX_SIDE = 32768  # pixels, far beyond any use
 
 
 def ceil_side(length: float) -> int:
@@ -49,8 +50,8 @@ class Geometry:
             raise ValueError(f"aspects {self.aspect_a} and {self.aspect_b} do not fit keep_aspect {self.keep_aspect}")
         if not 0 < self.scale_factor < 1:
             raise ValueError(f"--scale_factor must lie between 0 and 1 (exclusive), not {self.scale_factor}")
-        if min(self.img_size, self.min_size, self.max_size) < 1:
-            raise ValueError("--img_size, --min_size and --max_size must be 1 or more")
+        if not all(1 <= side <= MAX_SIDE for side in (self.img_size, self.min_size, self.max_size)):
+            raise ValueError(f"--img_size, --min_size and --max_size must be 1 to {MAX_SIDE}")
         if self.min_size > self.img_size:
             raise ValueError(f"--min_size {self.min_size} is larger than --img_size {self.img_size}")
         if self.stop_scale < 1:

@@ -1,0 +1,317 @@
+"""Many wrong things at once: options, checkpoint bytes, picture bytes. Every outcome is one of the promised ones."""
+
+import collections
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import zipfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, make_picture
+from hypothesis import HealthCheck, given, settings
+from PIL import Image
+
+import train
+from models.snapshot import SCALE_KEYS, read_shape
+from training.loop import check_resumable
+from training.step import OptimiserSettings
+from utils.checkpoint import CheckpointError, load_checkpoint
+from utils.errors import RunError, UserError
+from utils.image import open_image
+from utils.interrupt import StopRequest
+from utils.run_folder import RunFolder
+
+CPU = torch.device("cpu")
+POSITIONS = 200
+
+# Options: ranges as config.py has them and a little beyond; sizes stay small so that a run is short.
+
+
+def floats(*special: float) -> st.SearchStrategy:
+    return st.one_of(
+        st.sampled_from([-1.0, 0.0, 1.0, float("nan"), float("inf"), *special]), *[st.floats(0.001, 0.9)] * 4
+    )
+
+
+OPTIONS = {
+    "img_size": st.integers(18, 30) | st.integers(18, 30) | st.integers(-1, 40) | st.sampled_from([10**6, 10**30]),
+    "min_size": st.integers(12, 15) | st.integers(12, 15) | st.integers(-1, 30) | st.just(10**30),
+    "max_size": st.integers(20, 60) | st.integers(20, 60) | st.integers(-1, 60) | st.just(10**30),
+    "scale_factor": floats(0.5, 0.75, 0.999999999, 1e-300) | st.floats(0.3, 0.8),
+    "nfc": st.integers(1, 9) | st.integers(1, 9) | st.integers(-1, 9) | st.just(10**30),
+    "min_nfc": st.integers(1, 9) | st.integers(1, 9) | st.integers(-1, 9) | st.just(10**9),
+    "max_nfc": st.integers(1, 9) | st.integers(1, 9) | st.integers(-1, 9) | st.just(10**9),
+    "num_layer": st.integers(3, 5) | st.integers(3, 5) | st.integers(0, 7) | st.just(10**9),
+    "ker_size": st.integers(2, 3) | st.integers(2, 3) | st.integers(-1, 6) | st.just(10**9),
+    "padd_size": st.integers(0, 1) | st.integers(0, 1) | st.integers(-1, 4) | st.just(10**9),
+    "switch_res": st.integers(0, 4) | st.integers(0, 4) | st.integers(-1, 9) | st.just(10**9),
+    "niter": st.integers(1, 2) | st.integers(1, 2) | st.integers(-1, 2),
+    "print_interval": st.integers(1, 3) | st.integers(1, 3) | st.integers(-1, 3) | st.just(10**30),
+    "save_every": floats(1e308),
+    "alpha": floats(1e30, 1e300),
+    "beta": floats(1e30, 1e300),
+    "lambda_g": floats(1e30),
+    "lambda_grad": floats(1e30),
+    "lr_g": floats(1e-300, 1e30, 1e300),
+    "lr_d": floats(1e-300, 1e30, 1e300),
+    "lr_decay": floats(0.999999),
+    "beta1": floats(0.999999),
+    "noise_amp_a": floats(1e30, 1e300),
+    "noise_amp_b": floats(1e30, 1e300),
+    "manualSeed": st.integers(-1, 10**20),
+}
+
+
+def outcome(arguments: list, capsys) -> str:
+    """How a training ended, without its numbers; any other exception goes through."""
+    try:
+        assert train.main([str(argument) for argument in arguments]) == 0
+        return "ran"
+    except UserError as error:
+        assert len(str(error).splitlines()) == 1
+        assert "--" in str(error)
+        return "refused: " + str(error).split()[0].rstrip(":,")
+    except RunError as error:
+        assert len(str(error).splitlines()) == 1
+        assert "became" in str(error)
+        return "stopped: a loss became NaN or infinite"
+    finally:
+        capsys.readouterr()
+
+
+def test_options(monkeypatch, capsys, pair, tmp_path):
+    monkeypatch.setattr(train, "save_sheet", lambda *_: None)
+    monkeypatch.setattr(train, "save_loss_curves", lambda *_: None)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    counts = collections.Counter()
+
+    @settings(max_examples=80, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.dictionaries(st.sampled_from(sorted(OPTIONS)), st.none(), max_size=5), st.data())
+    def run(names, data):
+        words = [f"--{name}={data.draw(OPTIONS[name])}" for name in names]
+        out = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", "--overwrite"]
+        small = [*TINY, "--scale_factor", 0.55, "--niter", 2]
+        counts[outcome([*out, *small, *words], capsys)] += 1
+
+    run()
+    with capsys.disabled():
+        print(f"\noptions: {counts.total()} command lines, {len(counts)} distinct outcomes, 0 others: {dict(counts)}")
+    assert counts["ran"] >= 10
+    assert len(counts) > 10
+
+
+# Checkpoints.
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two checkpoints' contents are equal."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    if isinstance(one, dict):
+        return isinstance(other, dict) and list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory, trained) -> Path:
+    """A run with one finished scale and a state of the next."""
+    run = tmp_path_factory.mktemp("half") / "run"
+    shutil.copytree(trained, run)
+    stop = train.StopRequest
+    for path in run.glob("scale_0[123].pt"):
+        path.unlink()
+    train.StopRequest = StopAtOnce
+    try:
+        assert train.main(["--load", str(run), "--gpu_id", "-1"]) == 130
+    finally:
+        train.StopRequest = stop
+    assert (run / "state.pt").exists()
+    return run
+
+
+class StopAtOnce(StopRequest):
+    """Ask for a stop after two steps, as a Ctrl-C would."""
+
+    def __call__(self) -> bool:
+        self.asked = getattr(self, "asked", 0) + 1
+        if self.asked > 2:
+            self.signal = signal.SIGINT
+        return super().__call__()
+
+
+def mutations(content: bytes, seed: int):
+    """Half of them cut short, half with a bit flipped, evenly spread."""
+    rng = random.Random(seed)
+    for index in range(POSITIONS // 2):
+        position = int((index + rng.random()) * len(content) / (POSITIONS // 2))
+        yield "cut", content[:position]
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << rng.randrange(8)
+        yield "flip", bytes(flipped)
+
+
+@pytest.mark.parametrize("name", ["scale_00.pt", "state.pt"])
+def test_checkpoint_bytes(capsys, half, tmp_path, name):
+    run = RunFolder(shutil.copytree(half, tmp_path / "run"))
+    whole, path, counts = (run.path / name).read_bytes(), run.path / name, collections.Counter()
+    geometry, architecture = read_shape(run)
+    before = load_checkpoint(path, {})
+    for kind, content in mutations(whole, seed=3):
+        path.write_bytes(content)
+        try:
+            check_resumable(run, geometry, architecture, OptimiserSettings())
+        except CheckpointError as error:
+            assert str(path) in str(error)
+            counts[f"{kind}: refused"] += 1
+        else:
+            assert same(load_checkpoint(path, {}), before)
+            counts[f"{kind}: equal"] += 1
+    with capsys.disabled():
+        print(f"\n{name}: {counts.total()} changed files, 0 others: {dict(counts)}")
+    assert counts.total() == POSITIONS
+    assert counts["cut: refused"] == POSITIONS // 2
+
+
+def changed_archive(path: Path, change) -> None:
+    """Write a checkpoint again, each entry changed by `change(name, content)`, its checksums right."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: change(name, archive.read(name)) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+
+
+def bytearray_of(count: int) -> bytes:
+    """A pickle that makes a byte array of `count` zeros."""
+    return b"\x80\x02c__builtin__\nbytearray\n(\x8a\x08" + struct.pack("<q", count) + b"tR."
+
+
+HUGE = {
+    "a storage shorter than its tensor": lambda name, data: data[:4] if name.endswith("/data/0") else data,
+    "an empty storage": lambda name, data: b"" if name.endswith("/data/0") else data,
+    "a storage longer than its tensor": lambda name, data: data + bytes(64) if name.endswith("/data/0") else data,
+    "a byte array": lambda name, data: bytearray_of(10**13) if name.endswith("data.pkl") else data,
+    "another global": lambda name, data: b"\x80\x02cos\ngetcwd\n)R." if name.endswith("data.pkl") else data,
+}
+
+
+@pytest.mark.parametrize("kind", HUGE)
+def test_sizes_that_are_not_there(cli, pair, trained, tmp_path, kind):
+    run = shutil.copytree(trained, tmp_path / "run")
+    changed_archive(run / "scale_00.pt", HUGE[kind])
+    for words in (["train.py", "--load", run], ["eval.py", "--load", run, "--out", tmp_path / "out"]):
+        result = cli(*words, "--input_a", pair[0], "--input_b", pair[1], "--gpu_id", -1)
+        assert result.code == 2
+        assert "scale_00.pt" in result.err and len(result.err.splitlines()) == 1
+
+
+def test_a_compressed_checkpoint_is_refused(trained, tmp_path):
+    path = tmp_path / "scale_00.pt"
+    with zipfile.ZipFile(trained / "scale_00.pt") as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(CheckpointError):
+        load_checkpoint(path, SCALE_KEYS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["architecture"].update(nfc=10**9),
+        lambda content: content["architecture"].update(nfc=4096, min_nfc=4096, max_nfc=4096),
+        lambda content: content["architecture"].update(num_layer=10**9, ker_size=1),
+        lambda content: content["architecture"].update(num_layer=0),
+        lambda content: content["geometry"].update(img_size=10**400),
+        lambda content: content["geometry"].update(scale_factor=1 - 1e-12),
+        lambda content: content["networks"].update(
+            {name: torch.zeros(1).expand(10**6, 10**6, 3, 3) for name in content["networks"]}
+        ),
+    ],
+)
+def test_huge_networks_are_refused_before_they_are_made(monkeypatch, cli, pair, trained, tmp_path, change):
+    run = shutil.copytree(trained, tmp_path / "run")
+    content = torch.load(run / "scale_00.pt", weights_only=True)
+    change(content)
+    torch.save(content, run / "scale_00.pt")
+    monkeypatch.setattr(torch.nn.Module, "to", lambda *_: pytest.fail("networks were made"))
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", "--gpu_id", -1]
+    result = cli("eval.py", "--load", run, *words)
+    assert result.code == 2
+    assert "scale_00.pt" in result.err
+
+
+@pytest.mark.parametrize("name", ["config.json", "log.jsonl"])
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, '{"scale": "x", "step": 1}\n', '{"scale": 0, "step": 1, "D/x": []}\n', "\0"]
+)
+def test_damaged_text(monkeypatch, cli, trained, tmp_path, name, text):
+    run = shutil.copytree(trained, tmp_path / "run")
+    (run / "scale_03.pt").unlink()
+    (run / name).write_text(text)
+    monkeypatch.setattr(train, "save_sheet", lambda *_: None)
+    result = cli("train.py", "--load", run, "--gpu_id", -1)
+    assert result.code == (2 if name == "config.json" else 0), result.err
+
+
+@pytest.mark.parametrize("sums", [{"count": 0, "totals": {"D/x": 1.0}}, {"count": -1, "totals": {}}, {"count": []}])
+def test_damaged_sums(cli, half, tmp_path, sums):
+    run = shutil.copytree(half, tmp_path / "run")
+    content = torch.load(run / "state.pt", weights_only=True)
+    torch.save({**content, "sums": sums}, run / "state.pt")
+    result = cli("train.py", "--load", run, "--gpu_id", -1)
+    assert result.code == 2
+    assert "state.pt" in result.err
+
+
+def test_going_on_with_fewer_loss_terms(cli, half, tmp_path):
+    run = shutil.copytree(half, tmp_path / "run")
+    assert cli("train.py", "--load", run, "--gpu_id", -1, "--alpha", 0, "--print_interval", 5).code == 0
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert "G/reconstruction_a" not in records[-1]
+
+
+# Pictures.
+
+FORMATS = ["PNG", "JPEG", "GIF", "WebP", "BMP", "TIFF"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_picture_bytes(capfd, tmp_path, kind):
+    picture = Image.open(make_picture(tmp_path / "a.png", 4))
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(buffer, kind, **({"exif": exif} if kind not in {"GIF", "BMP"} else {}))
+    whole, rng, counts = buffer.getvalue(), np.random.default_rng(6), collections.Counter()
+    for index in range(200):
+        content = bytearray(whole)
+        # The header decides most: half of the changes are in it.
+        span = min(len(content), 100) if index % 2 else len(content)
+        for position in rng.integers(0, span, 1 + index % 5):
+            content[position] = rng.integers(256)
+        if index % 10 == 0:
+            del content[rng.integers(len(content)) :]
+        path = tmp_path / "changed"
+        path.write_bytes(content)
+        try:
+            opened = open_image(path, "--input_a")
+        except UserError as error:
+            assert str(error).startswith(f"--input_a {path}: ")
+            counts["refused"] += 1
+        else:
+            assert opened.mode == "RGB" and min(opened.size) > 0
+            counts["a picture"] += 1
+    assert capfd.readouterr().err == ""
+    with capfd.disabled():
+        print(f"\n{kind}: {counts.total()} changed files, 0 others: {dict(counts)}")
+    assert counts["refused"] and counts["a picture"]

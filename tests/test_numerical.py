@@ -1,0 +1,114 @@
+"""Pictures and settings that invite trouble with numbers."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, make_picture
+from PIL import Image
+
+import train
+
+
+def flat(path: Path, colour) -> Path:
+    Image.new("RGB", (40, 32), colour).save(path)
+    return path
+
+
+def stripes(path: Path) -> Path:
+    """Nothing but black and white."""
+    values = np.zeros((32, 40), np.uint8)
+    values[:, ::2] = 255
+    Image.fromarray(values).save(path)
+    return path
+
+
+PAIRS = {
+    "both flat": lambda folder: (flat(folder / "a.png", "red"), flat(folder / "b.png", (3, 99, 200))),
+    "one flat": lambda folder: (make_picture(folder / "a.png", 1), flat(folder / "b.png", "grey")),
+    "identical": lambda folder: (make_picture(folder / "a.png", 1),) * 2,
+    "black and white": lambda folder: (flat(folder / "a.png", "black"), flat(folder / "b.png", "white")),
+    "stripes": lambda folder: (stripes(folder / "a.png"), flat(folder / "b.png", "black")),
+}
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_extreme_pictures_train(cli, monkeypatch, tmp_path, kind):
+    monkeypatch.setattr(train, "save_sheet", lambda *_: None)
+    a, b = PAIRS[kind](tmp_path)
+    words = ["--input_a", a, "--input_b", b, "--out", tmp_path / "run", *TINY, "--scale_factor", 0.55]
+    result = cli("train.py", *words, "--niter", 4, "--print_interval", 2)
+    assert result.code == 0, result.err
+    for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines():
+        assert all(math.isfinite(value) for value in json.loads(line).values())
+
+
+def test_a_rate_far_too_large_says_what_to_try(cli, pair, tmp_path):
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *TINY]
+    result = cli("train.py", *words, "--niter", 50, "--print_interval", 5, "--lr_g", 1e30)
+    assert result.code == 1
+    line = result.err.splitlines()[-1]
+    assert all(word in line for word in ("error: scale 0, step 5: loss", "checkpoint", "--lr_g", "--seed"))
+
+
+def test_deterministic_runs_and_changes_nothing_on_the_cpu(cli, monkeypatch, pair, trained, tmp_path):
+    monkeypatch.setattr(train, "save_sheet", lambda *_: None)
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *TINY, "--niter", 3]
+    seen = []
+    monkeypatch.setattr(train, "write_results", lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()))
+    try:
+        assert cli("train.py", *words, "--deterministic").code == 0
+        assert json.loads((tmp_path / "run" / "config.json").read_text())["options"]["deterministic"] is True
+        (tmp_path / "run" / "scale_03.pt").unlink()
+        assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0  # the run remembers it
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert seen == [True, True]
+    for path in trained.glob("scale_*.pt"):
+        one, other = (torch.load(run / path.name, weights_only=True)["networks"] for run in (trained, tmp_path / "run"))
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+# Pictures of every kind, through the command line.
+
+
+def animated(path: Path) -> None:
+    frames = [Image.new("RGB", (40, 32), colour) for colour in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+def turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 32), "red").save(path, exif=exif)
+
+
+GOOD_PICTURES = {
+    "a jpeg.png": lambda path: make_picture(path.with_suffix(".jpg"), 1).rename(path),
+    "animated.gif": animated,
+    "16 bit.png": lambda path: Image.fromarray(np.full((32, 40), 40000, np.uint16)).save(path),
+    "palette.png": lambda path: Image.new("P", (40, 32), 1).save(path, transparency=1),
+    "cmyk.jpg": lambda path: Image.new("CMYK", (40, 32), (9, 99, 0, 0)).save(path),
+    "turned.jpg": turned,
+    "two\nlines and spaces.png": lambda path: make_picture(path, 1),
+    "Übersicht 日本.png": lambda path: make_picture(path, 1),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_PICTURES, ids=lambda name: name.replace("\n", " "))
+def test_every_kind_of_picture(cli, pair, trained, tmp_path, name):
+    GOOD_PICTURES[name](tmp_path / name)
+    inputs = ["--input_a", tmp_path / name, "--input_b", pair[1], "--gpu_id", -1, "--out", tmp_path / "out"]
+    assert cli("train.py", *inputs, "--preset", "quick", "--min_size", 20, "--dry_run").code == 0
+    assert cli("eval.py", *inputs, "--load", trained, "--inject_levels", 1).code == 0
+
+
+def test_postscript_is_not_run(cli, pair, trained, tmp_path):
+    Image.new("RGB", (40, 32)).save(tmp_path / "a.png", "EPS")
+    words = ["--input_a", tmp_path / "a.png", "--input_b", pair[1], "--gpu_id", -1, "--out", tmp_path / "out"]
+    result = cli("eval.py", *words, "--load", trained)
+    assert result.code == 2
+    assert "--input_a" in result.err and "PostScript" in result.err
