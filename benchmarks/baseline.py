@@ -60,7 +60,7 @@ class Baseline:
 
     def step(self, inputs: StepInputs) -> dict[str, float]:
         """Update both discriminators, then both generators; the weighted loss terms, named as the program's."""
-        (noisy_a, prev_a, z_prev_a, mix_a), (noisy_b, prev_b, z_prev_b, mix_b) = inputs
+        (noisy_a, prev_a, z_prev_a, mix_a), (noisy_b, prev_b, z_prev_b, mix_b) = (domain[:4] for domain in inputs)
         (g_a, g_b), (d_a, d_b), (real_a, real_b) = self.networks.generators, self.networks.discriminators, self.reals
         fake_a, fake_b = g_a(noisy_a, prev_a), g_b(noisy_b, prev_b)
         rec_a, rec_b = g_a(z_prev_a, z_prev_a), g_b(z_prev_b, z_prev_b)

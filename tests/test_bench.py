@@ -115,7 +115,7 @@ def test_both_sides_compute_the_same(domain_threads, scale):
 
 def test_the_baselines_draws():
     start = bench_step.starting_point(2, Geometry(), CPU)
-    noisy, prev, z_prev, mix = Baseline(start, bench_step.WEIGHTS, bench_step.RATES).inputs(0)
+    noisy, prev, z_prev, mix = Baseline(start, bench_step.WEIGHTS, bench_step.RATES).inputs(0)[:4]
     assert noisy.shape == prev.shape == z_prev.shape == (1, 3, 30, 30)
     assert (noisy - prev).std().item() == pytest.approx(bench_step.SIGMA, rel=0.1)
     assert mix.shape == (2,)
