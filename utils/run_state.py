@@ -1,0 +1,45 @@
+"""How far a training run has come, from the files in its folder alone. Standard library only, so that it is quick."""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from utils.run_folder import RunFolder
+from utils.scales import Geometry
+
+Kind = Literal["finished", "unfinished", "empty", "foreign"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands.
+
+    Args:
+        kind: "finished": every scale and results.png are there; "unfinished": `--load` can go on with it; "empty": a
+            missing or empty folder, free for a new run; "foreign": something else lies there.
+        message: the same in words.
+    """
+
+    kind: Kind
+    message: str
+
+
+def run_state(run: RunFolder) -> RunState:
+    """Where the run in a folder stands; never raises on what a run or a person may have left there."""
+    if not run.path.is_dir():
+        foreign = run.path.exists() or run.path.is_symlink()
+        return RunState("foreign", "is not a folder") if foreign else RunState("empty", "nothing there yet")
+    if not any(run.path.iterdir()):
+        return RunState("empty", "nothing there yet")
+    options = run.recorded("options")
+    if options is None and not run.config.exists():
+        return RunState("foreign", "holds no run: config.json is missing")
+    try:
+        geometry = Geometry(**{f.name: options[f.name] for f in fields(Geometry)})
+    except (KeyError, TypeError, ValueError):
+        return RunState("foreign", "config.json is damaged, or not of a training run")
+    finished, scales = run.finished_scales(), geometry.stop_scale + 1
+    if finished < scales:
+        return RunState("unfinished", f"{finished} of {scales} scales finished")
+    if not (run.path / "results.png").is_file():
+        return RunState("unfinished", f"all {scales} scales finished, results.png is missing")
+    return RunState("finished", f"all {scales} scales finished")
