@@ -1,5 +1,6 @@
 """How far a training run has come, from the files in its folder alone. Standard library only, so that it is quick."""
 
+import os
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -25,14 +26,11 @@ class RunState:
 
 def run_state(run: RunFolder) -> RunState:
     """Where the run in a folder stands; never raises on what a run or a person may have left there."""
-    if not run.path.is_dir():
-        foreign = run.path.exists() or run.path.is_symlink()
-        return RunState("foreign", "is not a folder") if foreign else RunState("empty", "nothing there yet")
-    if not any(run.path.iterdir()):
+    if not os.path.lexists(run.path) or (run.path.is_dir() and not any(run.path.iterdir())):
         return RunState("empty", "nothing there yet")
+    if not run.config.is_file():
+        return RunState("foreign", "holds no run: config.json is missing" if run.path.is_dir() else "is not a folder")
     options = run.recorded("options")
-    if options is None and not run.config.exists():
-        return RunState("foreign", "holds no run: config.json is missing")
     try:
         geometry = Geometry(**{f.name: options[f.name] for f in fields(Geometry)})
     except (KeyError, TypeError, ValueError):
