@@ -164,7 +164,9 @@ def render(runs: list[RunSummary], title: str) -> str:
     """The page."""
     flags, common = split_flags(runs)
     names = dict.fromkeys(name for run in runs for values in run.measures.values() for name in values)
-    measures = [name for name in names if not re.search(r"_\d+$", name)]  # the others only in a run's own view
+    in_list = {name for run in runs for direction in DIRECTIONS for name in run.measures.get(direction, {})}
+    # Those of single scales are only in a run's own view.
+    measures = [name for name in names if name in in_list and not re.search(r"_\d+$", name)]
     images = Images()
     rows = [row(run, flags, measures, best_values(runs, measures), images) for run in runs]
     environment = jinja2.Environment(

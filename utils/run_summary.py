@@ -79,7 +79,7 @@ def summarise(path: Path, name: str, program: Path, growth_side: int) -> RunSumm
     run = RunFolder(path)
     summary = RunSummary(name, run_state(run))
     if summary.state.kind != "finished":
-        summary.problems.append(summary.state.message)
+        summary.problems.append("did not start" if summary.state.kind == "empty" else summary.state.message)
         summary.problems.extend(_last_words(path))
     options = run.recorded("options")
     if isinstance(options, dict):
