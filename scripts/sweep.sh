@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# Train a grid of settings on one or many pairs, several runs at a time. See usage() below and sweeps/example.txt.
+set -uo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SELF=$HERE/scripts/sweep.sh
+TAB=$'\t'
+
+usage() {
+    cat <<'END'
+usage: scripts/sweep.sh [-j JOBS] [-c CORES] GRID OUT A.png B.png     one pair
+       scripts/sweep.sh [-j JOBS] [-c CORES] GRID OUT FOLDER          pairs: FOLDER/NAME/A.png and B.png, or
+                                                                      FOLDER/NAME_A.png and NAME_B.png
+       scripts/sweep.sh [-j JOBS] [-c CORES] GRID OUT PAIRS.txt       lines "name: A B", see sweeps/pairs.txt
+  GRID     settings, one "name: flags" a line: sweeps/example.txt explains it
+  OUT      gets a folder OUT/PAIR/NAME and a log OUT/PAIR/NAME.log a run
+  -j JOBS  runs at a time; else one a GPU (those of CUDA_VISIBLE_DEVICES where set), without a GPU one per CORES cores
+  -c CORES CPU threads of a run (OMP_NUM_THREADS); else 1 without a GPU, unset with one
+Start it again to go on: finished runs are skipped, stopped ones continued. Ctrl-C stops all runs, and each saves.
+Two parts of it for a scheduler of your own (scripts/sweep.slurm uses them):
+  --prepare GRID OUT PAIRS   write OUT/sweep.jobs and print the number of runs
+  --run N OUT                do run N (from 1) of OUT/sweep.jobs
+PYTHON names the interpreter; else .venv/bin/python or python3. Exit: 0 all finished, 1 some failed, 2 wrong usage.
+END
+}
+
+fail() { echo "error: $*" >&2; exit 2; }
+
+python_here() {
+    if [[ -n ${PYTHON:-} ]]; then echo "$PYTHON"
+    elif [[ -x $HERE/.venv/bin/python ]]; then echo "$HERE/.venv/bin/python"
+    else echo python3; fi
+}
+
+trim() { local s=${1#"${1%%[![:space:]]*}"}; echo "${s%"${s##*[![:space:]]}"}"; }
+
+absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+
+# words TEXT: the shell-quoted words of a line into the array WORDS; nothing in it is expanded or run.
+words() {
+    local word
+    WORDS=()
+    xargs -r printf '%s\0' <<<"$1" >/dev/null 2>&1 || return 1
+    while IFS= read -r -d '' word; do WORDS+=("$word"); done < <(xargs -r printf '%s\0' <<<"$1")
+}
+
+# ---- The grid and the pairs, into OUT/sweep.jobs: "pair/name TAB A TAB B TAB flags" a line.
+
+# expand NAME FLAGS: print "name TAB flags" for every combination of the {lists} in FLAGS.
+expand() {
+    local name=$1 value values
+    if [[ $2 =~ ^([^{}]*)\{([^{}]*)\}(.*)$ ]]; then
+        local before=${BASH_REMATCH[1]} after=${BASH_REMATCH[3]}
+        IFS=, read -ra values <<<"${BASH_REMATCH[2]}"
+        [[ ${#values[@]} -gt 0 ]] || fail "$GRID: $name: an empty list"
+        for value in "${values[@]}"; do
+            value=$(trim "$value")
+            expand "${name}_${value//[^[:alnum:]._-]/-}" "$before$value$after" || return
+        done
+    elif [[ $2 == *[{}]* ]]; then
+        fail "$GRID: $name: a { without its }"
+    else
+        printf '%s\t%s\n' "$name" "$2"
+    fi
+}
+
+settings() {
+    local line name flags common='' number=0 rows=''
+    while IFS= read -r line || [[ -n $line ]]; do
+        number=$((number + 1))
+        line=$(trim "${line//[$TAB$'\r']/ }")
+        [[ -z $line || $line == '#'* ]] && continue
+        [[ $line == *:* ]] || fail "$GRID, line $number: not 'name: flags'"
+        name=$(trim "${line%%:*}") flags=$(trim "${line#*:}")
+        words "$flags" || fail "$GRID, line $number: a quote that does not end"
+        if [[ $name == '*' ]]; then common+="$flags "; continue; fi
+        [[ $name =~ ^[[:alnum:]_][[:alnum:]._-]*$ ]] || fail "$GRID, line $number: '$name' is no name"
+        rows+=$(expand "$name" "$flags")$'\n' || exit
+    done <"$GRID"
+    [[ -n $rows ]] || fail "$GRID: holds no settings"
+    while IFS=$TAB read -r name flags; do
+        printf '%s\t%s%s\n' "$name" "$common" "$flags"
+    done <<<"${rows%$'\n'}"
+}
+
+stem() { local base=${1##*/}; echo "${base%.*}"; }
+
+# Print "name TAB A TAB B" for every pair the command line names.
+pairs() {
+    local line name a b found='' number=0 folder
+    if [[ $# -eq 2 ]]; then
+        printf '%s-%s\t%s\t%s\n' "$(stem "$1")" "$(stem "$2")" "$(absolute "$1")" "$(absolute "$2")"
+    elif [[ -d $1 ]]; then
+        folder=$(absolute "${1%/}")
+        [[ -f $folder/pairs.txt ]] && { pairs "$folder/pairs.txt"; return; }
+        for a in "$folder"/*/A.* "$folder"/*_A.*; do
+            for b in "${a%A.*}"B.*; do
+                [[ -f $a && -f $b ]] || continue
+                name=${a#"$folder/"} name=${name%[/_]A.*} found=yes
+                printf '%s\t%s\t%s\n' "$name" "$a" "$b"
+            done
+        done
+        [[ -n $found ]] || fail "$1: holds no pairs (NAME/A.png and NAME/B.png, or NAME_A.png and NAME_B.png)"
+    elif [[ -f $1 ]]; then
+        folder=$(dirname "$(absolute "$1")")
+        while IFS= read -r line || [[ -n $line ]]; do
+            number=$((number + 1))
+            line=$(trim "${line//[$TAB$'\r']/ }")
+            [[ -z $line || $line == '#'* ]] && continue
+            name=$(trim "${line%%:*}")
+            { [[ $line == *:* ]] && words "${line#*:}" && [[ ${#WORDS[@]} -eq 2 ]]; } ||
+                fail "$1, line $number: not 'name: A B'"
+            [[ -n $name && $name != */* && $name != .* ]] || fail "$1, line $number: '$name' is no name of a folder"
+            a=${WORDS[0]} b=${WORDS[1]} found=yes
+            [[ $a == /* ]] || a=$folder/$a
+            [[ $b == /* ]] || b=$folder/$b
+            printf '%s\t%s\t%s\n' "$name" "$a" "$b"
+        done <"$1"
+        [[ -n $found ]] || fail "$1: holds no pairs"
+    else
+        fail "$1: no such file or folder"
+    fi
+}
+
+# prepare GRID OUT PAIRS...: write OUT/sweep.jobs.
+prepare() {
+    [[ $# -eq 3 || $# -eq 4 ]] || { usage >&2; exit 2; }
+    GRID=$1
+    local out=$2 all_settings all_pairs pair setting double
+    shift 2
+    [[ -f $GRID ]] || fail "$GRID: no such grid"
+    all_settings=$(settings) || exit
+    all_pairs=$(pairs "$@") || exit
+    mkdir -p "$out" || exit
+    while IFS= read -r pair; do
+        while IFS= read -r setting; do
+            printf '%s/%s\t%s\t%s\n' "${pair%%"$TAB"*}" "${setting%%"$TAB"*}" "${pair#*"$TAB"}" "${setting#*"$TAB"}"
+        done <<<"$all_settings"
+    done <<<"$all_pairs" >"$out/sweep.jobs.new" || exit
+    double=$(cut -f1 "$out/sweep.jobs.new" | sort | uniq -d | head -n 1)
+    [[ -z $double ]] || { rm "$out/sweep.jobs.new"; fail "$GRID: two runs would be called $double"; }
+    mv "$out/sweep.jobs.new" "$out/sweep.jobs"
+}
+
+# ---- One run.
+
+say() { # say WORD [DETAIL]: the run's status line; also kept for the sum at the end.
+    printf '%-9s %-40s %3d.%d min%s\n' "$1" "$name" $((SECONDS / 60)) $((SECONDS % 60 / 6)) "${2:+   $2}"
+    [[ -z ${SWEEP_TEMP:-} ]] || echo "$1" >"$SWEEP_TEMP/$number.status"
+}
+
+# Tell the child to save and stop, once: a second signal would stop it without saving.
+pass_on() {
+    stopped=yes
+    [[ -n $child && -z $passed ]] || return 0
+    passed=yes
+    kill -TERM "$child" 2>/dev/null
+}
+
+# run_one N OUT [SLOT]: skip, start or continue run N; 0 finished, 1 failed, 3 stopped.
+run_one() {
+    local number=$1 out=$2 slot=${3:-} name a b flags state status stopped='' child='' passed='' began=finished
+    [[ -z ${SWEEP_TEMP:-} ]] || { trap pass_on TERM INT; echo $$ >"$SWEEP_TEMP/$number.pid"; }
+    [[ -z ${SWEEP_TEMP:-} || ! -e $SWEEP_TEMP/stop ]] || return 3
+    IFS=$TAB read -r name a b flags < <(sed -n "${number}p" "$out/sweep.jobs")
+    [[ -n ${name:-} ]] || fail "$out/sweep.jobs: has no run $number"
+    words "$flags"
+    local run=$out/$name log=$out/$name.log
+    mkdir -p "$(dirname "$run")"
+    state=$("$(python_here)" "$HERE/scripts/run_state.py" "$run" 2>&1) || { say failed "$state"; return 1; }
+    case $state in
+        finished*) say skipped "finished before"; return 0 ;;
+        unfinished*) WORDS+=(--load "$run"); began=continued ;;
+        foreign*) say failed "error: $run: ${state#foreign }"; return 1 ;;
+    esac
+    if [[ -n $slot && -n ${SWEEP_GPUS:-} ]]; then
+        local gpus
+        IFS=, read -ra gpus <<<"$SWEEP_GPUS"
+        export CUDA_VISIBLE_DEVICES=${gpus[slot % ${#gpus[@]}]}
+    fi
+    set -- "$(python_here)" "$HERE/train.py" ${WORDS[@]+"${WORDS[@]}"} --input_a "$a" --input_b "$b" --out "$run"
+    printf '$%s\n' "$(printf ' %q' "$@")" >>"$log"
+    "$@" </dev/null >>"$log" 2>&1 &
+    child=$!
+    [[ -z $stopped ]] || pass_on
+    while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
+    if [[ $status -eq 0 ]]; then
+        say $began
+    elif [[ -n $stopped || $status -eq 130 || $status -eq 143 ]]; then
+        say stopped
+        return 3
+    else
+        say failed "$(tail -n 1 "$log") ($log)"
+        return 1
+    fi
+}
+
+# ---- The queue.
+
+count_cores() { nproc 2>/dev/null || getconf _NPROCESSORS_ONLN; }
+
+find_gpus() { # as a list 0,1,...; empty without a GPU
+    if [[ -n ${CUDA_VISIBLE_DEVICES+set} ]]; then
+        [[ $CUDA_VISIBLE_DEVICES == -1 ]] || echo "$CUDA_VISIBLE_DEVICES"
+    elif command -v nvidia-smi >/dev/null; then
+        nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null | paste -sd, -
+    fi
+}
+
+# Start run after run, JOBS at a time. A run's slot tells which GPU is its own.
+queue() {
+    if command -v parallel >/dev/null && parallel --version 2>/dev/null | grep -q '^GNU parallel'; then
+        seq "$1" | parallel --will-cite --ungroup --quote -j "$jobs" "$SELF" --run {} "$out" '{%}'
+    elif xargs --process-slot-var=SLOT true </dev/null 2>/dev/null; then
+        # shellcheck disable=SC2016  # for the inner shell to expand
+        seq "$1" | xargs -P "$jobs" --process-slot-var=SLOT -n 1 bash -c '"$0" --run "$2" "$1" "$SLOT"' "$SELF" "$out"
+    else
+        seq "$1" | xargs -P "$jobs" -I{} "$SELF" --run {} "$out" 0
+    fi
+}
+
+stop_all() {
+    trap '' INT TERM
+    ended=$1
+    touch "$SWEEP_TEMP/stop"
+    echo "stopping: every run saves first" >&2
+    local file
+    for file in "$SWEEP_TEMP"/*.pid; do
+        [[ -e $file ]] && kill -TERM "$(<"$file")" 2>/dev/null
+    done
+}
+
+sweep() {
+    local jobs='' cores='' option OPTIND=1 ended=''
+    while getopts :hj:c: option; do
+        case $option in
+            h) usage; exit 0 ;;
+            j) jobs=$OPTARG ;;
+            c) cores=$OPTARG ;;
+            *) usage >&2; exit 2 ;;
+        esac
+    done
+    shift $((OPTIND - 1))
+    [[ ${jobs:-1} =~ ^[1-9][0-9]*$ && ${cores:-1} =~ ^[1-9][0-9]*$ ]] || fail "-j and -c take whole numbers from 1"
+    [[ $# -ge 3 ]] || { usage >&2; exit 2; }
+    local out=$2 total
+    mkdir -p "$out" || exit
+    if command -v flock >/dev/null; then
+        exec 9>"$out/sweep.lock"
+        flock -n 9 || fail "$out: another sweep is running there"
+    fi
+    prepare "$@"
+    out=$(cd "$out" && pwd)
+    total=$(wc -l <"$out/sweep.jobs")
+    SWEEP_GPUS=$(find_gpus)
+    if [[ -n $SWEEP_GPUS ]]; then
+        option=${SWEEP_GPUS//[^,]/}
+        jobs=${jobs:-$((${#option} + 1))}
+    else
+        cores=${cores:-1}
+        option=$(($(count_cores) / cores))
+        jobs=${jobs:-$((option > 0 ? option : 1))}
+    fi
+    [[ -z $cores ]] || export OMP_NUM_THREADS=$cores
+    SWEEP_TEMP=$(mktemp -d)
+    export SWEEP_GPUS SWEEP_TEMP
+    trap 'rm -rf "$SWEEP_TEMP"' EXIT
+    echo "$((total)) runs, $jobs at a time${cores:+, $cores threads each}${SWEEP_GPUS:+, GPUs $SWEEP_GPUS}, into $out"
+    # A process group of its own: Ctrl-C then reaches this script alone, which tells every run once.
+    set -m
+    queue "$total" &
+    local running=$!
+    set +m
+    trap 'stop_all 130' INT
+    trap 'stop_all 143' TERM
+    while wait "$running"; kill -0 "$running" 2>/dev/null; do :; done
+    local word counted summary=''
+    for word in finished continued skipped failed stopped; do
+        counted=$(cat "$SWEEP_TEMP"/*.status 2>/dev/null | grep -cx "$word")
+        [[ $counted -eq 0 ]] || summary+="${summary:+, }$counted $word"
+    done
+    echo "${summary:-nothing done} of $((total))"
+    [[ -z $ended ]] || exit "$ended"
+    [[ $(cat "$SWEEP_TEMP"/*.status 2>/dev/null | grep -cxE 'finished|continued|skipped') -eq $total ]]
+}
+
+case ${1:-} in
+    --prepare) shift; prepare "$@"; echo $(($(wc -l <"$2/sweep.jobs"))) ;;
+    --run) shift; run_one "$@" ;;
+    --help) usage ;;
+    *) sweep "$@" ;;
+esac

@@ -1,0 +1,75 @@
+"""Loss curves as points in a box of 100 x 100, for drawing them as SVG at any size."""
+
+import math
+from dataclasses import dataclass
+
+BOX = 100.0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share their axes.
+
+    Args:
+        curves: name and "x,y x,y ..." of each, x to the right and y downwards, 0 to 100.
+        dividers: x of the ends of the scales, but for the last.
+        low, high: loss at the bottom and at the top.
+        steps: at the right end, over all scales.
+    """
+
+    curves: list[tuple[str, str]]
+    dividers: list[float]
+    low: float
+    high: float
+    steps: int
+
+
+def term_panel(records: list[dict], side: str) -> Panel | None:
+    """Every loss term of the critics (side "D") or the generators ("G"), by the names in the log."""
+    names = sorted({key for record in records for key in record if key.startswith(side + "/")})
+    curves = {name[2:]: [_number(record.get(name)) for record in records] for name in names}
+    return _panel(records, curves)
+
+
+def sum_panel(records: list[dict]) -> Panel | None:
+    """The sums over the critics' and over the generators' terms."""
+    sums: dict[str, list[float]] = {}
+    for side, name in (("D", "critics"), ("G", "generators")):
+        terms = [[_number(value) for key, value in record.items() if key.startswith(side + "/")] for record in records]
+        sums[name] = [sum(values) if values else math.nan for values in terms]
+    return _panel(records, sums)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _panel(records: list[dict], curves: dict[str, list[float]]) -> Panel | None:
+    """Put curves over the records' steps into one box; None where there is nothing to draw."""
+    finite = [value for values in curves.values() for value in values if math.isfinite(value)]
+    positions, ends = _positions(records)
+    if not finite or positions[-1] < 1:
+        return None
+    low, high = min(finite), max(finite)
+    height = (high - low) or 1.0
+    drawn = []
+    for name, values in curves.items():
+        points = [(x, y) for x, y in zip(positions, values, strict=True) if math.isfinite(y)]
+        drawn.append((name, " ".join(_point(x / positions[-1], (y - low) / height) for x, y in points)))
+    return Panel(drawn, [BOX * end / positions[-1] for end in ends[:-1]], low, high, positions[-1])
+
+
+def _point(x: float, y: float) -> str:
+    """From shares of the box, y upwards."""
+    return f"{BOX * x:.2f},{BOX * (1 - max(0.0, min(1.0, y))):.2f}"
+
+
+def _positions(records: list[dict]) -> tuple[list[int], list[int]]:
+    """The step of each record counted over all scales, and those at which a scale ends."""
+    positions, ends, before = [], [], 0
+    for index, record in enumerate(records):
+        positions.append(before + record["step"])
+        if index + 1 == len(records) or records[index + 1]["scale"] != record["scale"]:
+            before = positions[-1]
+            ends.append(before)
+    return positions, ends
