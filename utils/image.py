@@ -70,11 +70,19 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
+def resize_picture(picture: Image.Image, shape: tuple[int, int]) -> Tensor:
+    """Resize a picture to (height, width) with Pillow's antialiased bilinear; (3, H, W) 8-bit."""
+    return TF.pil_to_tensor(TF.resize(picture, list(shape), InterpolationMode.BILINEAR, antialias=True))
+
+
+def pixels_to_tensor(pixels: Tensor, device: torch.device) -> Tensor:
+    """(3, H, W) 8-bit -> (1, 3, H, W) in [-1, 1] on `device`."""
+    return pixels.to(device, torch.float32).div_(255).sub_(0.5).div_(0.5).unsqueeze(0)
+
+
 def image_to_tensor(picture: Image.Image, shape: tuple[int, int], device: torch.device) -> Tensor:
     """Resize a picture to (height, width) with Pillow's antialiased bilinear; (1, 3, H, W) in [-1, 1]."""
-    resized = TF.resize(picture, list(shape), InterpolationMode.BILINEAR, antialias=True)
-    pixels = TF.pil_to_tensor(resized).to(device, torch.float32)
-    return ((pixels / 255 - 0.5) / 0.5).unsqueeze(0)
+    return pixels_to_tensor(resize_picture(picture, shape), device)
 
 
 def image_pyramid(picture: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:
