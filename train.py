@@ -132,7 +132,7 @@ def real_sources(
     if not isinstance(inputs[0], Clip):
         return still(pyramid_a), still(pyramid_b)
     clip = simplified(config, geometry, inputs[0])
-    return frames(clip, geometry.domain_shapes[0], config.seed, device), still(pyramid_b)
+    return frames(clip, geometry.domain_shapes[0], config.seed, device, config.out), still(pyramid_b)
 
 
 def still_pyramids(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -26,16 +27,17 @@ def still(pyramid: list[Tensor]) -> RealSource:
     return at_scale
 
 
-def frames(clip: Clip | SimplifiedClip, shapes: Shapes, seed: int, device: torch.device) -> RealSource:
+def frames(clip: Clip | SimplifiedClip, shapes: Shapes, seed: int, device: torch.device, folder: Path) -> RealSource:
     """The frames of a clip at random, each once before any comes again (METHOD section 12).
 
-    Memory does not depend on the clip's length: the frames of a scale wait in a temporary file.
+    Memory does not depend on the clip's length: the frames of a scale wait in a nameless
+    temporary file on the disk of `folder`.
     """
 
     @contextmanager
     def at_scale(scale: int) -> Iterator[RealOfStep]:
         order = FrameOrder(len(clip), seed, scale)
-        with FrameStore(clip, shapes[scale], device) as store:
+        with FrameStore(clip, shapes[scale], device, folder) as store:
             yield lambda step: store[order(step)]
 
     return at_scale

@@ -78,7 +78,7 @@ class FrameStore:
         self._device = device
         self._count = 0
         # Read and written directly, not mapped: mapped pages would count as this process's memory.
-        self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 (closed by close())
+        self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115
         try:
             for frame in clip:
                 self._write(resize_picture(frame, shape).numpy().tobytes())

@@ -79,7 +79,7 @@ def resize_picture(picture: Image.Image, shape: tuple[int, int]) -> Tensor:
 
 def pixels_to_tensor(pixels: Tensor, device: torch.device) -> Tensor:
     """(3, H, W) 8-bit -> (1, 3, H, W) in [-1, 1] on `device`."""
-    return ((pixels.to(device, torch.float32) / 255 - 0.5) / 0.5).unsqueeze(0)
+    return pixels.to(device, torch.float32).div_(255).sub_(0.5).div_(0.5).unsqueeze(0)
 
 
 def image_to_tensor(picture: Image.Image, shape: tuple[int, int], device: torch.device) -> Tensor:

@@ -187,7 +187,7 @@ def video_writer(path: Path, rate: Fraction, size: tuple[int, int]) -> Iterator[
 
     Args:
         path: where to.
-        rate: frames per second.
+        rate: frames per second, exact.
         size: (width, height) of the frames, pixels.
 
     Yields:
@@ -221,6 +221,8 @@ def video_writer(path: Path, rate: Fraction, size: tuple[int, int]) -> Iterator[
             written += 1
 
         yield write
+        if not written:
+            raise ValueError("a film without frames")
         container.mux(stream.encode(None))
 
 
