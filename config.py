@@ -7,7 +7,7 @@ the preset, the loaded run, the command line.
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ Settings = TypeVar("Settings")
 QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, switch_res=4, niter=350, print_interval=175)
 QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
+REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
+REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}
 # The published defaults where A is a clip (METHOD section 12).
 CLIP = dict(niter=24000, min_size=22, lambda_self=1.0)
 
@@ -64,12 +66,26 @@ def _add_geometry_options(parser: Parser, defaults: dict[str, Any]) -> None:
 
 
 def _add_run_options(parser: Parser, niter: int, note: str = "") -> None:
-    """How long a training is, and what it reports and saves."""
+    """What a training goes on with, how long it is, and what it reports and saves."""
     add = parser.add_argument_group("run").add_argument
+    folder = lambda name: Path(name) if name else None  # noqa: E731 (the published default is an empty name)
+    add("--load", type=folder, metavar="DIR", help="go on with the run in DIR; its options hold where none is given")
+    add("--dry_run", action="store_true", help="check everything, print the cost, and stop")
+    add("--deterministic", action="store_true", help="same numbers every time on a GPU, too; slower there")
     add("--preset", choices=sorted(PRESETS), default="paper", help="'paper': published; 'quick': for a laptop")
     add("--niter", type=integer(1), default=niter, help="steps per scale" + note)
     add("--print_interval", type=integer(1), default=1000, help="steps between two lines of the log")
     add("--save_every", type=number(), default=60.0, help="seconds between two saves of the scale in progress")
+
+
+def _add_network_options(parser: Parser) -> Callable[..., Any]:
+    """Widths and depth; returns what adds more options of the networks."""
+    add = parser.add_argument_group("networks").add_argument
+    add("--nfc", type=integer(1), default=32, help="channels of a network's first layer at scales 0 to 3")
+    add("--min_nfc", type=integer(1), default=32, help="least channels of the inner layers at scales 0 to 3")
+    add("--max_nfc", type=integer(1), default=128, help="bound of both as they double every fourth scale")
+    add("--num_layer", type=integer(2), default=5, help="convolutions per network")
+    return add
 
 
 A_KINDS = "image A, any picture Pillow reads; or a clip, or a folder with its frames"
@@ -81,16 +97,7 @@ def train_parser() -> Parser:
     _add_common_options(parser, {"input_a": A_KINDS + " (required)", "input_b": "image B (required)"})
     _add_geometry_options(parser, vars(Geometry()))
     _add_run_options(parser, niter=20000, note="; a clip: 24000")
-    add = parser.add_argument_group("what to do").add_argument
-    folder = lambda name: Path(name) if name else None  # noqa: E731 (the published default is an empty name)
-    add("--load", type=folder, metavar="DIR", help="go on with the run in DIR; its options hold where none is given")
-    add("--dry_run", action="store_true", help="check everything, print the cost, and stop")
-    add("--deterministic", action="store_true", help="same numbers every time on a GPU, too; slower there")
-    add = parser.add_argument_group("networks").add_argument
-    add("--nfc", type=integer(1), default=32, help="channels of a network's first layer at scales 0 to 3")
-    add("--min_nfc", type=integer(1), default=32, help="least channels of the inner layers at scales 0 to 3")
-    add("--max_nfc", type=integer(1), default=128, help="bound of both as they double every fourth scale")
-    add("--num_layer", type=integer(2), default=5, help="convolutions per network")
+    add = _add_network_options(parser)
     add("--switch_res", type=integer(0), default=2, help="how many of the finest scales are not residual")
     add("--ker_size", type=integer(1), default=3, help="kernel side of the discriminator")
     add("--padd_size", type=integer(0), default=0, help="padding of the discriminator")
@@ -134,6 +141,32 @@ def eval_parser() -> Parser:
         help="draw so many new pictures with their translations; not given: none",
     )
     add("--gif", action="store_true", help="of a clip: write a GIF beside the mp4")
+    return parser
+
+
+def refine_parser() -> Parser:
+    """Every option of refine.py."""
+    parser = Parser("Clean up a translated picture with a pyramid trained on a reference alone (SinGAN).")
+    _add_common_options(
+        parser, {"input": "the picture to refine (required)", "reference": "whose patches it is to have (required)"}
+    )
+    _add_run_options(parser, niter=2000)
+    add = parser.add_argument_group("refinement").add_argument
+    add("--start_scale", type=integer(1), help="where to start, 1 is the coarsest; not given: everywhere, to choose")
+    add("--quantise", action="store_true", help="start from few colours, with --start_scale trained again for them")
+    add = parser.add_argument_group("pyramid").add_argument
+    add("--min_size", type=integer(1), default=25, help="shorter side of the coarsest scale, pixels")
+    add("--max_size", type=integer(1), default=250, help="bound of the finest scale's longer side, pixels")
+    add("--scale_factor", type=number(0, 1, above=True), default=0.75, help="wanted ratio of neighbouring scales")
+    _add_network_options(parser)
+    add = parser.add_argument_group("optimisation").add_argument
+    add("--alpha", type=number(), default=10.0, help="weight of the reconstruction loss")
+    add("--lambda_grad", type=number(), default=0.1, help="weight of the gradient penalty")
+    add("--lr_g", type=number(0, above=True), default=0.0005, help="rate of the generator")
+    add("--lr_d", type=number(0, above=True), default=0.0005, help="rate of the discriminator")
+    add("--tenth_after", type=number(0), default=0.8, help="share of a scale's steps after which rates are a tenth")
+    add("--beta1", type=number(0, 1), default=0.5, help="Adam's first-moment decay")
+    add("--noise_amp", type=number(), default=0.1, help="noise amplitude, relative to the reconstruction error")
     return parser
 
 
@@ -184,9 +217,31 @@ class EvalConfig(Common):
     geometry: dict[str, float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RefineConfig(Common):
+    """What refine.py was asked for."""
+
+    input: Path
+    reference: Path
+    load: Path | None
+    dry_run: bool
+    deterministic: bool
+    start_scale: int | None
+    quantise: bool
+    min_size: int
+    max_size: int
+    scale_factor: float
+    architecture: Architecture
+    optimiser: OptimiserSettings
+    schedule: Schedule
+    alpha: float
+    lambda_grad: float
+    noise_amp: float
+
+
 def parse_train(arguments: Sequence[str] | None = None) -> TrainConfig:
     """Settings of a training run from its command line; UserError on anything wrong with it."""
-    options = _run_options(train_parser(), arguments, FIXED, clip_input="input_a")
+    options = _run_options(train_parser(), arguments, PRESETS)
     _require(options, "input_a", "input_b", "out")
     if options["quant_level"] and not is_clip(options["input_a"]):
         raise UserError(f"--quant_level: is for clips, and --input_a {options['input_a']} is none")
@@ -225,20 +280,35 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalConfig:
     )
 
 
-def _run_options(
-    parser: Parser, arguments: Sequence[str] | None, fixed: set[str], clip_input: str | None = None
-) -> dict[str, Any]:
+def parse_refine(arguments: Sequence[str] | None = None) -> RefineConfig:
+    """Settings of a refinement from its command line; UserError on anything wrong with it."""
+    options = _run_options(refine_parser(), arguments, REFINE_PRESETS)
+    _require(options, "input", "reference", "out")
+    if options["quantise"] and options["start_scale"] is None:
+        raise UserError("--quantise: needs --start_scale, the scale that is trained again")
+    architecture = Architecture(**_fields(Architecture, options), switch_res=0, domains=1, pad_once=True)
+    return RefineConfig(
+        **_fields(RefineConfig, options),
+        seed=options["manualSeed"],
+        architecture=architecture,
+        optimiser=_pick(OptimiserSettings, options),
+        schedule=_pick(Schedule, options),
+        options=_plain(options),
+    )
+
+
+def _run_options(parser: Parser, arguments: Sequence[str] | None, presets: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Every option of a training run, from all its sources, with a seed."""
     explicit = parser.explicit(arguments)
     loaded = _loaded_options(parser, explicit["load"]) if explicit.get("load") else {}
-    for name in sorted(fixed & explicit.keys() & loaded.keys()):
+    for name in sorted(FIXED & explicit.keys() & loaded.keys()):
         if explicit[name] != loaded[name]:
             raise UserError(
                 f"--{name} {explicit[name]} contradicts {loaded[name]} of the run in --load {explicit['load']}; "
                 "leave it out, or train anew into another --out"
             )
-    preset = PRESETS[explicit.get("preset", "paper")]
-    clip = {**loaded, **explicit}.get(clip_input)
+    preset = presets[explicit.get("preset", "paper")]
+    clip = {**loaded, **explicit}.get("input_a")
     options = {**parser.defaults(), **(CLIP if clip and is_clip(clip) else {}), **preset, **loaded, **explicit}
     if options["out"] is None:
         options["out"] = options["load"]

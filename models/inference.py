@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.architecture import DOMAINS
 from models.pyramid import Noise, Pyramid, gaussian_noise
+from utils.resize import upsample
 from utils.scales import Shapes
 from utils.streams import stream
 
@@ -93,3 +94,19 @@ def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) 
         fake = source.draw(start, 0, len(source.shapes), noise)
         pictures += [fake, target.translate(fake)]
     return Samples(*pictures)
+
+
+def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tensor:
+    """A picture cleaned up by one domain's pyramid, from a start scale on (METHOD section 11).
+
+    Args:
+        image: (1, 3, H, W) on the grid of the start scale, or of the one before, then enlarged.
+        scale: the start scale, 1 or more.
+
+    Returns:
+        (1, 3, H', W') at the finest scale.
+    """
+    if image.shape[-2:] != pyramid.shapes[scale]:
+        image = upsample(image, pyramid.factor, pyramid.shapes[scale])
+    noise = gaussian_noise(pyramid.shapes, stream(seed, "refine", scale, device=image.device))
+    return pyramid.draw(image, scale, len(pyramid.shapes), noise)

@@ -58,6 +58,13 @@ class Pyramid:
         other.generators, other.sigmas = self.generators, self.sigmas
         return other
 
+    def replaced(self, scale: int, generator: Generator, sigma: float) -> "Pyramid":
+        """The same with another generator and noise amplitude at one scale."""
+        other = self.reshaped(self.shapes)
+        other.generators, other.sigmas = list(self.generators), list(self.sigmas)
+        other.generators[scale], other.sigmas[scale] = generator.requires_grad_(False), sigma
+        return other
+
     @torch.no_grad()
     def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:
         """Run scales start .. stop - 1 on a picture of scale `start`'s size (METHOD sections 4 and 8).

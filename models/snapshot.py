@@ -39,32 +39,47 @@ def save_scale(
     save_checkpoint(content, run.scale(scale))
 
 
+def load_scale(
+    run: RunFolder,
+    scale: int,
+    geometry: Geometry | ImageGeometry,
+    architecture: Architecture,
+    device: torch.device,
+) -> tuple[ScaleNetworks, tuple[float, ...]]:
+    """The networks and noise amplitudes of a finished scale.
+
+    Raises:
+        CheckpointError: the file is damaged, or made for another geometry or architecture.
+    """
+    path, names = run.scale(scale), sigma_keys(architecture.domains)
+    content = load_checkpoint(path, SCALE_KEYS | dict.fromkeys(names, float))
+    for name, wanted in (("geometry", geometry), ("architecture", architecture)):
+        if content[name] != asdict(wanted):
+            raise CheckpointError(f"--load {path}: {name} {content[name]} is not this run's {asdict(wanted)}")
+    if content["scale"] != scale:
+        raise CheckpointError(f"--load {path}: holds scale {content['scale']}")
+    with torch.device("meta"):  # Declared widths take no memory before the weights are seen to have them.
+        declared = ScaleNetworks(architecture, scale, geometry.stop_scale)
+    check_tensors(content["networks"], declared.state_dict(), path)
+    networks = ScaleNetworks(architecture, scale, geometry.stop_scale)
+    load_weights(networks, content["networks"], path)
+    return networks.to(device), tuple(content[name] for name in names)
+
+
 def load_pyramids(
     run: RunFolder, geometry: Geometry | ImageGeometry, architecture: Architecture, device: torch.device
 ) -> tuple[tuple[Pyramid, ...], ScaleNetworks | None]:
     """Every domain's finished scales, and the networks of the last of them.
 
     Raises:
-        CheckpointError: a file is damaged, or made for another geometry or architecture.
+        CheckpointError: see `load_scale`.
     """
     pyramids = tuple(Pyramid(shapes, geometry.factor) for shapes in geometry.domain_shapes)
-    networks, names = None, sigma_keys(architecture.domains)
+    networks = None
     for scale in range(min(run.finished_scales(), geometry.stop_scale + 1)):
-        path = run.scale(scale)
-        content = load_checkpoint(path, SCALE_KEYS | dict.fromkeys(names, float))
-        for name, wanted in (("geometry", geometry), ("architecture", architecture)):
-            if content[name] != asdict(wanted):
-                raise CheckpointError(f"--load {path}: {name} {content[name]} is not this run's {asdict(wanted)}")
-        if content["scale"] != scale:
-            raise CheckpointError(f"--load {path}: holds scale {content['scale']}")
-        with torch.device("meta"):  # Declared widths take no memory before the weights are seen to have them.
-            declared = ScaleNetworks(architecture, scale, geometry.stop_scale)
-        check_tensors(content["networks"], declared.state_dict(), path)
-        networks = ScaleNetworks(architecture, scale, geometry.stop_scale)
-        load_weights(networks, content["networks"], path)
-        networks.to(device)
-        for pyramid, generator, name in zip(pyramids, networks.generators, names, strict=True):
-            pyramid.append(generator, content[name])
+        networks, sigmas = load_scale(run, scale, geometry, architecture, device)
+        for pyramid, generator, sigma in zip(pyramids, networks.generators, sigmas, strict=True):
+            pyramid.append(generator, sigma)
     return pyramids, networks
 
 

@@ -9,8 +9,9 @@ import torch
 
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
+from models.generator import Generator
 from models.pyramid import Pyramid
-from models.snapshot import load_pyramids, save_scale
+from models.snapshot import load_pyramids, load_scale, save_scale
 from training.optimisers import Optimisers, OptimiserSettings
 from training.scale import ScaleState, TakeStep, train_scale
 from utils.log import Progress, RunLog
@@ -104,34 +105,73 @@ def train(
     """
     geometry, architecture, device = recipe.geometry, recipe.architecture, recipe.device
     pyramids, networks = load_pyramids(run, geometry, architecture, device)
-    log = RunLog(run.log)
     progress: Progress | None = None
     for scale in range(len(pyramids[0].generators), geometry.stop_scale + 1):
-        # Set up the scale, or pick up where a run left it.
         networks = start_networks(scale, geometry, architecture, networks, recipe.seed, device)
         state = start_state(run, scale, networks, recipe.optimiser, device)
-        log.forget_after(scale, state.step)
         progress = progress or Progress(costs, schedule.niter, done=(scale, state.step))
-
-        # Take the steps, then keep the scale.
-        with recipe.steps(pyramids, state) as take_step:
-            finished = train_scale(
-                state,
-                take_step,
-                niter=schedule.niter,
-                print_interval=schedule.print_interval,
-                save_every=schedule.save_every,
-                run=run,
-                progress=progress,
-                should_stop=should_stop,
-            )
-        if not finished:
+        if not finish_scale(run, recipe, schedule, pyramids, state, progress, should_stop):
             progress.close()
             return None
-        save_scale(run, scale, networks, state.sigmas, geometry, architecture)
-        run.state.unlink(missing_ok=True)
         for pyramid, generator, sigma in zip(pyramids, networks.generators, state.sigmas, strict=True):
             pyramid.append(generator, sigma)
     if progress:
         progress.close()
     return pyramids
+
+
+def finish_scale(
+    run: RunFolder,
+    recipe: Recipe,
+    schedule: Schedule,
+    pyramids: tuple[Pyramid, ...],
+    state: ScaleState,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Take the steps of a scale that are still to be done, and keep the scale; False if stopped before the end."""
+    RunLog(run.log).forget_after(state.scale, state.step)
+    with recipe.steps(pyramids, state) as take_step:
+        finished = train_scale(
+            state,
+            take_step,
+            niter=schedule.niter,
+            print_interval=schedule.print_interval,
+            save_every=schedule.save_every,
+            run=run,
+            progress=progress,
+            should_stop=should_stop,
+        )
+    if finished:
+        save_scale(run, state.scale, state.networks, state.sigmas, recipe.geometry, recipe.architecture)
+        run.state.unlink(missing_ok=True)
+    return finished
+
+
+def train_single_scale(
+    run: RunFolder,
+    recipe: Recipe,
+    pyramid: Pyramid,
+    scale: int,
+    schedule: Schedule,
+    should_stop: Callable[[], bool],
+) -> tuple[Generator, float] | None:
+    """Train one scale of a single domain from a fresh start, upon a pyramid's coarser scales.
+
+    Args:
+        run: a folder for this scale alone; what it holds is used, or gone on with.
+
+    Returns:
+        The generator and its noise amplitude; None if stopped before the end.
+    """
+    geometry, architecture, device = recipe.geometry, recipe.architecture, recipe.device
+    if run.scale(scale).is_file():
+        networks, (sigma,) = load_scale(run, scale, geometry, architecture, device)
+        return networks.generators[0], sigma
+    run.make_writable()
+    networks = start_networks(scale, geometry, architecture, None, recipe.seed, device)
+    state = start_state(run, scale, networks, recipe.optimiser, device)
+    progress = Progress([1.0] * (scale + 1), schedule.niter, done=(scale, state.step))
+    finished = finish_scale(run, recipe, schedule, (pyramid,), state, progress, should_stop)
+    progress.close()
+    return (networks.generators[0], state.sigmas[0]) if finished else None

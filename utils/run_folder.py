@@ -12,7 +12,7 @@ from utils.files import write_atomic
 # What a run may replace; everything else in its folder is somebody's own.
 OWN_FILES = re.compile(
     r"config\.json|log\.jsonl|state\.pt|scale_\d+\.pt|results\.png|losses\.png"
-    r"|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a)\.png"
+    r"|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png|(refined|quantised)_\d+\.png"
     r"|sample_\d+_(fake_a|a2b|fake_b|b2a)\.png|samples\.png|a2b\.(mp4|gif)"
     r"|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
 )
@@ -32,6 +32,10 @@ class RunFolder:
         """The checkpoint of a finished scale."""
         return self.path / f"scale_{scale:02d}.pt"
 
+    def quantised(self, scale: int) -> "RunFolder":
+        """What refine.py trains again for a quantised start scale: a run folder of its own."""
+        return RunFolder(self.path / f"quantised_{scale:02d}")
+
     def sample(self, scale: int, step: int, name: str) -> Path:
         """A picture made on the way."""
         return self.samples / f"{scale:02d}_step{step:05d}_{name}.png"
@@ -41,7 +45,9 @@ class RunFolder:
         if not os.path.isdir(self.path):  # Path.is_dir() raises on names that are too long.
             return []
         files = [path for path in sorted(self.path.glob("*")) + sorted(self.samples.glob("*")) if path.is_file()]
-        return [path for path in files if OWN_FILES.fullmatch(path.relative_to(self.path).as_posix())]
+        own = [path for path in files if OWN_FILES.fullmatch(path.relative_to(self.path).as_posix())]
+        inner = [path for path in sorted(self.path.glob("quantised_[0-9][0-9]")) if path.is_dir()]
+        return own + [path for folder in inner for path in RunFolder(folder).own_files()]
 
     def is_same(self, other: "RunFolder") -> bool:
         """Whether both names lead to the same folder."""
@@ -92,5 +98,5 @@ class RunFolder:
         """Take over everything another run has made so far, so that this folder is whole by itself."""
         for source in other.own_files():
             target = self.path / source.relative_to(other.path)
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(target, source.read_bytes())

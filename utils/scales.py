@@ -137,10 +137,14 @@ class ImageGeometry:
             raise ValueError(f"--scale_factor {self.scale_factor} makes scales of equal size; lower it")
 
     @property
+    def shrink(self) -> float:
+        """Ratio of the finest scale to the image: below 1 where the image is larger than `max_size`."""
+        return min(self.max_size / max(self.height, self.width), 1.0)
+
+    @property
     def finest(self) -> tuple[int, int]:
-        """(height, width) of the finest scale: the image, shrunk to `max_size` where it is larger."""
-        shrink = min(self.max_size / max(self.height, self.width), 1)
-        return ceil_side(self.height * shrink), ceil_side(self.width * shrink)
+        """(height, width) of the finest scale."""
+        return ceil_side(self.height * self.shrink), ceil_side(self.width * self.shrink)
 
     @cached_property
     def stop_scale(self) -> int:

@@ -1,0 +1,30 @@
+"""Few colours: those of a picture, and any picture in them (METHOD section 11, quantised)."""
+
+import torch
+from scipy.cluster.vq import kmeans2
+from torch import Tensor
+
+from utils.streams import stream
+
+
+def main_colours(image: Tensor, count: int, seed: int) -> Tensor:
+    """The centres k-means finds among a picture's RGB triples.
+
+    Args:
+        image: (1, 3, H, W).
+        count: how many; fewer come where the picture has fewer colours.
+
+    Returns:
+        (count, 3) on the picture's device.
+    """
+    colours = image[0].flatten(1).T.double().cpu()
+    different = colours.unique(dim=0)
+    order = torch.randperm(len(different), generator=stream(seed, "palette"))
+    centres, _ = kmeans2(colours.numpy(), different[order[:count]].numpy(), iter=50, minit="matrix", missing="warn")
+    return torch.from_numpy(centres).to(image)
+
+
+def recolour(image: Tensor, palette: Tensor) -> Tensor:
+    """Every pixel of (N, 3, H, W) in the nearest colour of (K, 3)."""
+    distances = (image.unsqueeze(1) - palette.view(1, -1, 3, 1, 1)).square().sum(dim=2)
+    return palette[distances.argmin(dim=1)].permute(0, 3, 1, 2).contiguous()
