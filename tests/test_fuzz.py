@@ -36,8 +36,10 @@ POSITIONS = 200
 
 
 def floats(*special: float) -> st.SearchStrategy:
+    """Mostly ordinary numbers, now and then an extreme one."""
     return st.one_of(
-        st.sampled_from([-1.0, 0.0, 1.0, float("nan"), float("inf"), *special]), *[st.floats(0.001, 0.9)] * 4
+        st.sampled_from([-1.0, 0.0, 1.0, float("nan"), float("inf"), *special]),
+        *[st.floats(0.001, 0.9)] * 4,
     )
 
 
