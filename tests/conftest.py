@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 import eval as evaluate
+import refine
 import train
 from utils.errors import one_line_errors
 from utils.parallel import DomainThreads
@@ -43,7 +44,7 @@ def run_process(script: str, *arguments: object, **options: object) -> Result:
 @pytest.fixture
 def cli(capsys):
     """Run a script's command line in this process: `cli("train.py", "--input_a", ...)` -> Result."""
-    mains = {"train.py": train.main, "eval.py": evaluate.main}
+    mains = {"train.py": train.main, "eval.py": evaluate.main, "refine.py": refine.main}
 
     def run(script: str, *arguments: object) -> Result:
         capsys.readouterr()

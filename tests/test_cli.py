@@ -13,6 +13,7 @@ from folders import contents, copy_run
 from PIL import Image
 
 import config
+import options
 
 # The published options of train.py with their defaults.
 PUBLISHED = {
@@ -77,7 +78,7 @@ def inputs(pair) -> list:
 
 @pytest.mark.parametrize(("name", "default"), PUBLISHED.items())
 def test_published_default(name, default):
-    assert config.train_parser().defaults()[name] == default
+    assert options.train_parser().defaults()[name] == default
     chosen = {"manualSeed", "input_a", "input_b", "out"}
     if name not in chosen:
         assert config.parse_train(REQUIRED).options[name] == default
@@ -105,18 +106,22 @@ def test_an_empty_name_to_load_is_the_published_default():
 
 
 def test_eval_has_the_published_options():
-    parser = config.eval_parser()
+    parser = options.eval_parser()
     assert parser.defaults().keys() >= OF_EVAL
     assert parser.defaults()["inject_levels"] == 5
     assert parser.defaults()["img_size"] is None  # as trained
 
 
-@pytest.mark.parametrize("script", ["train.py", "eval.py"])
+@pytest.mark.parametrize("script", ["train.py", "eval.py", "refine.py"])
 def test_help_lists_every_option_with_its_default(cli, script):
     result = cli(script, "--help")
     assert (result.code, result.err) == (0, "")
     entries = [" ".join(entry.split()) for entry in re.split(r"\n  (?=-)", result.out)[1:]]
-    parser = config.train_parser() if script == "train.py" else config.eval_parser()
+    parser = {
+        "train.py": options.train_parser,
+        "eval.py": options.eval_parser,
+        "refine.py": options.refine_parser,
+    }[script]()
     for name, default in parser.defaults().items():
         (entry,) = [entry for entry in entries if entry.startswith(f"--{name} ")]
         # Without a default the text says what happens instead.
@@ -131,7 +136,7 @@ def test_preset_quick_changes_only_what_it_lists():
     paper = config.parse_train([*REQUIRED, "--seed", "1"]).options
     quick = config.parse_train([*REQUIRED, "--seed", "1", "--preset", "quick"]).options
     differing = {name: value for name, value in quick.items() if value != paper[name]}
-    assert differing == {**config.PRESETS["quick"], "preset": "quick"}
+    assert differing == {**options.PRESETS["quick"], "preset": "quick"}
 
 
 def test_an_explicit_option_wins_over_the_preset():
@@ -139,7 +144,7 @@ def test_an_explicit_option_wins_over_the_preset():
     words = ["--niter", "20000", "--preset", "quick", "--beta", "1", "--img_size", "96"]
     settings = config.parse_train([*REQUIRED, *words])
     assert (settings.schedule.niter, settings.weights.beta, settings.geometry.img_size) == (20000, 1.0, 96)
-    assert settings.geometry.min_size == config.PRESETS["quick"]["min_size"]
+    assert settings.geometry.min_size == options.PRESETS["quick"]["min_size"]
 
 
 def test_random_seeds():
@@ -180,7 +185,7 @@ def test_dry_run_writes_nothing(cli, pair, trained, tmp_path):
 def test_quick_settings_need_no_warning(cli, pair, tmp_path):
     result = cli("train.py", *inputs(pair), "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick", "--dry_run")
     assert (result.code, result.err) == (0, "")
-    scales = 3 * config.PRESETS["quick"]["niter"]
+    scales = 3 * options.PRESETS["quick"]["niter"]
     assert f"3 scales, {scales} steps" in result.out
 
 
@@ -338,6 +343,6 @@ def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path
 
 def test_readme_lists_the_quick_preset_as_it_is():
     rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    defaults = config.train_parser().defaults()
-    assert {name: float(quick) for name, quick, _ in rows} == config.PRESETS["quick"]
+    defaults = options.train_parser().defaults()
+    assert {name: float(quick) for name, quick, _ in rows} == options.PRESETS["quick"]
     assert {name: float(paper) for name, _, paper in rows} == {name: defaults[name] for name, _, _ in rows}
