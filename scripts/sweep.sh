@@ -160,7 +160,12 @@ pass_on() {
 # run_one N OUT [SLOT]: skip, start or continue run N; 0 finished, 1 failed, 3 stopped.
 run_one() {
     local number=$1 out=$2 slot=${3:-} name a b flags state status stopped='' child='' passed='' began=finished
-    [[ -z ${SWEEP_TEMP:-} ]] || { trap pass_on TERM INT; echo $$ >"$SWEEP_TEMP/$number.pid"; }
+    if [[ -n ${SWEEP_TEMP:-} ]]; then
+        trap pass_on TERM INT
+        echo $$ >"$SWEEP_TEMP/$number.pid"
+    else  # A scheduler or a terminal signals every process of the run itself.
+        trap 'stopped=yes' TERM INT
+    fi
     [[ -z ${SWEEP_TEMP:-} || ! -e $SWEEP_TEMP/stop ]] || return 3
     IFS=$TAB read -r name a b flags < <(sed -n "${number}p" "$out/sweep.jobs")
     [[ -n ${name:-} ]] || fail "$out/sweep.jobs: has no run $number"
@@ -182,7 +187,7 @@ run_one() {
     printf '$%s\n' "$(printf ' %q' "$@")" >>"$log"
     "$@" </dev/null >>"$log" 2>&1 &
     child=$!
-    [[ -z $stopped ]] || pass_on
+    [[ -z $stopped || -z ${SWEEP_TEMP:-} ]] || pass_on
     while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
     if [[ $status -eq 0 ]]; then
         say $began
@@ -197,7 +202,7 @@ run_one() {
 
 # ---- The queue.
 
-count_cores() { nproc 2>/dev/null || getconf _NPROCESSORS_ONLN; }
+count_cores() { env -u OMP_NUM_THREADS nproc 2>/dev/null || getconf _NPROCESSORS_ONLN; }
 
 find_gpus() { # as a list 0,1,...; empty without a GPU
     if [[ -n ${CUDA_VISIBLE_DEVICES+set} ]]; then

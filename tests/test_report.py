@@ -279,7 +279,7 @@ def test_filters(tab):
     tab.fill("#filter", "nothing like it")
     assert tab.locator("#nothing").is_visible()
     tab.click("button[type=reset]")
-    tab.wait_for_function("document.querySelector('#count').textContent === '9 of 9 shown'")
+    tab.locator("#count", has_text="9 of 9 shown").wait_for()
 
 
 def test_a_picture_opens_large_with_its_growth(tab):
