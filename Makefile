@@ -7,13 +7,13 @@ DEMO := output_demo
 .PHONY: demo test clean
 
 demo: $(VENV)/.installed
-	$(BIN)/python train.py --input_a images/oranges.png --input_b images/bowls.png \
+	$(BIN)/python train.py --input_a images/balloons.png --input_b images/jellyfish.png \
 		--preset quick --seed 1 --out $(DEMO)/train --overwrite
-	$(BIN)/python eval.py --input_a images/oranges.png --input_b images/bowls.png \
+	$(BIN)/python eval.py --input_a images/balloons.png --input_b images/jellyfish.png \
 		--load $(DEMO)/train --seed 1 --out $(DEMO)/eval --overwrite
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=90
 
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

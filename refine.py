@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = parse_refine(arguments)
     compute_deterministically(config.deterministic)
     device = pick_device(config.gpu_id, config.not_cuda)
-    picture = open_image(config.input, "--input", config.min_size)
+    picture = open_image(config.input, "--input")
     reference = open_image(config.reference, "--reference", config.min_size)
     geometry = geometry_of(config, reference.size)
     if config.start_scale is not None and not 1 <= config.start_scale <= geometry.stop_scale:

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Run the README's application commands (its ```sh blocks) and look for the files they promise.
+#   scripts/check_readme.sh         at tiny settings, in a temporary folder; half a minute or so
+#   scripts/check_readme.sh --full  as they stand, here, about half an hour on two cores; makes what scripts/strips.py
+#                                   shows
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+PYTHON=${PYTHON:-$ROOT/.venv/bin/python}
+FULL=${1:-}
+NETS="--nfc 4 --min_nfc 4 --niter 2 --print_interval 2 --gpu_id -1"
+
+fail() { echo "error: $*" >&2; exit 1; }
+
+# tiny COMMAND: the flags that make it quick; the last of two equal flags wins.
+tiny() {
+    case $1 in
+        *train.py*) echo "--img_size 24 --min_size 16 $NETS" ;;
+        *refine.py*--load*) echo "--gpu_id -1" ;;
+        *refine.py*) echo "--max_size 40 $NETS" ;;
+        *eval.py*) echo "--gpu_id -1" ;;
+    esac
+}
+
+# promised COMMAND OUT: the files the README promises of it.
+promised() {
+    case $1 in
+        *train.py*) echo results.png real_a2b.png real_b2a.png final_a2b.png losses.png scale_00.pt config.json ;;
+        *--samples*) echo samples.png sample_000_fake_a.png sample_000_a2b.png sample_003_b2a.png ;;
+        *--gif*) echo a2b.mp4 a2b.gif results.png ;;
+        *--inject_scale*) echo results.png inject_02_a2b.png ;;
+        *refine.py*--start_scale*) echo results.png refined_02.png ;;
+        *refine.py*) echo results.png refined_01.png refined_02.png refined_03.png ;;
+        *) echo results.png direct_a2b.png ;;
+    esac
+}
+
+if [[ $FULL == --full ]]; then
+    cd "$ROOT"
+else
+    FOLDER=$(mktemp -d)
+    trap 'rm -rf "$FOLDER"' EXIT
+    cd "$FOLDER"
+    ln -s "$ROOT"/*.py "$ROOT"/images .
+fi
+
+count=0
+while IFS= read -r line; do
+    [[ $line == "python "* ]] || fail "not a command of this program: $line"
+    extra=--overwrite
+    [[ $FULL == --full ]] || extra="$extra $(tiny "$line")"
+    echo "+ $line"
+    # The README's own words; no quoting in them.
+    # shellcheck disable=SC2086
+    "$PYTHON" ${line#python } $extra >log.txt 2>&1 || { cat log.txt; fail "$line"; }
+    out=${line##*--out }
+    for file in $(promised "$line"); do
+        [[ -s $out/$file ]] || fail "$line: left no $file"
+    done
+    count=$((count + 1))
+done < <(sed -n '/^```sh$/,/^```$/{/^```/d;p}' "$ROOT/README.md")
+rm -f log.txt
+((count >= 10)) || fail "found only $count commands in README.md"
+echo "$count commands ran"

@@ -1,0 +1,20 @@
+"""The README's commands run as they stand there."""
+
+import os
+import subprocess
+import sys
+
+from conftest import ROOT
+
+
+def test_every_application_runs_and_leaves_what_it_promises():
+    done = subprocess.run(
+        ["bash", str(ROOT / "scripts" / "check_readme.sh")],
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].endswith("commands ran")
