@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.errors import UserError, one_line_errors
 from utils.figure import Cell, save_sheet
 from utils.image import image_to_tensor, open_image
 
+ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
 PAIRS = ("analogy", "style", "texture", "text")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
