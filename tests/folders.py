@@ -1,7 +1,9 @@
-"""What stands in a folder, to see that a refused command left it as it was."""
+"""What stands in a folder, to see that a command left it as it was, or two runs ended alike."""
 
 import shutil
 from pathlib import Path
+
+import torch
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -22,3 +24,12 @@ def copy_run(run: Path, target: Path) -> Path:
     """A copy of a run that a test may damage."""
     shutil.copytree(run, target)
     return target
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Every weight of the finished scales."""
+    found = {}
+    for path in sorted(run.glob("scale_*.pt")):
+        for name, tensor in torch.load(path, weights_only=True)["networks"].items():
+            found[f"{path.name} {name}"] = tensor
+    return found

@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import torch  # noqa: E402
 from conftest import TINY, make_picture  # noqa: E402
+from folders import weights  # noqa: E402
 
 FLAGS = [*TINY, "--scale_factor", "0.55", "--print_interval", "7", "--save_every", "0"]
 
@@ -26,15 +27,6 @@ FLAGS = [*TINY, "--scale_factor", "0.55", "--print_interval", "7", "--save_every
 def command(*words: object) -> list[str]:
     """train.py with these words."""
     return [sys.executable, str(ROOT / "train.py"), *map(str, words)]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    """Every weight of the finished scales."""
-    found = {}
-    for path in sorted(run.glob("scale_*.pt")):
-        for name, tensor in torch.load(path, weights_only=True)["networks"].items():
-            found[f"{path.name} {name}"] = tensor
-    return found
 
 
 def differences(one: Path, other: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY
+from folders import weights
 
 import train
 from utils.files import write_atomic
@@ -78,15 +79,6 @@ def quick(monkeypatch):
     """Figures of a few bytes: how they are drawn has nothing to do with the disk."""
     monkeypatch.setattr(train, "save_sheet", lambda _, path: write_atomic(path, b"sheet"))
     monkeypatch.setattr(train, "save_loss_curves", lambda _, path: write_atomic(path, b"curves"))
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    """Every weight of the finished scales."""
-    found = {}
-    for path in sorted(run.glob("scale_*.pt")):
-        for name, tensor in torch.load(path, weights_only=True)["networks"].items():
-            found[f"{path.name} {name}"] = tensor
-    return found
 
 
 def test_full_at_every_write_in_turn(cli, quick, pair, tmp_path, capsys):
