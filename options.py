@@ -118,7 +118,13 @@ def eval_parser() -> Parser:
         type=integer(1),
         help="draw so many new pictures with their translations; not given: none",
     )
-    add("--gif", action="store_true", help="of a clip: write a GIF beside the mp4")
+    add("--gif", action="store_true", help="of a clip: write its translation as a GIF beside the mp4")
+    add(
+        "--metrics",
+        action="store_true",
+        help="measure the translated real pictures (not --samples, no clips) in metrics.json; SIFID's network, "
+        "104 MB, comes from torch hub's cache, else is downloaded",
+    )
     return parser
 
 
