@@ -60,6 +60,8 @@ class TrainConfig(Common):
     noise_amp_a: float
     noise_amp_b: float
     quant_level: int
+    gif: bool
+    tensorboard: bool
 
 
 @dataclass(frozen=True, kw_only=True)
