@@ -60,6 +60,8 @@ class TrainConfig(Common):
     noise_amp_a: float
     noise_amp_b: float
     quant_level: int
+    gif: bool
+    tensorboard: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class EvalConfig(Common):
     out_size: int | None
     samples: int | None
     gif: bool
+    metrics: bool
     geometry: dict[str, float]
 
 
@@ -131,6 +134,10 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalConfig:
     clip = options["input_a"] is not None and is_clip(options["input_a"])
     if options["gif"] and not clip:
         raise UserError("--gif: is for clips; --input_a must be one")
+    if options["metrics"] and clip:
+        raise UserError("--metrics: is for pictures; --input_a must not be a clip")
+    if options["metrics"] and not options["input_a"] and not options["input_b"]:
+        raise UserError("--metrics: measures translated pictures; give --input_a and --input_b")
     if clip and options["samples"]:
         raise UserError("--samples: draws pictures from nothing; leave out the clip --input_a")
     if not clip and (not options["samples"] or options["input_a"] or options["input_b"]):

@@ -28,8 +28,10 @@ from utils.files import write_json
 from utils.frames import Flicker, SimplifiedClip
 from utils.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
 from utils.lock import FolderLock
+from utils.metrics_file import write_metrics
 from utils.run_folder import RunFolder
 from utils.scales import Geometry, Shapes, aspect_of
+from utils.sifid import load_inception_stem
 from utils.streams import stream
 from utils.video import Clip, is_clip, save_gif, video_writer
 
@@ -65,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if picture_b is not None:
                 save_image(image_to_tensor(picture_b, geometry.domain_shapes[1][-1], device), out.path / "real_b.png")
         elif picture_a is not None:
-            translate_pictures(config, out, geometry, pyramids, (picture_a, picture_b), device)
+            results = translate_pictures(config, out, geometry, pyramids, (picture_a, picture_b), device)
+            if config.metrics:
+                measure_results(out, results, device)
         if config.samples:
             draw_samples(config, out, geometry, pyramids, device)
     print(out.path / ("results.png" if a else "samples.png"))
@@ -116,8 +120,8 @@ def translate_pictures(
     pyramids: Pyramids,
     pictures: tuple[Image.Image, Image.Image],
     device: torch.device,
-) -> None:
-    """Both pictures directly and from every injection scale (METHOD section 8)."""
+) -> dict[str, Tensor]:
+    """Both pictures directly and from every injection scale (METHOD section 8); all pictures written, by name."""
     shapes = [shapes_of(config, geometry, picture.size) for picture in pictures]
     reals = tuple(image_pyramid(picture, own, device) for picture, own in zip(pictures, shapes, strict=True))
     pyramids = tuple(pyramid.reshaped(own) for pyramid, own in zip(pyramids, shapes, strict=True))
@@ -133,6 +137,18 @@ def translate_pictures(
     for name, image in results.items():
         save_image(image, out.path / f"{name}.png")
     save_sheet(rows, out.path / "results.png")
+    return results
+
+
+def measure_results(out: RunFolder, results: dict[str, Tensor], device: torch.device) -> None:
+    """Write the measures of the translations, without SIFID where its network cannot be had."""
+    stem, reason = None, ""
+    try:
+        stem = load_inception_stem(device)
+    except UserError as error:
+        reason = " ".join(str(error).split())
+        print(f"warning: {reason}; the other measures are in metrics.json", file=sys.stderr)
+    write_metrics(results, out.metrics, stem, reason)
 
 
 def draw_samples(

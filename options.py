@@ -95,6 +95,9 @@ def train_parser() -> Parser:
     add("--noise_amp_a", type=number(), default=0.1, help="noise amplitude of A, relative to its error")
     add("--noise_amp_b", type=number(), default=0.1, help="noise amplitude of B, relative to its error")
     add("--quant_level", type=integer(0), default=0, help="simplify a clip's frames to so many greys; 0: do not")
+    add = parser.add_argument_group("more results").add_argument
+    add("--gif", action="store_true", help="write growth.gif: the sampled a2b and b2a grow from scale to scale")
+    add("--tensorboard", action="store_true", help="write the log and samples for TensorBoard, too; a package more")
     return parser
 
 
@@ -118,7 +121,13 @@ def eval_parser() -> Parser:
         type=integer(1),
         help="draw so many new pictures with their translations; not given: none",
     )
-    add("--gif", action="store_true", help="of a clip: write a GIF beside the mp4")
+    add("--gif", action="store_true", help="of a clip: write its translation as a GIF beside the mp4")
+    add(
+        "--metrics",
+        action="store_true",
+        help="measure the translated real pictures (not --samples, no clips) in metrics.json; SIFID's network, "
+        "104 MB, comes from torch hub's cache, else is downloaded",
+    )
     return parser
 
 

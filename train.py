@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from PIL import Image
@@ -14,10 +15,12 @@ from training.loop import train
 from training.pair import PairRecipe
 from training.reals import RealSource, frames, still
 from training.resume import check_run, is_finished, prepare_run, resume_command
+from utils.board import Board
 from utils.device import compute_deterministically, device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
 from utils.figure import save_loss_curves, save_sheet
 from utils.frames import SimplifiedClip
+from utils.growth import save_growth
 from utils.image import image_pyramid, open_image, save_image
 from utils.interrupt import StopRequest
 from utils.lock import FolderLock
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prints = {f"--input_{x}": fingerprint(input_) for x, input_ in zip("ab", inputs, strict=True)}
     check_run(run, source, prints, geometry, config.architecture, config.optimiser, config.overwrite)
     finished = is_finished(source, geometry.stop_scale)
+    board = Board(run.tensorboard) if config.tensorboard and not finished else None
     print(cost_table(geometry, config.architecture, config.schedule.niter))
     print(f"on {device_name(device)}, seed {config.seed}")
     if finished:
@@ -60,10 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record |= {"device": device_name(device), "versions": versions()}
     with FolderLock(run.path, "--out"):
         prepare_run(run, source, config.overwrite, None if finished else record)
-        with StopRequest() as stop, DomainThreads(device) as both:
+        with StopRequest() as stop, DomainThreads(device) as both, board or nullcontext():
             recipe = pair_recipe(config, geometry, inputs, device, both)
             costs = step_costs(geometry, config.architecture, device)
-            pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop)
+            pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop, board=board)
             if pyramids is None:
                 command = resume_command("train.py", run, config.gpu_id, config.not_cuda)
                 print(f"stopped, everything is saved; to go on:\n{command}", file=sys.stderr)
@@ -71,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # Write what a person wants to see.
         write_results(run, pyramids, still_pyramids(config, geometry, inputs, device), config.seed)
+        if config.gif:
+            save_growth(run)
     print(run.path / "results.png")
     return 0
 

@@ -41,6 +41,16 @@ def run_process(script: str, *arguments: object, **options: object) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.fixture(autouse=True)
+def no_downloads(monkeypatch):
+    """Weights that are not at hand stay away."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no downloads in tests")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+
+
 @pytest.fixture
 def cli(capsys):
     """Run a script's command line in this process: `cli("train.py", "--input_a", ...)` -> Result."""

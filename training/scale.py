@@ -11,6 +11,7 @@ from torch import Tensor
 from models.architecture import ScaleNetworks
 from models.snapshot import sigma_keys
 from training.optimisers import Optimisers
+from utils.board import Board
 from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
 from utils.image import save_image
 from utils.log import LossSums, Progress, RunLog
@@ -104,6 +105,7 @@ def train_scale(
     run: RunFolder,
     progress: Progress,
     should_stop: Callable[[], bool],
+    board: Board | None = None,
 ) -> bool:
     """Take the steps of a scale that are still to be done.
 
@@ -112,6 +114,7 @@ def train_scale(
         niter: steps of the scale in all.
         save_every: seconds after which the state is saved.
         should_stop: asked between steps; when it says so the state is saved and the scale left.
+        board: gets what the log gets, too.
 
     Returns:
         Whether the scale is finished.
@@ -130,7 +133,7 @@ def train_scale(
         progress.update(state.scale, state.step, losses)
         state.seconds = seconds_before + time.monotonic() - begun
         if state.step % print_interval == 0 or state.step == niter:
-            _report(state, pictures, log, run)
+            _report(state, pictures, log, run, board)
         if time.monotonic() - saved >= save_every:
             state.save(run.state)
             saved = time.monotonic()
@@ -139,7 +142,7 @@ def train_scale(
     return state.step >= niter
 
 
-def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: RunFolder) -> None:
+def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: RunFolder, board: Board | None) -> None:
     """Write a line of the log and the pictures of the step just taken; start new sums."""
     state.sums.check_finite(state.scale, state.step)
     record = {"scale": state.scale, "step": state.step, **state.sums.means(), "seconds": round(state.seconds, 2)}
@@ -147,4 +150,6 @@ def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: Ru
     run.samples.mkdir(exist_ok=True)
     for name, picture in pictures.items():
         save_image(picture, run.sample(state.scale, state.step, name))
+    if board is not None:
+        board.add(record, pictures)
     state.sums = LossSums()

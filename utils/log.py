@@ -83,6 +83,10 @@ class RunLog:
                 continue
         return [record for record in records if _is_record(record)]
 
+    def steps_before(self, scale: int) -> int:
+        """Steps of all coarser scales together."""
+        return sum({r["scale"]: r["step"] for r in self.records() if r["scale"] < scale}.values())
+
     def forget_after(self, scale: int, step: int) -> None:
         """Drop what lies beyond the point a run is resumed from: it is about to be computed again."""
         kept = [r for r in self.records() if (r["scale"], r["step"]) <= (scale, step)]

@@ -15,7 +15,9 @@ OWN_FILES = re.compile(
     r"|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png|(refined|quantised)_\d+\.png"
     r"|sample_\d+_(fake_a|a2b|fake_b|b2a)\.png|samples\.png|a2b\.(mp4|gif)"
     r"|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
+    r"|metrics\.json|growth\.gif|tensorboard/events\.out\.tfevents\.[^/]+"
 )
+SAMPLE = re.compile(r"(\d+)_step(\d+)_(\w+)\.png")
 
 
 class RunFolder:
@@ -26,7 +28,10 @@ class RunFolder:
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
         self.state = path / "state.pt"
+        self.metrics = path / "metrics.json"
         self.samples = path / "samples"
+        self.tensorboard = path / "tensorboard"
+        self.folders = (self.path, self.samples, self.tensorboard)
 
     def scale(self, scale: int) -> Path:
         """The checkpoint of a finished scale."""
@@ -44,10 +49,19 @@ class RunFolder:
         """Every file in the folder that bears a name of a run's files."""
         if not os.path.isdir(self.path):  # Path.is_dir() raises on names that are too long.
             return []
-        files = [path for path in sorted(self.path.glob("*")) + sorted(self.samples.glob("*")) if path.is_file()]
+        files = [path for folder in self.folders for path in sorted(folder.glob("*")) if path.is_file()]
         own = [path for path in files if OWN_FILES.fullmatch(path.relative_to(self.path).as_posix())]
         inner = [path for path in sorted(self.path.glob("quantised_[0-9][0-9]")) if path.is_dir()]
         return own + [path for folder in inner for path in RunFolder(folder).own_files()]
+
+    def last_samples(self) -> dict[tuple[int, str], Path]:
+        """The last picture made on the way, by scale and name."""
+        last: dict[tuple[int, str], tuple[int, Path]] = {}
+        for path in self.own_files():
+            if path.parent == self.samples and (match := SAMPLE.fullmatch(path.name)):
+                scale, step, name = int(match[1]), int(match[2]), match[3]
+                last[scale, name] = max(last.get((scale, name), (-1, path)), (step, path))
+        return {key: path for key, (_, path) in last.items()}
 
     def is_same(self, other: "RunFolder") -> bool:
         """Whether both names lead to the same folder."""
@@ -87,7 +101,8 @@ class RunFolder:
             trial = self.path / ".write_test"
             trial.touch()
             trial.unlink()
-            for unfinished in [*self.path.glob(".*.tmp"), *self.samples.glob(".*.tmp")]:  # of a process killed
+            # Of a process killed.
+            for unfinished in [path for folder in self.folders for path in folder.glob(".*.tmp")]:
                 final = unfinished.with_name(unfinished.name[1:].rsplit(".", 2)[0])
                 if OWN_FILES.fullmatch(final.relative_to(self.path).as_posix()):
                     unfinished.unlink()

@@ -6,7 +6,6 @@ Whatever a run lacks or has broken is left out and said in words; nothing here f
 import hashlib
 import io
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ MEASURED = {
     "a2b": ("a2b", "fake_a", "B"),
     "b2a": ("b2a", "fake_b", "A"),
 }
-SAMPLE = re.compile(r"(\d+)_step(\d+)_(fake_a|a2b|fake_b|b2a)\.png")
 CPU = torch.device("cpu")
 
 
@@ -163,13 +161,8 @@ def _read_inputs(run: RunFolder, summary: RunSummary, program: Path) -> dict[str
 
 def _read_growth(run: RunFolder, summary: RunSummary, growth_side: int) -> None:
     """Fill in the last sample pictures of each scale."""
-    last: dict[tuple[str, int], tuple[int, Path]] = {}
-    for path in run.own_files():
-        if match := SAMPLE.fullmatch(path.name):
-            scale, step, name = int(match[1]), int(match[2]), match[3]
-            last[name, scale] = max(last.get((name, scale), (-1, path)), (step, path))
-    for (name, scale), (_, path) in sorted(last.items()):
-        if picture := _open(path, summary.problems, f"samples/{path.name}"):
+    for (scale, name), path in sorted(run.last_samples().items()):
+        if name in GROWTH and (picture := _open(path, summary.problems, f"samples/{path.name}")):
             side = max(picture.size)
             picture.thumbnail((growth_side, growth_side), Image.Resampling.LANCZOS)
             summary.growth.setdefault(name, []).append((scale, side, _png(picture)))

@@ -1,0 +1,45 @@
+"""The growth of a run's pictures from the coarsest scale to the finest, as an animation for a talk."""
+
+from fractions import Fraction
+
+import numpy as np
+from PIL import Image
+
+from utils.figure import CELL
+from utils.image import open_image
+from utils.run_folder import RunFolder
+from utils.video import save_gif
+
+NAMES = ("a2b", "b2a")
+RATE = Fraction(2)  # scales a second
+HOLD = 6  # how many times longer the final pictures stay
+GAP = 8  # pixels between the two
+
+
+def save_growth(run: RunFolder) -> None:
+    """Write growth.gif: a2b and b2a side by side, the last samples of each scale, then the final ones.
+
+    All are enlarged without smoothing to the final pictures' size, itself enlarged by the whole factor that
+    brings it to 256 pixels at most. Scales whose samples are gone are passed over.
+
+    Raises:
+        UserError: one of the pictures cannot be read.
+    """
+    samples = run.last_samples()
+    scales = sorted({scale for scale, _ in samples})
+    steps = [[samples[scale, name] for name in NAMES] for scale in scales if all((scale, n) in samples for n in NAMES)]
+    final = [run.path / f"final_{name}.png" for name in NAMES]
+    pairs = [[open_image(path, "--gif") for path in paths] for paths in [*steps, final]]
+    factor = max(1, CELL // max(side for picture in pairs[-1] for side in picture.size))
+    sizes = [(factor * picture.width, factor * picture.height) for picture in pairs[-1]]
+    frames = [_side_by_side(pair, sizes) for pair in pairs]
+    save_gif(frames + frames[-1:] * (HOLD - 1), run.path / "growth.gif", RATE)
+
+
+def _side_by_side(pair: list[Image.Image], sizes: list[tuple[int, int]]) -> np.ndarray:
+    """Two pictures enlarged to these (width, height), on white; (height, width, 3) 8-bit."""
+    (left, height), (right, other_height) = sizes
+    sheet = Image.new("RGB", (left + GAP + right, max(height, other_height)), "white")
+    for picture, size, offset in zip(pair, sizes, (0, left + GAP), strict=True):
+        sheet.paste(picture.resize(size, Image.Resampling.NEAREST), (offset, 0))
+    return np.asarray(sheet)
