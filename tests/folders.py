@@ -1,7 +1,9 @@
-"""What stands in a folder, to see that a refused command left it as it was."""
+"""What stands in a folder: what a command left there, or that a refused one left it as it was."""
 
 import shutil
 from pathlib import Path
+
+from PIL import Image
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -22,3 +24,20 @@ def copy_run(run: Path, target: Path) -> Path:
     """A copy of a run that a test may damage."""
     shutil.copytree(run, target)
     return target
+
+
+def names(folder) -> set[str]:
+    """Every file below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def eval_files(scales) -> set[str]:
+    """What an evaluation leaves that injects at `scales`."""
+    files = {"config.json", "results.png", "real_a.png", "real_b.png", "direct_a2b.png", "direct_b2a.png"}
+    return files | {f"inject_{k:02d}_{name}.png" for k in scales for name in ("refined_a", "a2b", "refined_b", "b2a")}
+
+
+def size(path) -> tuple[int, int]:
+    """(width, height) of a picture."""
+    with Image.open(path) as picture:
+        return picture.size
