@@ -30,7 +30,7 @@ from utils.image import image_pyramid, image_to_tensor, open_image, save_image, 
 from utils.lock import FolderLock
 from utils.metrics_file import write_metrics
 from utils.run_folder import RunFolder
-from utils.scales import Geometry, Shapes, aspect_of
+from utils.scales import MAX_SIDE, Geometry, Shapes, aspect_of
 from utils.sifid import load_inception_stem
 from utils.streams import stream
 from utils.video import Clip, is_clip, save_gif, video_writer
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clip = Clip(a, "--input_a", coarsest) if a and is_clip(a) else None
     picture_a = open_image(a, "--input_a", coarsest) if a and not clip else None
     picture_b = open_image(b, "--input_b", coarsest) if b else None
+    quant_level = trained_quant_level(trained) if clip else 0
     out = RunFolder(config.out)
     check_out(config, out, trained)
     with FolderLock(out.path, "--out"):
@@ -61,11 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # Translate what is there, or draw.
         if clip is not None:
-            levels = (trained.recorded("options") or {}).get("quant_level", 0)
-            numbers = translate_clip(config, out, geometry, pyramids, clip, levels, device)
+            numbers = translate_clip(config, out, geometry, pyramids, clip, quant_level, device)
             write_json(out.config, record | {"clip": numbers})
             if picture_b is not None:
-                save_image(image_to_tensor(picture_b, geometry.domain_shapes[1][-1], device), out.path / "real_b.png")
+                finest = shapes_of(config, geometry, picture_b.size)[-1]
+                save_image(image_to_tensor(picture_b, finest, device), out.path / "real_b.png")
         elif picture_a is not None:
             results = translate_pictures(config, out, geometry, pyramids, (picture_a, picture_b), device)
             if config.metrics:
@@ -87,8 +88,8 @@ def load_trained(config: EvalConfig, trained: RunFolder, device: torch.device) -
         raise UserError(
             f"--inject_scale {config.inject_scale}: the run in --load {config.load} has scales 0 to {finest}"
         )
-    if config.out_size is not None and config.out_size < geometry.min_size:
-        raise UserError(f"--out_size {config.out_size}: must be {geometry.min_size} or more for this run")
+    if config.out_size is not None and not geometry.min_size <= config.out_size <= MAX_SIDE:
+        raise UserError(f"--out_size {config.out_size}: must be {geometry.min_size} to {MAX_SIDE} for this run")
     pyramids, _ = load_pyramids(trained, geometry, architecture, device)
     if (finished := len(pyramids[0].generators)) <= finest:
         raise UserError(
@@ -98,11 +99,20 @@ def load_trained(config: EvalConfig, trained: RunFolder, device: torch.device) -
     return geometry, pyramids
 
 
+def trained_quant_level(trained: RunFolder) -> int:
+    """To how many greys the run's clip was simplified, 0 for not at all."""
+    options = trained.recorded("options")
+    level = options.get("quant_level", 0) if isinstance(options, dict) else None
+    if not isinstance(level, int) or level < 0:
+        raise UserError(f"--load {trained.config}: damaged, or not of this program")
+    return level
+
+
 def check_out(config: EvalConfig, out: RunFolder, trained: RunFolder) -> None:
     """UserError where the results must not go into --out."""
     if out.is_same(trained):
         raise UserError(f"--out {config.out}: is the folder --load names; choose another for the evaluation")
-    if out.scale(0) in out.own_files():
+    if {out.scale(0), out.state} & set(out.own_files()):
         raise UserError(f"--out {config.out}: holds a training run; choose another for the evaluation")
     out.check_free(config.overwrite, "--overwrite to replace them, or choose another --out")
 

@@ -109,7 +109,7 @@ def shrunk(image: Tensor, geometry: ImageGeometry, scale: int) -> Tensor:
 
 def palette_of(recipe: OneImageRecipe, scale: int) -> Tensor:
     """The reference's main colours at a scale."""
-    return main_colours(recipe.reals[scale], COLOURS, recipe.seed)
+    return main_colours(recipe.reals[scale], COLOURS)
 
 
 def quantised(

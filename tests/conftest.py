@@ -13,6 +13,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 import torch
+from folders import contents
 from PIL import Image
 
 import eval as evaluate
@@ -65,6 +66,29 @@ def cli(capsys):
             code = stop.code or 0
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)
+
+    return run
+
+
+def complaint(result) -> str:
+    """The one line of a refused command, once everything about how it ended is as promised."""
+    assert result.code == 2, result
+    lines = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("error: ")
+    assert "Traceback" not in result.err + result.out
+    return lines[0]
+
+
+@pytest.fixture
+def refused(cli, tmp_path):
+    """Run a command that must be refused and leave `tmp_path` as it was; -> its line."""
+
+    def run(command: list) -> str:
+        before = contents(tmp_path)
+        line = complaint(cli(*command))
+        assert contents(tmp_path) == before
+        return line
 
     return run
 

@@ -1,9 +1,10 @@
-"""What stands in a folder, to see that a command left it as it was, or two runs ended alike."""
+"""What stands in a folder: what a command left there, or that a refused one left it as it was."""
 
 import shutil
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -33,3 +34,20 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
         for name, tensor in torch.load(path, weights_only=True)["networks"].items():
             found[f"{path.name} {name}"] = tensor
     return found
+
+
+def names(folder) -> set[str]:
+    """Every file below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def eval_files(scales) -> set[str]:
+    """What an evaluation leaves that injects at `scales`."""
+    files = {"config.json", "results.png", "real_a.png", "real_b.png", "direct_a2b.png", "direct_b2a.png"}
+    return files | {f"inject_{k:02d}_{name}.png" for k in scales for name in ("refined_a", "a2b", "refined_b", "b2a")}
+
+
+def size(path) -> tuple[int, int]:
+    """(width, height) of a picture."""
+    with Image.open(path) as picture:
+        return picture.size

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, make_picture, run_process
+from conftest import TINY, complaint, make_picture, run_process
 from folders import contents, copy_run
 from PIL import Image
 
@@ -22,29 +22,6 @@ from utils.device import available_gpus
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="FIFOs and links as POSIX has them")
 needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc here")
-
-
-def complaint(result) -> str:
-    """The one line of a refused command, once everything about how it ended is as promised."""
-    assert result.code == 2, result
-    lines = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
-    assert len(lines) == 1, result.err
-    assert lines[0].startswith("error: ")
-    assert "Traceback" not in result.err + result.out
-    return lines[0]
-
-
-@pytest.fixture
-def refused(cli, tmp_path):
-    """Run a command that must be refused and leave `tmp_path` as it was; -> its line."""
-
-    def run(command: list) -> str:
-        before = contents(tmp_path)
-        line = complaint(cli(*command))
-        assert contents(tmp_path) == before
-        return line
-
-    return run
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import sys
 
 import pytest
 from conftest import ROOT, TINY, make_picture
-from folders import contents, copy_run
-from PIL import Image
+from folders import contents, copy_run, eval_files, names, size
 
 import config
 import options
@@ -41,28 +40,12 @@ TERMS = ("D/real", "D/fake", "D/penalty", "G/adversarial", "G/reconstruction", "
 NAMES = ("fake_a", "a2b", "fake_b", "b2a")
 
 
-def names(folder) -> set[str]:
-    """Every file below a folder."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
 def run_files(niter: int) -> set[str]:
     """What a finished TINY run leaves, if `niter` is within one print interval."""
     files = {"config.json", "log.jsonl", "results.png", "losses.png", "real_a2b.png", "real_b2a.png"}
     files |= {f"final_{name}.png" for name in NAMES}
     files |= {f"scale_{scale:02d}.pt" for scale in range(len(SIDES))}
     return files | {f"samples/{scale:02d}_step{niter:05d}_{name}.png" for scale in range(len(SIDES)) for name in NAMES}
-
-
-def eval_files(scales) -> set[str]:
-    """What an evaluation leaves that injects at `scales`."""
-    files = {"config.json", "results.png", "real_a.png", "real_b.png", "direct_a2b.png", "direct_b2a.png"}
-    return files | {f"inject_{k:02d}_{name}.png" for k in scales for name in ("refined_a", "a2b", "refined_b", "b2a")}
-
-
-def size(path) -> tuple[int, int]:
-    with Image.open(path) as picture:
-        return picture.size
 
 
 def options_of(folder) -> dict:

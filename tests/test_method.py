@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.transforms import functional as TF
 
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
@@ -14,8 +15,11 @@ from models.inference import default_injection_scale, inject, translate_directly
 from models.pyramid import Pyramid, gaussian_noise
 from training.draws import StepDraws
 from training.loop import start_networks
-from training.losses import LossWeights, gradient_penalty
+from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers, OptimiserSettings
+from training.pair import PairRecipe
+from training.reals import still
+from training.scale import ScaleState
 from training.step import DomainInputs, StepInputs, discriminator_loss, training_step
 from utils.resize import upsample
 from utils.scales import Geometry
@@ -35,12 +39,31 @@ def networks(scale: int = 0, stop_scale: int = 4, seed: int = 0, architecture: A
     return nets
 
 
-def inputs(side: int = 14) -> StepInputs:
-    pictures = [random(1, 3, side, side, seed=i) for i in range(6)]
-    return (
-        DomainInputs(*pictures[:3], torch.tensor([0.3, 0.6])),
-        DomainInputs(*pictures[3:], torch.tensor([0.4, 0.8])),
-    )
+# (height, width) of A and of B.
+SQUARE = (14, 14), (14, 14)
+WIDE_AND_TALL = (13, 18), (17, 12)
+
+
+def inputs(shapes=SQUARE) -> StepInputs:
+    """With noise for the self term, which is not used where that has no weight."""
+    mixes = torch.tensor([0.3, 0.6, 0.2]), torch.tensor([0.4, 0.8, 0.7])
+    domains = []
+    for domain, (own, other) in enumerate((shapes, shapes[::-1])):
+        pictures = [random(1, 3, *own, seed=3 * domain + i) for i in range(3)]
+        domains.append(DomainInputs(*pictures, mixes[domain], 0.2 * random(1, 3, *other, seed=30 + domain)))
+    return tuple(domains)
+
+
+def without_self_term(both_inputs: StepInputs) -> StepInputs:
+    return tuple(domain._replace(mix=domain.mix[:2], self_noise=None) for domain in both_inputs)
+
+
+def real_pictures(shapes=SQUARE) -> tuple[torch.Tensor, torch.Tensor]:
+    return random(1, 3, *shapes[0], seed=8), random(1, 3, *shapes[1], seed=9)
+
+
+def inputs_for(weights: LossWeights, shapes=SQUARE) -> StepInputs:
+    return inputs(shapes) if weights.lambda_self else without_self_term(inputs(shapes))
 
 
 def two_domains(architecture: Architecture = SMALL) -> tuple[tuple[Pyramid, Pyramid], Geometry]:
@@ -219,6 +242,25 @@ def test_penalty_is_taken_between_real_and_fake():
     assert gradient_penalty(critic, real, fakes.split(1), mix).sum().item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_penalty_between_pictures_of_different_shapes_is_in_the_middle_both_have():
+    def critic(points: torch.Tensor) -> torch.Tensor:
+        return points.square().sum(dim=1, keepdim=True) / 2  # its gradient is the point itself
+
+    real, wide, alike = random(1, 3, 7, 4), random(1, 3, 5, 8, seed=1), random(1, 3, 7, 4, seed=2)
+    found = gradient_penalty(critic, real, [wide, alike], torch.tensor([0.25, 0.5]))
+    points = 0.25 * real[..., 1:6, :] + 0.75 * wide[..., :, 2:6], 0.5 * real + 0.5 * alike
+    expected = [(point.norm(dim=1) - 1).square().mean().item() for point in points]
+    assert found.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [[(9, 7)] * 3, [(9, 7), (7, 9), (9, 7)]])
+def test_scores_are_those_of_each_picture_alone(shapes):
+    critic = networks(architecture=Architecture(nfc=4, min_nfc=4, num_layer=3)).discriminator_a
+    pictures = [random(1, 3, *shape, seed=i) * (i + 1) for i, shape in enumerate(shapes)]
+    expected = [critic(picture).mean().item() for picture in pictures]
+    assert scores(critic, pictures).tolist() == pytest.approx(expected, abs=1e-5)
+
+
 def test_discriminator_loss_counts_the_real_image_twice_and_detaches_the_fakes():
     critic = networks().discriminator_a
     real = random(1, 3, 14, 14)
@@ -231,72 +273,179 @@ def test_discriminator_loss_counts_the_real_image_twice_and_detaches_the_fakes()
 
 
 def whole_graph_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weights: LossWeights) -> torch.Tensor:
-    """L_G of METHOD section 6, call by call in one graph."""
+    """L_G of METHOD sections 6 and 12, call by call in one graph."""
     (g_a, g_b), (d_a, d_b), (a, b) = nets.generators, nets.discriminators, both_inputs
     fake_a, fake_b = g_a(a.noisy, a.prev), g_b(b.noisy, b.prev)
     rec_a, rec_b = g_a(a.z_prev, a.z_prev), g_b(b.z_prev, b.z_prev)
     b2a, a2b = g_a(fake_b, fake_b), g_b(fake_a, fake_a)
     cyc_a, cyc_b = g_a(a2b, a2b), g_b(b2a, b2a)
-    loss = -d_a(b2a).mean() - d_a(fake_a).mean()
-    loss = loss + weights.lambda_g * (-d_b(a2b).mean() - d_b(fake_b).mean())
+    loss_a, loss_b = -d_a(b2a).mean() - d_a(fake_a).mean(), -d_b(a2b).mean() - d_b(fake_b).mean()
+    if weights.lambda_self:
+        self_a, self_b = self_translations(nets, both_inputs, reals)
+        loss_a = loss_a - weights.lambda_self * d_a(self_a).mean()
+        loss_b = loss_b - weights.lambda_self * d_b(self_b).mean()
+    loss = loss_a + weights.lambda_g * loss_b
     loss = loss + weights.alpha * (F.mse_loss(rec_a, reals[0]) + F.mse_loss(rec_b, reals[1]))
     return loss + weights.beta * (F.mse_loss(cyc_a, fake_a) + F.mse_loss(cyc_b, fake_b))
 
 
+def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tuple[torch.Tensor, torch.Tensor]:
+    """The other domain's noisy real image, translated (METHOD section 12); the noise is amplified already."""
+    noisy = both_inputs[0].self_noise + reals[1], both_inputs[1].self_noise + reals[0]
+    return nets.generator_a(noisy[0], noisy[0]), nets.generator_b(noisy[1], noisy[1])
+
+
+SHAPES = pytest.mark.parametrize("shapes", [SQUARE, WIDE_AND_TALL], ids=["square", "wide and tall"])
+
+
+@SHAPES
 @pytest.mark.parametrize("kind", ["residual", "plain"])
 @pytest.mark.parametrize(
     "weights",
-    [LossWeights(beta=10), LossWeights(alpha=2, lambda_g=3), LossWeights(alpha=0), LossWeights(beta=0)],
-    ids=["beta 10", "lambda_g 3", "no rec", "no cycle"],
+    [
+        LossWeights(beta=10),
+        LossWeights(alpha=2, lambda_g=3),
+        LossWeights(alpha=0),
+        LossWeights(beta=0),
+        LossWeights(lambda_g=3, lambda_self=0.7),
+        LossWeights(alpha=0, beta=0, lambda_self=2),
+    ],
+    ids=["beta 10", "lambda_g 3", "no rec", "no cycle", "self, lambda_g 3", "self alone"],
 )
 def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_discriminators(
-    kind, weights, domain_threads
+    kind, weights, shapes, domain_threads
 ):
     nets = networks(scale=0 if kind == "residual" else 4)
     before = copy.deepcopy(nets)
-    reals = random(1, 3, 14, 14, seed=8), random(1, 3, 14, 14, seed=9)
+    reals, both_inputs = real_pictures(shapes), inputs_for(weights, shapes)
     optimisers = Optimisers(nets, OptimiserSettings(lr_d=0.05))
-    losses, _ = training_step(nets, optimisers, inputs(), reals, weights, domain_threads(2))
+    losses, pictures = training_step(nets, optimisers, both_inputs, reals, weights, domain_threads(2))
     found = {name: p.grad.clone() for name, p in nets.named_parameters() if name.startswith("generator")}
 
     reference = copy.deepcopy(before)
     reference.discriminator_a.load_state_dict(nets.discriminator_a.state_dict())
     reference.discriminator_b.load_state_dict(nets.discriminator_b.state_dict())
-    loss = whole_graph_loss(reference, inputs(), reals, weights)
+    loss = whole_graph_loss(reference, both_inputs, reals, weights)
     loss.backward()
     expected = dict(reference.named_parameters())
     for name, gradient in found.items():
         if name.endswith("weight"):  # biases before a normalisation have none
-            assert torch.allclose(gradient, expected[name].grad, rtol=1e-3, atol=1e-5), name
+            error = (gradient - expected[name].grad).norm()
+            assert error <= 1e-3 * expected[name].grad.norm() + 1e-5, name
     total = sum(value.item() for name, value in losses.items() if name.startswith("G/"))
     assert total == pytest.approx(loss.item(), rel=1e-4)
     # The rate is high enough that the critics before their update would have given something else.
-    assert whole_graph_loss(before, inputs(), reals, weights).item() != pytest.approx(loss.item(), rel=1e-2)
+    assert whole_graph_loss(before, both_inputs, reals, weights).item() != pytest.approx(loss.item(), rel=1e-2)
+    # A translation has the shape of what it is made from.
+    assert [picture.shape[2:] for picture in pictures] == [shapes[0], shapes[1], shapes[1], shapes[0]]
 
 
-def test_a_step_leaves_the_discriminators_gradient_to_their_own_loss(domain_threads):
-    nets = networks()
+def whole_critic_loss(critic, real, fakes, fake_weights, mix, lambda_grad) -> torch.Tensor:
+    """L_D of METHOD sections 6 and 12, call by call; where shapes differ the penalty is in the common middle."""
+    loss = -sum(fake_weights) * critic(real).mean()
+    for fake, weight, e in zip(fakes, fake_weights, mix, strict=True):
+        height, width = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
+        of_real, of_fake = (TF.center_crop(picture, [height, width]) for picture in (real, fake))
+        point = (e * of_real + (1 - e) * of_fake).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(point).sum(), point, create_graph=True)
+        penalty = (gradient.square().sum(dim=1).sqrt() - 1).square().mean()
+        loss = loss + weight * (critic(fake).mean() + lambda_grad * penalty)
+    return loss
+
+
+@SHAPES
+@pytest.mark.parametrize("lambda_self", [0, 0.7])
+def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lambda_self, domain_threads):
+    nets, weights = networks(), LossWeights(lambda_self=lambda_self, lambda_g=3)
     before = copy.deepcopy(nets)
-    reals = random(1, 3, 14, 14, seed=8), random(1, 3, 14, 14, seed=9)
-    _, pictures = training_step(
-        nets, Optimisers(nets, OptimiserSettings()), inputs(), reals, LossWeights(), domain_threads(1)
+    reals, both_inputs = real_pictures(shapes), inputs_for(weights, shapes)
+    losses, pictures = training_step(
+        nets, Optimisers(nets, OptimiserSettings()), both_inputs, reals, weights, domain_threads(1)
     )
-    fakes = [pictures.a2b, pictures.fake_b]
-    terms = discriminator_loss(before.discriminator_b, reals[1], fakes, [1, 1], inputs()[1].mix, 0.1)
-    sum(terms.values()).backward()
-    for found, expected in zip(nets.discriminator_b.parameters(), before.discriminator_b.parameters(), strict=True):
-        assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-5)
+    fakes = [[pictures.b2a, pictures.fake_a], [pictures.a2b, pictures.fake_b]]
+    if lambda_self:
+        for own, third in zip(fakes, self_translations(before, both_inputs, reals), strict=True):
+            own.append(third.detach())
+    for domain, x in enumerate("ab"):
+        fake_weights = [1, 1, lambda_self][: len(fakes[domain])]
+        critic = before.discriminators[domain]
+        loss = whole_critic_loss(critic, reals[domain], fakes[domain], fake_weights, both_inputs[domain].mix, 0.1)
+        loss.backward()
+        assert sum(losses[f"D/{name}_{x}"].item() for name in ("real", "fake", "penalty")) == pytest.approx(
+            loss.item(), rel=1e-4
+        )
+        for found, expected in zip(nets.discriminators[domain].parameters(), critic.parameters(), strict=True):
+            assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-5)
 
 
 def test_weight_zero_leaves_a_term_out(domain_threads):
-    nets = networks()
-    reals = random(1, 3, 14, 14, seed=8), random(1, 3, 14, 14, seed=9)
-    calls = []
-    nets.generator_a.register_forward_hook(lambda *_: calls.append(1))
-    weights = LossWeights(alpha=0, beta=0)
-    losses, _ = training_step(nets, Optimisers(nets, OptimiserSettings()), inputs(), reals, weights, domain_threads(1))
-    assert [name for name in losses if name.startswith("G/")] == ["G/adversarial_a", "G/adversarial_b"]
-    assert len(calls) == 2  # the sample and the translation: no cost either
+    nets, calls = networks(), {"generator_a": [], "discriminator_a": []}
+    for name, network in nets.named_children():
+        if name in calls:
+            network.register_forward_hook(lambda _, args, __, name=name: calls[name].append(len(args[0])))
+
+    def step(weights: LossWeights) -> list[str]:
+        optimisers = Optimisers(nets, OptimiserSettings())
+        losses, _ = training_step(nets, optimisers, inputs_for(weights), real_pictures(), weights, domain_threads(1))
+        return [name for name in losses if name.startswith("G/")]
+
+    assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]
+    # No cost either: the sample and the translation; the critic on all three, at the penalties' points, as judge.
+    assert calls == {"generator_a": [1, 1], "discriminator_a": [3, 2, 2]}
+    for found in calls.values():
+        found.clear()
+    step(LossWeights(lambda_self=1))
+    # The reconstruction shares the sample's call, the self translation the translation's.
+    assert calls == {"generator_a": [2, 2, 1], "discriminator_a": [4, 3, 3]}
+
+
+# Section 12: the self term's noise.
+
+
+def scale_inputs(shapes, scale: int, sigmas: tuple[float, float], domain_threads) -> tuple[StepInputs, tuple]:
+    """The first step's inputs at a scale as a recipe makes them, and the noise amplitudes it works with."""
+    geometry = Geometry(img_size=40, min_size=31, keep_aspect=True, aspect_a=shapes[0], aspect_b=shapes[1])
+    pyramids = tuple(Pyramid(own, geometry.factor) for own in geometry.domain_shapes)
+    for pyramid, generator in zip(pyramids, networks(0, geometry.stop_scale).generators, strict=True):
+        for _ in range(scale):
+            pyramid.append(generator, 0.1)
+    pictures = [[random(1, 3, *shape, seed=4) for shape in own] for own in geometry.domain_shapes]
+    recipe = PairRecipe(
+        geometry=geometry,
+        architecture=SMALL,
+        optimiser=OptimiserSettings(),
+        reals=(still(pictures[0]), still(pictures[1])),
+        weights=LossWeights(lambda_self=1),
+        noise_amps=(0.1, 0.3),
+        coarsest_sigmas=sigmas,
+        seed=3,
+        device=CPU,
+        both=domain_threads(1),
+    )
+    nets, seen = networks(scale, geometry.stop_scale), []
+    state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings()))
+    with pytest.MonkeyPatch.context() as patch, recipe.steps(pyramids, state) as take_step:
+        patch.setattr("training.pair.training_step", lambda *arguments: seen.append(arguments[2]) or ({}, inputs()[0]))
+        take_step(0)
+    return seen[0], state.sigmas
+
+
+@pytest.mark.parametrize("scale", [0, 1])
+def test_noise_of_the_self_term_has_the_other_pictures_shape_and_the_own_sigma(scale, domain_threads):
+    # A is wide, B is tall. At scale 0 a clip's amplitudes are 1, a pair's those for later draws.
+    found, sigmas = scale_inputs((1.5, 0.5), scale, (1.0, 0.25), domain_threads)
+    a, b = found
+    wide, tall = [((21, 31), (31, 16)), ((24, 36), (36, 18))][scale]
+    assert (a.noisy.shape[2:], b.noisy.shape[2:]) == (wide, tall)
+    assert (a.self_noise.shape[2:], b.self_noise.shape[2:]) == (tall, wide)
+    assert a.mix.shape == b.mix.shape == (3,)
+    if scale == 0:
+        assert sigmas == (1.0, 0.25)
+    for domain, sigma in zip(found, sigmas, strict=True):
+        assert domain.self_noise.std().item() == pytest.approx(sigma, rel=0.1)
+        # The samples' noise is 1 while scale 0 trains, and sigma from then on.
+        wanted = sigma if scale else 1
+        assert (domain.noisy - domain.prev).std().item() == pytest.approx(wanted, rel=0.1)
 
 
 # Section 8: real images.

@@ -1,6 +1,5 @@
 """A run that was stopped or killed and resumed equals the uninterrupted one, bit for bit (on the CPU)."""
 
-import json
 import os
 import random
 import shlex
@@ -14,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, TINY
+from interrupted import StopAfter, same_results
 
 import training.pair
-from utils.interrupt import StopRequest
 
 NITER = 17
 FLAGS = [*TINY, "--scale_factor", 0.55, "--niter", NITER, "--print_interval", 7, "--save_every", 0]
@@ -24,24 +23,6 @@ FLAGS = [*TINY, "--scale_factor", 0.55, "--niter", NITER, "--print_interval", 7,
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
-
-
-def same_results(one: Path, other: Path) -> None:
-    """Every weight and picture equal; the log equal but for the seconds."""
-    names = sorted(p.relative_to(one) for p in one.rglob("*") if p.suffix in {".pt", ".png"})
-    assert names == sorted(p.relative_to(other) for p in other.rglob("*") if p.suffix in {".pt", ".png"})
-    assert len([n for n in names if n.suffix == ".pt"]) == 3
-    for name in names:
-        if name.suffix == ".png":
-            assert (one / name).read_bytes() == (other / name).read_bytes(), name
-            continue
-        first, second = (torch.load(folder / name, weights_only=True) for folder in (one, other))
-        weights = first.pop("networks"), second.pop("networks")
-        assert first == second
-        assert weights[0].keys() == weights[1].keys()
-        assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0]), name
-    logs = [[json.loads(line) for line in (p / "log.jsonl").read_text().splitlines()] for p in (one, other)]
-    assert [r | {"seconds": 0} for r in logs[0]] == [r | {"seconds": 0} for r in logs[1]]
 
 
 @pytest.fixture(scope="module")
@@ -98,20 +79,6 @@ def test_sigterm_exits_143_after_saving(pair, tmp_path):
     process.terminate()
     assert process.wait(timeout=120) == 143
     assert torch.load(out / "state.pt", weights_only=True)["step"] > 0
-
-
-class StopAfter(StopRequest):
-    """Ask for a stop after a number of steps, as a Ctrl-C would."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.left = steps
-
-    def __call__(self) -> bool:
-        self.left -= 1
-        if self.left < 0:
-            self.signal = signal.SIGINT
-        return super().__call__()
 
 
 @pytest.fixture(scope="module")

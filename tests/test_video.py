@@ -1,8 +1,6 @@
 """Clips in, clips out: every frame once, in order, in its true colours; what is wrong is one line."""
 
-import re
 import struct
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import torch
 from clips import GREYS, film, flat
 from conftest import make_picture
+from memory import peak_of
 from PIL import Image
 
 from utils.errors import UserError
@@ -320,21 +319,6 @@ def test_gif_of_one_frame(tmp_path):
 
 
 # Memory.
-
-
-def peak_of(task: Callable[[], None]) -> int:
-    """By how many bytes this process's memory grew at most during a task."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # The peak starts again from what is held now.
-    except OSError:
-        pytest.skip("the system does not tell the peak of a part")
-    before = peak()
-    task()
-    return peak() - before
-
-
-def peak() -> int:
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path):

@@ -64,7 +64,8 @@ class OneImageRecipe:
 
     def _rec_noise(self) -> Noise:
         """The noise the image itself is remembered by: z* at scale 0, nothing above."""
-        generator = stream(self.seed, "reconstruction", device=self.device)
+        # The same for every seed: a pyramid that is gone on with under another one has to meet its own z* again.
+        generator = stream(0, "reconstruction", device=self.device)
         fixed = gaussian_noise(self.geometry.shapes, generator, grey_coarsest=True)(0)
         return lambda scale: fixed if scale == 0 else torch.zeros((), device=self.device)
 

@@ -117,7 +117,8 @@ class DomainStep:
 
     def fakes(self) -> list[Tensor]:
         """What the critic is to tell from the real picture: the translation, the sample, the self translation."""
-        return [self.translated, self.fake, *self.translations[1:].split(1)]
+        _, *self_translated = self.translations.split(1)
+        return [self.translated, self.fake, *self_translated]
 
     # Update the critic, then let it judge.
 

@@ -9,13 +9,15 @@ from typing import Any
 from utils.errors import UserError
 from utils.files import write_atomic
 
+# What is made at the end of a call: it is of that call's inputs.
+RESULTS = re.compile(
+    r"results\.png|losses\.png|metrics\.json|growth\.gif|samples\.png|a2b\.(mp4|gif)|(refined|quantised)_\d+\.png"
+    r"|sample_\d+_(fake_a|a2b|fake_b|b2a)\.png|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
+)
 # What a run may replace; everything else in its folder is somebody's own.
 OWN_FILES = re.compile(
-    r"config\.json|log\.jsonl|state\.pt|scale_\d+\.pt|results\.png|losses\.png"
-    r"|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png|(refined|quantised)_\d+\.png"
-    r"|sample_\d+_(fake_a|a2b|fake_b|b2a)\.png|samples\.png|a2b\.(mp4|gif)"
-    r"|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
-    r"|metrics\.json|growth\.gif|tensorboard/events\.out\.tfevents\.[^/]+"
+    r"config\.json|log\.jsonl|state\.pt|scale_\d+\.pt|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png"
+    r"|tensorboard/events\.out\.tfevents\.[^/]+|" + RESULTS.pattern
 )
 SAMPLE = re.compile(r"(\d+)_step(\d+)_(\w+)\.png")
 
@@ -110,8 +112,8 @@ class RunFolder:
             raise UserError(f"--out {self.path}: cannot be written: {error.strerror}") from None
 
     def copy_from(self, other: "RunFolder") -> None:
-        """Take over everything another run has made so far, so that this folder is whole by itself."""
-        for source in other.own_files():
+        """Take over all another run has trained so far, so that this folder is whole by itself; results are not."""
+        for source in [path for path in other.own_files() if not RESULTS.fullmatch(path.name)]:
             target = self.path / source.relative_to(other.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(target, source.read_bytes())

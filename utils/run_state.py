@@ -1,13 +1,15 @@
 """How far a training run has come, from the files in its folder alone. Standard library only, so that it is quick."""
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from utils.run_folder import RunFolder
 from utils.scales import Geometry
 
 Kind = Literal["finished", "unfinished", "empty", "foreign"]
+# The options the number of scales depends on.
+GEOMETRY = ("img_size", "min_size", "max_size", "scale_factor")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def run_state(run: RunFolder) -> RunState:
         return RunState("foreign", "holds no run: config.json is missing" if run.path.is_dir() else "is not a folder")
     options = run.recorded("options")
     try:
-        geometry = Geometry(**{f.name: options[f.name] for f in fields(Geometry)})
+        geometry = Geometry(**{name: options[name] for name in GEOMETRY})
     except (KeyError, TypeError, ValueError):
         return RunState("foreign", "config.json is damaged, or not of a training run")
     finished, scales = run.finished_scales(), geometry.stop_scale + 1

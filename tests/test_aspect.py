@@ -1,0 +1,170 @@
+"""Pictures that keep their shape, and results of other sizes than trained."""
+
+import math
+
+import pytest
+from conftest import TINY, make_picture
+from folders import size
+from interrupted import StopAfter, same_results
+
+from utils.scales import Geometry
+
+SQUARES = (18, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220)
+# Four scales with longer sides of 17, 20, 22 and 24 pixels; shorter ones of 12, 13, 15 and 16 for 3:2.
+KEPT = [*TINY, "--img_size", 24, "--min_size", 17, "--keep_aspect"]
+LONGER, SHORTER = (17, 20, 22, 24), (12, 13, 15, 16)
+
+
+# Geometry; (height, width).
+
+
+def test_square_pictures_have_the_published_sides():
+    assert Geometry().domain_shapes == (Geometry().shapes,) * 2
+    assert Geometry().shapes == tuple((side, side) for side in SQUARES)
+    assert Geometry(keep_aspect=True).of_pictures((7, 7), (300, 300)).domain_shapes == Geometry().domain_shapes
+    assert Geometry().of_pictures((400, 300), (3, 4)) == Geometry()
+
+
+def test_sizes_are_of_the_longer_side_where_the_aspect_is_kept():
+    geometry = Geometry(keep_aspect=True).of_pictures((400, 300), (188, 250))
+    wide, tall = geometry.domain_shapes
+    # 220 0.75 = 165, 18 0.75 = 13.5; 220 0.752 = 165.44, 18 0.752 = 13.536.
+    assert (wide[-1], wide[0]) == ((165, 220), (14, 18))
+    assert (tall[-1], tall[0]) == ((220, 166), (18, 14))
+    assert (geometry.stop_scale, geometry.factor) == (10, Geometry().factor)
+    assert [max(shape) for shape in wide] == [max(shape) for shape in tall] == list(SQUARES)
+
+
+def test_another_size_keeps_the_number_of_scales_and_their_ratio():
+    shapes = Geometry().shapes_for(2.0, 440)
+    assert len(shapes) == len(SQUARES)
+    assert (shapes[-1], shapes[0]) == ((220, 440), (18, 36))
+
+
+@pytest.mark.parametrize("aspect", [1, 4 / 3, 188 / 250, 3, 1 / 7])
+@pytest.mark.parametrize("side", [None, 64, 333])
+def test_a_scale_enlarged_reaches_the_next(aspect, side):
+    # What upsampling makes is cut at the bottom and right, never lacks a row.
+    geometry = Geometry()
+    shapes = geometry.shapes_for(aspect, side)
+    for coarse, fine in zip(shapes, shapes[1:], strict=False):
+        for before, after in zip(coarse, fine, strict=True):
+            assert before <= after <= math.ceil(before / geometry.factor)
+
+
+@pytest.mark.parametrize("aspects", [(2.0, 1.0), (1.0, 0.5), (0.0, 1.0), (-1.0, 1.0)])
+def test_aspects_without_their_option(aspects):
+    with pytest.raises(ValueError, match="aspect"):
+        Geometry(aspect_a=aspects[0], aspect_b=aspects[1])
+
+
+# The command lines.
+
+
+@pytest.fixture(scope="module")
+def shaped_pair(tmp_path_factory):
+    """A is 3:2, B is 2:3."""
+    folder = tmp_path_factory.mktemp("shaped")
+    a = make_picture(folder / "a.png", 1, size=(60, 40))
+    return ["--input_a", a, "--input_b", make_picture(folder / "b.png", 2, size=(40, 60))]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, shaped_pair):
+    """A finished run that keeps the shapes, with every term; tests must not write into it."""
+    import train
+
+    out = tmp_path_factory.mktemp("kept") / "run"
+    arguments = [*shaped_pair, "--out", out, *KEPT, "--niter", 3, "--lambda_self", 0.5]
+    assert train.main([str(argument) for argument in arguments]) == 0
+    return out
+
+
+@pytest.fixture
+def evaluate(cli, tmp_path):
+    """Evaluate a run with more options; -> the folder."""
+
+    def run(load, *more):
+        result = cli("eval.py", "--load", load, "--out", tmp_path / "eval", "--gpu_id", -1, "--seed", 1, *more)
+        assert result.code == 0, result.err
+        return tmp_path / "eval"
+
+    return run
+
+
+def test_a_run_keeps_both_shapes(kept):
+    for name, wide in {"fake_a": True, "a2b": True, "fake_b": False, "b2a": False}.items():
+        for scale, sides in enumerate(zip(LONGER, SHORTER, strict=True)):
+            wanted = sides if wide else sides[::-1]
+            assert size(kept / "samples" / f"{scale:02d}_step00003_{name}.png") == wanted
+        assert size(kept / f"final_{name}.png") == ((24, 16) if wide else (16, 24))
+    assert size(kept / "real_a2b.png") == (24, 16)
+    assert size(kept / "real_b2a.png") == (16, 24)
+
+
+def test_a_stopped_run_that_keeps_the_shapes_goes_on(cli, monkeypatch, shaped_pair, kept, tmp_path):
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(5))
+    words = [*shaped_pair, *KEPT, "--niter", 3, "--lambda_self", 0.5]
+    assert cli("train.py", *words, "--out", tmp_path / "run").code == 130
+    monkeypatch.undo()
+    result = cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1)
+    assert result.code == 0, result.err
+    same_results(kept, tmp_path / "run", scales=4)
+
+
+def test_a_picture_too_long_and_thin_to_train_on(refused, shaped_pair, tmp_path):
+    thin = make_picture(tmp_path / "thin.png", 3, size=(60, 30))
+    command = ["train.py", *shaped_pair, "--out", tmp_path / "out", *KEPT, "--niter", 1]
+    line = refused([*command, "--input_b", thin])
+    assert all(word in line for word in ("--keep_aspect", "--input_b", "17x9", "at least 11"))
+
+
+def test_keep_aspect_is_as_trained(refused, shaped_pair, trained):
+    assert "--keep_aspect" in refused(["train.py", *shaped_pair, "--load", trained, "--keep_aspect"])
+
+
+def test_the_pictures_given_decide_the_shape(evaluate, kept, shaped_pair, tmp_path):
+    # 24 50 / 70 = 17.14; a square B.
+    other = make_picture(tmp_path / "other.png", 5, size=(70, 50))
+    square = make_picture(tmp_path / "square.png", 6, size=(40, 40))
+    out = evaluate(kept, "--input_a", other, "--input_b", square)
+    for name in ("real_a", "direct_a2b", "inject_00_refined_a", "inject_00_a2b", "inject_03_a2b"):
+        assert size(out / f"{name}.png") == (24, 18), name
+    for name in ("real_b", "direct_b2a", "inject_00_b2a", "inject_03_refined_b"):
+        assert size(out / f"{name}.png") == (24, 24), name
+
+
+def test_a_run_on_squares_evaluates_at_the_pictures_shapes(evaluate, trained, shaped_pair):
+    out = evaluate(trained, *shaped_pair, "--keep_aspect")
+    # 20 40 / 60 = 13.3.
+    assert size(out / "real_a.png") == size(out / "inject_00_a2b.png") == size(out / "direct_a2b.png") == (20, 14)
+    assert size(out / "real_b.png") == size(out / "inject_02_b2a.png") == (14, 20)
+
+
+def test_a_strip_can_be_evaluated(evaluate, trained, shaped_pair, tmp_path):
+    # 12 / 30 of a pixel at the coarsest scale.
+    strip = make_picture(tmp_path / "strip.png", 5, size=(600, 20))
+    out = evaluate(trained, *shaped_pair, "--input_a", strip, "--keep_aspect")
+    assert size(out / "inject_00_a2b.png") == (20, 1)
+
+
+@pytest.mark.parametrize(("side", "a", "b"), [(40, (40, 27), (27, 40)), (17, (17, 12), (12, 17))])
+def test_results_of_another_size(evaluate, kept, shaped_pair, side, a, b):
+    out = evaluate(kept, *shaped_pair, "--out_size", side, "--samples", 1)
+    for name in ("real_a", "direct_a2b", "inject_00_a2b", "inject_03_refined_a", "sample_000_a2b"):
+        assert size(out / f"{name}.png") == a, name
+    for name in ("real_b", "inject_03_b2a", "sample_000_fake_b"):
+        assert size(out / f"{name}.png") == b, name
+
+
+def test_squares_of_another_size(evaluate, trained, shaped_pair):
+    out = evaluate(trained, *shaped_pair, "--out_size", 50)
+    assert size(out / "real_a.png") == size(out / "inject_01_b2a.png") == (50, 50)
+
+
+@pytest.mark.parametrize("side", [11, 32769, 10**18])
+def test_out_size_out_of_range(refused, trained, shaped_pair, tmp_path, side):
+    command = ["eval.py", *shaped_pair, "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1]
+    line = refused([*command, "--out_size", side])
+    assert f"--out_size {side}" in line
+    assert "12 to 32768" in line

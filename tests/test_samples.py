@@ -1,0 +1,97 @@
+"""eval.py: new pictures from nothing, a chosen injection scale, and options that belong to clips."""
+
+import pytest
+from conftest import make_picture
+from folders import eval_files, names, size
+
+import config
+
+NAMES = ("fake_a", "a2b", "fake_b", "b2a")
+
+
+def sample_files(count: int) -> set[str]:
+    return {f"sample_{index:03d}_{name}.png" for index in range(count) for name in NAMES}
+
+
+@pytest.fixture
+def evaluate(cli, trained, tmp_path):
+    """Evaluate the trained run into a new folder; -> that folder."""
+
+    def run(name: str, *more: object):
+        result = cli("eval.py", "--load", trained, "--out", tmp_path / name, "--gpu_id", -1, *more)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.splitlines()[-1].endswith("results.png" if "--input_a" in more else "samples.png")
+        return tmp_path / name
+
+    return run
+
+
+def test_samples_alone(evaluate):
+    three, again, two = (evaluate(f"{i}", "--samples", n, "--seed", 1) for i, n in enumerate((3, 3, 2)))
+    other = evaluate("other", "--samples", 2, "--seed", 2)
+    assert names(three) == sample_files(3) | {"samples.png", "config.json"}
+    for name in sample_files(3) | {"samples.png"}:
+        assert (three / name).read_bytes() == (again / name).read_bytes(), name
+    # The first of many are the few.
+    for name in sample_files(2):
+        assert (three / name).read_bytes() == (two / name).read_bytes(), name
+        assert (other / name).read_bytes() != (two / name).read_bytes(), name
+    assert len({(three / name).read_bytes() for name in sample_files(3)}) == 12
+    assert size(three / "sample_000_a2b.png") == (20, 20)
+
+
+def test_the_first_sample_is_the_one_a_run_ends_with(evaluate, trained):
+    out = evaluate("out", "--samples", 1, "--seed", 7)
+    for name in NAMES:
+        assert (out / f"sample_000_{name}.png").read_bytes() == (trained / f"final_{name}.png").read_bytes()
+
+
+def test_samples_beside_translations(evaluate, pair):
+    out = evaluate("out", "--samples", 2, "--input_a", pair[0], "--input_b", pair[1], "--inject_levels", 1)
+    assert names(out) == eval_files([3]) | sample_files(2) | {"samples.png"}
+
+
+def test_the_sheet_shows_the_first_samples_only(evaluate, monkeypatch):
+    monkeypatch.setattr("eval.SHEET_SAMPLES", 2)
+    few, many = evaluate("few", "--samples", 2, "--seed", 1), evaluate("many", "--samples", 5, "--seed", 1)
+    assert (few / "samples.png").read_bytes() == (many / "samples.png").read_bytes()
+    assert names(many) >= sample_files(5)
+
+
+def test_one_injection_scale(evaluate, pair):
+    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--seed", 1]
+    out, all_scales = evaluate("out", *inputs, "--inject_scale", 1), evaluate("all", *inputs)
+    assert names(out) == eval_files([1])
+    for name in ("inject_01_a2b.png", "inject_01_b2a.png"):
+        assert (out / name).read_bytes() == (all_scales / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--samples", "0"], ["--samples", "1 or more"]),
+        (["--samples", "-1"], ["--samples"]),
+        (["--samples", "x"], ["--samples"]),
+        (["--inject_scale", "4"], ["--inject_scale 4", "0 to 3"]),
+        (["--inject_scale", "-1"], ["--inject_scale"]),
+        (["--gif"], ["--gif", "clip"]),
+        (["--out_size", "0"], ["--out_size"]),
+    ],
+)
+def test_wrong_options(refused, pair, trained, tmp_path, words, wanted):
+    command = ["eval.py", "--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--out", tmp_path / "out"]
+    line = refused([*command, "--gpu_id", -1, *words])
+    assert all(word in line for word in wanted)
+
+
+def test_inputs_are_left_out_together(refused, pair, trained, tmp_path):
+    command = ["eval.py", "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1]
+    assert "--input_a, --input_b" in refused(command)
+    assert "--input_b" in refused([*command, "--samples", 1, "--input_a", pair[0]])
+    assert "--input_a" in refused([*command, "--samples", 1, "--input_b", pair[1]])
+
+
+def test_a_clip_has_no_samples(tmp_path):
+    make_picture(tmp_path / "0.png", 1)
+    with pytest.raises(config.UserError, match="--samples"):
+        config.parse_eval(["--input_a", str(tmp_path), "--load", "x", "--out", "y", "--samples", "1"])
