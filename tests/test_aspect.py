@@ -1,12 +1,15 @@
 """Pictures that keep their shape, and results of other sizes than trained."""
 
+import io
+import itertools
 import math
 
 import pytest
-from conftest import TINY, make_picture
+from conftest import ROOT, TINY, make_picture
 from folders import size
 from interrupted import StopAfter, same_results
 
+from utils.run_summary import summarise
 from utils.scales import Geometry
 
 SQUARES = (18, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220)
@@ -47,7 +50,7 @@ def test_a_scale_enlarged_reaches_the_next(aspect, side):
     # What upsampling makes is cut at the bottom and right, never lacks a row.
     geometry = Geometry()
     shapes = geometry.shapes_for(aspect, side)
-    for coarse, fine in zip(shapes, shapes[1:], strict=False):
+    for coarse, fine in itertools.pairwise(shapes):
         for before, after in zip(coarse, fine, strict=True):
             assert before <= after <= math.ceil(before / geometry.factor)
 
@@ -117,6 +120,14 @@ def test_a_picture_too_long_and_thin_to_train_on(refused, shaped_pair, tmp_path)
     command = ["train.py", *shaped_pair, "--out", tmp_path / "out", *KEPT, "--niter", 1]
     line = refused([*command, "--input_b", thin])
     assert all(word in line for word in ("--keep_aspect", "--input_b", "17x9", "at least 11"))
+
+
+def test_the_report_compares_at_the_same_shapes(kept):
+    summary = summarise(kept, "kept", ROOT, growth_side=24)
+    assert (summary.state.kind, summary.problems) == ("finished", [])
+    for name, wanted in {"A": (24, 16), "B": (16, 24)}.items():
+        assert size(io.BytesIO(summary.pictures[name])) == wanted
+    assert summary.measures
 
 
 def test_keep_aspect_is_as_trained(refused, shaped_pair, trained):

@@ -20,6 +20,7 @@ from utils.log import RunLog
 from utils.metrics import measure
 from utils.run_folder import RunFolder
 from utils.run_state import RunState, run_state
+from utils.scales import ceil_side
 
 # A run's pictures and their files, in the order a person looks at them.
 PICTURES = {name: f"{name}.png" for name in ("real_a2b", "real_b2a")}
@@ -154,7 +155,9 @@ def _read_inputs(run: RunFolder, summary: RunSummary, program: Path) -> dict[str
         if known is not None and hashlib.sha256(picture.tobytes()).hexdigest() != known:
             summary.problems.append(f"--{flag} {recorded}: is not the picture the run was trained on any more")
             continue
-        tensors[name] = image_to_tensor(picture, (size, size), CPU)
+        longer = max(picture.size) if summary.options.get("keep_aspect") is True else None
+        shape = tuple(ceil_side(size * side / (longer or side)) for side in (picture.height, picture.width))
+        tensors[name] = image_to_tensor(picture, shape, CPU)
         summary.pictures[name] = _png(Image.fromarray(to_uint8(tensors[name])))
     return tensors
 

@@ -1,0 +1,300 @@
+"""A clip through the command lines: trained on, translated, resumed, refused."""
+
+import contextlib
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from clips import film, flat
+from conftest import TINY, make_picture
+from folders import copy_run, names, size
+from interrupted import StopAfter, same_results
+from memory import peak_of
+from PIL import Image
+
+import config
+import training.pair
+from utils.video import Clip, video_writer
+
+RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
+NITER = 3  # of TINY's four scales
+
+
+def moving(path, count: int = COUNT, size: tuple[int, int] = SIZE):
+    """A film of a bright square that moves over a coloured ground."""
+    ground = np.asarray(Image.open(make_picture(path.with_suffix(".png"), 4, size=size)))
+    with video_writer(path, RATE, size) as write:
+        for index in range(count):
+            frame = ground.copy()
+            frame[8:20, (left := 4 * index % (size[0] - 12)) : left + 12] = 250
+            write(frame)
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return moving(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture(scope="module")
+def inputs(clip, pair):
+    return ["--input_a", clip, "--input_b", pair[1]]
+
+
+@pytest.fixture(scope="module")
+def clip_run(tmp_path_factory, inputs):
+    """A finished run on a clip; tests must not write into it."""
+    import train
+
+    out = tmp_path_factory.mktemp("clip_run") / "run"
+    assert train.main([str(word) for word in [*inputs, "--out", out, *TINY, "--niter", NITER]]) == 0
+    return out
+
+
+@pytest.fixture
+def evaluate(cli, clip_run, clip, tmp_path):
+    """Translate a clip with the run; -> the folder."""
+
+    def run(*more: object, load=clip_run):
+        words = ["--input_a", clip, "--load", load, "--out", tmp_path / "eval", "--gpu_id", -1, "--seed", 1]
+        result = cli("eval.py", *words, "--overwrite", *more)
+        assert (result.code, result.err) == (0, "")
+        return tmp_path / "eval"
+
+    return run
+
+
+# Options.
+
+
+@pytest.mark.parametrize("kind", ["clip.mp4", "frames"])
+def test_defaults_of_a_clip(tmp_path, kind):
+    if kind == "frames":
+        (tmp_path / kind).mkdir()
+    words = ["--input_a", str(tmp_path / kind), "--input_b", "b.png", "--out", "out"]
+    settings = config.parse_train(words)
+    assert (settings.schedule.niter, settings.geometry.min_size, settings.weights.lambda_self) == (24000, 22, 1)
+    # A preset wins over them, what is given wins over all.
+    quick = config.parse_train([*words, "--preset", "quick"])
+    assert (quick.schedule.niter, quick.geometry.min_size, quick.weights.lambda_self) == (350, 32, 1)
+    given = ["--niter", "20000", "--min_size", "18", "--lambda_self", "0", "--preset", "quick"]
+    settings = config.parse_train([*words, *given])
+    assert (settings.schedule.niter, settings.geometry.min_size, settings.weights.lambda_self) == (20000, 18, 0)
+    # B as a clip's picture changes nothing: A decides.
+    pictures = config.parse_train(["--input_a", "a.png", "--input_b", "b.png", "--out", "out"])
+    assert (pictures.schedule.niter, pictures.geometry.min_size, pictures.weights.lambda_self) == (20000, 18, 0)
+
+
+# Training.
+
+
+def test_noise_of_the_coarsest_scale_is_1(clip_run, trained):
+    of_clip, of_pair = (torch.load(run / "scale_00.pt", weights_only=True) for run in (clip_run, trained))
+    assert (of_clip["sigma_a"], of_clip["sigma_b"]) == (1.0, 1.0)
+    assert (of_pair["sigma_a"], of_pair["sigma_b"]) == (0.1, 0.1)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """A's real picture in every step taken."""
+    pictures, step = [], training.pair.training_step
+
+    def training_step(networks, optimisers, inputs, reals, *more):
+        pictures.append(reals[0])
+        return step(networks, optimisers, inputs, reals, *more)
+
+    monkeypatch.setattr(training.pair, "training_step", training_step)
+    return pictures
+
+
+def test_every_frame_once_before_any_comes_again(cli, inputs, seen, monkeypatch, tmp_path):
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(2 * COUNT))
+    assert cli("train.py", *inputs, "--out", tmp_path / "run", *TINY, "--niter", 3 * COUNT).code == 130
+    shown = [picture.numpy().tobytes() for picture in seen]
+    first, second = shown[:COUNT], shown[COUNT:]
+    assert len(set(first)) == COUNT
+    assert sorted(first) == sorted(second)
+    assert first != second
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("film", 9), ("frames", 2)])
+def test_a_stopped_run_goes_on_with_the_same_frames(cli, monkeypatch, clip, pair, clip_run, tmp_path, kind, steps):
+    # A folder of the clip's frames is as good as the clip.
+    if kind == "frames":
+        (tmp_path / "frames").mkdir()
+        for index, frame in enumerate(Clip(clip, "--input_a")):
+            frame.save(tmp_path / "frames" / f"{index}.png")
+        clip = tmp_path / "frames"
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(steps))
+    words = ["--input_a", clip, "--input_b", pair[1], "--out", tmp_path / "run", *TINY, "--niter", NITER]
+    assert cli("train.py", *words).code == 130
+    monkeypatch.undo()
+    result = cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1)
+    assert result.code == 0, result.err
+    same_results(clip_run, tmp_path / "run", scales=4)
+
+
+def test_going_on_with_another_clip(refused, clip_run, tmp_path):
+    other = film(tmp_path / "other.mp4")
+    line = refused(["train.py", "--load", clip_run, "--out", tmp_path / "out", "--input_a", other, "--gpu_id", -1])
+    assert "--input_a" in line
+    assert "--load" in line
+
+
+# Evaluation.
+
+
+def test_a_translated_clip_has_the_frames_the_rate_and_the_shape_of_its_source(evaluate):
+    out = evaluate()
+    assert names(out) == {"a2b.mp4", "results.png", "config.json"}
+    result = Clip(out / "a2b.mp4", "--out")
+    # 20 32 / 48 = 13.3, 14 pixels; the networks see squares.
+    assert (len(result), result.rate, result.size) == (COUNT, RATE, (20, 14))
+    numbers = json.loads((out / "config.json").read_text())["clip"]
+    assert (numbers["frames"], numbers["rate"], numbers["size"]) == (COUNT, "24000/1001", [20, 14])
+    assert numbers["inject_scale"] == 3
+    assert numbers["flicker"] > 0
+
+
+def test_size_scale_gif_and_b(evaluate, pair):
+    out = evaluate("--out_size", 40, "--inject_scale", 1, "--gif", "--input_b", pair[1])
+    assert names(out) == {"a2b.mp4", "a2b.gif", "real_b.png", "results.png", "config.json"}
+    assert Clip(out / "a2b.mp4", "--out").size == (40, 28)  # 26.7
+    assert json.loads((out / "config.json").read_text())["clip"]["inject_scale"] == 1
+    assert size(out / "real_b.png") == (40, 40)
+    with Image.open(out / "a2b.gif") as gif:
+        assert (gif.n_frames, gif.size) == (COUNT, (40, 28))
+
+
+def test_the_shape_kept(evaluate, pair):
+    # 40x32 -> 20x16.
+    assert size(evaluate("--keep_aspect", "--input_b", pair[1]) / "real_b.png") == (20, 16)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The frames handed to the encoder."""
+    frames = []
+
+    @contextlib.contextmanager
+    def keep(*_):
+        yield frames.append
+
+    monkeypatch.setattr("eval.video_writer", keep)
+    return frames
+
+
+def test_all_frames_have_the_same_noise(evaluate, written, tmp_path):
+    (tmp_path / "frames").mkdir()
+    for name in ("0.png", "1.png", "3.png"):
+        make_picture(tmp_path / "frames" / name, 8)
+    make_picture(tmp_path / "frames" / "2.png", 9)
+    evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0)
+    first, second, third, fourth = written
+    assert np.array_equal(first, second) and np.array_equal(first, fourth)
+    assert not np.array_equal(first, third)
+    evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0)
+    evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0, "--seed", 2)
+    assert np.array_equal(written[4], first)
+    assert not np.array_equal(written[8], first)
+
+
+def test_a_folder_of_frames(evaluate, tmp_path):
+    (tmp_path / "frames").mkdir()
+    for index in range(3):
+        Image.fromarray(flat(40 * index + 40)).save(tmp_path / "frames" / f"{index}.png")
+    result = Clip(evaluate("--input_a", tmp_path / "frames") / "a2b.mp4", "--out")
+    assert (len(result), result.rate) == (3, 25)
+
+
+def test_frames_are_simplified_as_trained(cli, inputs, seen, evaluate, monkeypatch, tmp_path):
+    run = tmp_path / "run"
+    assert cli("train.py", *inputs, "--out", run, *TINY, "--min_size", 16, "--niter", 2, "--quant_level", 2).code == 0
+    import eval as script
+
+    real, injected = script.refine_and_translate, []
+    monkeypatch.setattr(script, "refine_and_translate", lambda *args: injected.append(args[2]) or real(*args))
+    evaluate(load=run)
+    assert len(injected) == COUNT
+    for picture in seen + injected:
+        assert torch.equal(picture[:, 0], picture[:, 1]) and torch.equal(picture[:, 0], picture[:, 2])
+    # At the finest scale the greys are the few themselves: -1, -0.5, 0 and 0.5.
+    finest = torch.cat([picture.flatten() for picture in seen + injected if picture.shape[-1] == 20])
+    assert set((2 * finest).round(decimals=1).tolist()) <= {-2, -1, 0, 1}
+    # Going on keeps them.
+    assert "--quant_level" in cli("train.py", "--load", run, "--quant_level", 4, "--gpu_id", -1).err
+
+
+@pytest.mark.parametrize("options", [3, {"quant_level": "2"}, {"quant_level": -1}])
+def test_a_damaged_record(refused, clip_run, clip, tmp_path, options):
+    run = copy_run(clip_run, tmp_path / "run")
+    (run / "config.json").write_text(json.dumps({"options": options}))
+    line = refused(["eval.py", "--input_a", clip, "--load", run, "--out", tmp_path / "out", "--gpu_id", -1])
+    assert "config.json" in line
+
+
+# Bad clips.
+
+
+def two_sizes(path) -> None:
+    path.mkdir()
+    make_picture(path / "0.png", 0)
+    make_picture(path / "1.png", 1, size=(32, 40))
+
+
+def no_pictures(path) -> None:
+    path.mkdir()
+    (path / "notes.txt").write_text("no picture")
+
+
+BAD_CLIPS = {
+    "missing.mp4": lambda path: None,
+    "text.mp4": lambda path: path.write_text("This is not a film.\n"),
+    "empty.mov": lambda path: path.touch(),
+    "cut.mp4": lambda path: path.write_bytes(film(path).read_bytes()[:300]),
+    "no_pictures": no_pictures,
+    "two_sizes": two_sizes,
+    "small.mp4": lambda path: film(path, size=(10, 10)),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CLIPS)
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_bad_clip(refused, clip_run, pair, tmp_path, script, name):
+    BAD_CLIPS[name](tmp_path / name)
+    words = ["--input_a", tmp_path / name, "--input_b", pair[1], "--out", tmp_path / "out"]
+    more = [*TINY, "--niter", 1] if script == "train" else ["--load", clip_run, "--gpu_id", -1]
+    line = refused([f"{script}.py", *words, *more])
+    assert "--input_a" in line
+    assert name in line
+
+
+def test_a_clip_as_b(refused, inputs, clip, tmp_path):
+    line = refused(["train.py", *inputs, "--out", tmp_path / "out", *TINY, "--input_b", clip])
+    assert "--input_b" in line
+
+
+def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):
+    command = ["train.py", "--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
+    assert "--quant_level" in refused([*command, "--quant_level", 2])
+
+
+# Memory.
+
+
+def test_memory_does_not_grow_with_the_length(cli, monkeypatch, pair, tmp_path):
+    monkeypatch.setattr("train.write_results", lambda *_: None)  # saves time
+    tiny = [*TINY, "--min_size", 16, "--niter", 2, "--input_b", pair[1]]
+
+    def use(count: int) -> None:
+        clip = film(tmp_path / "x.mp4", *(index % 256 for index in range(count)), size=(240, 180))
+        words = ["--input_a", clip, "--overwrite", "--gpu_id", -1]
+        assert cli("train.py", *words, *tiny, "--out", tmp_path / "run").code == 0
+        assert cli("eval.py", *words, "--load", tmp_path / "run", "--out", tmp_path / "eval").code == 0
+
+    use(48)  # Things are set up once.
+    short, long = peak_of(lambda: use(48)), peak_of(lambda: use(192))
+    # 144 frames more are 19 MB as 8-bit pixels.
+    assert long - short < 10e6

@@ -1,0 +1,288 @@
+"""Statements of METHOD section 11 that could be got wrong, each against a hand-computed case."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import make_picture
+
+import config
+import refine
+from models.architecture import Architecture, ScaleNetworks
+from models.blocks import initialise
+from models.generator import Generator
+from models.inference import refined_from
+from models.pyramid import Pyramid
+from training.one_image import OneImageRecipe, one_image_step
+from training.optimisers import Optimisers, OptimiserSettings
+from training.scale import ScaleState
+from utils.palette import main_colours, recolour
+from utils.resize import resize, upsample
+from utils.scales import ImageGeometry
+from utils.streams import stream
+
+CPU = torch.device("cpu")
+SMALL = Architecture(nfc=4, min_nfc=4, switch_res=0, domains=1, pad_once=True)
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) - 1
+
+
+# Geometry.
+
+
+@pytest.mark.parametrize(
+    ("size", "finest", "scales", "sides"),
+    [
+        # Shorter side 188: ceil(log(25/188) / log 0.75) + 1 = ceil(7.01) + 1 = 9, less ceil(log 1) = 0.
+        ((250, 188), (250, 188), 10, {0: (34, 25), 8: (200, 151)}),
+        # ceil(4.82) + 1 = 6; r = 0.25 ** (1/6), so that level 3 is half.
+        ((100, 100), (100, 100), 7, {0: (25, 25), 1: (32, 32), 3: (50, 50)}),
+        # ceil(8.64) + 1 = 10 of the full 300, less ceil(log(250/400) / log 0.75) = ceil(1.63) = 2; 187.5 is 188.
+        ((400, 300), (250, 188), 9, {0: (34, 25), 4: (92, 69)}),
+    ],
+)
+def test_sizes_of_an_images_pyramid(size, finest, scales, sides):
+    geometry = ImageGeometry(height=size[1], width=size[0])
+    shapes = [shape[::-1] for shape in geometry.shapes]
+    assert (shapes[-1], len(shapes)) == (finest, scales)
+    assert {scale: shapes[scale] for scale in sides} == sides
+    assert geometry.factor == pytest.approx((25 / min(finest)) ** (1 / (scales - 1)))
+    assert geometry.shrink == min(250 / size[0], 1)
+    upright = ImageGeometry(height=size[0], width=size[1])
+    assert list(upright.shapes) == shapes
+
+
+@pytest.mark.parametrize("size", [(25, 100), (100, 20), (2000, 100), (25, 25)])
+def test_images_too_small_for_two_scales(size):
+    with pytest.raises(ValueError, match="second scale"):
+        ImageGeometry(height=size[1], width=size[0])
+
+
+def test_levels_are_shrunk_from_the_image_as_it_is_shrunk_first(tmp_path):
+    path = str(make_picture(tmp_path / "x.png", 1, size=(400, 300)))
+    settings = config.parse_refine(["--input", path, "--reference", path, "--out", "out"])
+    reference = refine.open_image(settings.reference, "--reference")
+    geometry = refine.geometry_of(settings, reference.size)
+    recipe = refine.one_image_recipe(settings, geometry, reference, CPU)
+    assert [real.shape for real in recipe.reals] == [(1, 3, *shape) for shape in geometry.shapes]
+    whole = refine.image_to_tensor(reference, (300, 400), CPU)
+    finest = resize(whole, 0.625)
+    assert torch.allclose(recipe.reals[-1], finest.clamp(-1, 1), atol=1e-5)
+    coarsest = resize(finest, (25 / 188) ** (8 / 8))[..., :25, :34].clamp(-1, 1)
+    assert torch.allclose(recipe.reals[0], coarsest, atol=1e-5)
+
+
+# Networks and settings.
+
+
+def test_generator_pads_once_and_adds_its_base():
+    generator = Generator(4, 4, 5, residual=True, pad_once=True)
+    image, base = random(1, 3, 14, 17), random(1, 3, 14, 17, seed=1)
+    out = generator(image, base)
+    assert out.shape == image.shape
+    features = F.pad(image, (5, 5, 5, 5))
+    for block in (generator.net.head, *generator.net.body):
+        conv = F.conv2d(features, block.conv.weight, block.conv.bias)
+        variance, mean = torch.var_mean(conv, dim=(2, 3), keepdim=True, correction=0)
+        features = F.leaky_relu((conv - mean) / (variance + 1e-5).sqrt(), 0.2)
+    by_hand = torch.tanh(F.conv2d(features, generator.net.tail.weight, generator.net.tail.bias)) + base
+    assert torch.allclose(out, by_hand, atol=1e-4)
+
+
+def test_defaults():
+    settings = config.parse_refine(["--input", "a.png", "--reference", "b.png", "--out", "out"])
+    assert (settings.min_size, settings.max_size, settings.scale_factor) == (25, 250, 0.75)
+    assert (settings.schedule.niter, settings.alpha, settings.lambda_grad, settings.noise_amp) == (2000, 10, 0.1, 0.1)
+    optimiser, architecture = settings.optimiser, settings.architecture
+    assert (optimiser.lr_g, optimiser.lr_d, optimiser.beta1) == (0.0005, 0.0005, 0.5)
+    assert [optimiser.rate_factor(step, 2000) for step in (0, 1599, 1600, 1999)] == pytest.approx([1, 1, 0.1, 0.1])
+    assert (architecture.num_layer, architecture.domains, architecture.pad_once) == (5, 1, True)
+    assert all(architecture.is_residual(scale, 8) for scale in range(9))
+    assert OptimiserSettings().rate_factor(1999, 2000) == 1  # a pair's rates are constant
+
+
+# What the steps see.
+
+
+def recipe_for(**changes) -> OneImageRecipe:
+    geometry = ImageGeometry(height=30, width=40, min_size=14, scale_factor=0.6)
+    made = dict(geometry=geometry, architecture=SMALL, optimiser=OptimiserSettings(), seed=3, device=CPU)
+    made |= dict(alpha=10.0, lambda_grad=0.1, noise_amp=0.1)
+    made["reals"] = [random(1, 3, *shape, seed=scale) for scale, shape in enumerate(geometry.shapes)]
+    return OneImageRecipe(**(made | changes))
+
+
+def networks_for(scale: int) -> ScaleNetworks:
+    nets = ScaleNetworks(SMALL, scale, 3)
+    initialise(nets, stream(scale, "test"))
+    return nets
+
+
+def steps_of(recipe: OneImageRecipe, scale: int, count: int = 2) -> tuple[list, ScaleState, Pyramid]:
+    """Arguments of the first steps at a scale."""
+    pyramid = Pyramid(recipe.geometry.shapes, recipe.geometry.factor)
+    for coarser in range(scale):
+        pyramid.append(networks_for(coarser).generators[0], 1.0 if coarser == 0 else 0.2)
+    nets, seen = networks_for(scale), []
+    state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings()))
+    with pytest.MonkeyPatch.context() as patch, recipe.steps((pyramid,), state) as take_step:
+        patch.setattr("training.one_image.one_image_step", lambda *arguments: seen.append(arguments))
+        for step in range(count):
+            take_step(step)
+    return seen, state, pyramid
+
+
+def is_grey(image: torch.Tensor) -> bool:
+    return torch.equal(image[:, 0], image[:, 1]) and torch.equal(image[:, 0], image[:, 2])
+
+
+def test_the_coarsest_scale_sees_grey_noise_of_amplitude_1():
+    recipe = recipe_for()
+    (first, second), state, _ = steps_of(recipe, 0)
+    assert state.sigmas == (1.0,)
+    assert first[2] is recipe.reals[0]
+    for arguments in (first, second):
+        noisy = [noisy for noisy, _, _ in arguments[1]]
+        assert len(noisy) == 3
+        assert torch.equal(noisy[0], noisy[1]) and torch.equal(noisy[0], noisy[2])
+        assert is_grey(noisy[0]) and noisy[0].std().item() == pytest.approx(1, rel=0.15)
+        assert not any(base.any() for _, base, _ in arguments[1])
+        assert len({mix.item() for _, _, mix in arguments[1]}) == 3
+        # What the image itself is remembered by is fixed, grey, and no sample.
+        rec_input, rec_base = arguments[3]
+        assert is_grey(rec_input) and rec_input.std().item() == pytest.approx(1, rel=0.15)
+        assert torch.equal(rec_input, first[3][0]) and not torch.equal(rec_input, noisy[0])
+        assert not rec_base.any()
+    assert not torch.equal(first[1][0][0], second[1][0][0])
+
+
+def test_a_finer_scale_sees_fresh_coarse_draws_under_one_noise():
+    recipe = recipe_for()
+    (first, second), state, pyramid = steps_of(recipe, 2)
+    z_star = steps_of(recipe, 0)[0][0][3][0]
+    rec = z_star
+    with torch.no_grad():
+        for scale in (0, 1):  # Nothing is added above scale 0.
+            base = torch.zeros_like(rec) if scale == 0 else rec
+            enlarged = pyramid.generators[scale](rec, base)
+            rec = upsample(enlarged, recipe.geometry.factor, recipe.geometry.shapes[scale + 1])
+    for arguments in (first, second):
+        rec_input, rec_base = arguments[3]
+        assert torch.allclose(rec_base, rec, atol=1e-5) and torch.equal(rec_input, rec_base)
+        noises = [noisy - base for noisy, base, _ in arguments[1]]
+        assert all(torch.allclose(noise, noises[0], atol=1e-5) for noise in noises)
+        assert not is_grey(noises[0])
+        assert noises[0].std().item() == pytest.approx(state.sigmas[0], rel=0.1)
+        bases = [base for _, base, _ in arguments[1]]
+        assert not torch.equal(bases[0], bases[1]) and not torch.equal(bases[1], bases[2])
+    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(rec, recipe.reals[2]).sqrt().item(), rel=1e-4)
+
+
+def test_the_remembered_noise_is_that_of_every_seed():
+    # A pyramid may be gone on with, or refined with, under another seed.
+    one, other = (steps_of(recipe_for(seed=seed), 0)[0][0] for seed in (3, 4))
+    assert torch.equal(one[3][0], other[3][0])
+    assert not torch.equal(one[1][0][0], other[1][0][0])
+
+
+def test_quantised_training_recolours_what_comes_from_coarser_scales():
+    half = recipe_for(recolour=lambda image: image.sign())
+    (first, _), state, _ = steps_of(half, 2)
+    for base in (first[3][1], *(base for _, base, _ in first[1])):
+        assert set(base.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(first[3][1], half.reals[2]).sqrt().item(), rel=1e-4)
+
+
+# The step.
+
+
+def test_a_step_is_three_critic_and_three_generator_updates():
+    # In double precision: else Adam makes much of the rounding in gradients that are zero.
+    nets, (real, noise, *pictures) = networks_for(0).double(), random(7, 3, 16, 15).double().split(1)
+    reference = copy.deepcopy(nets)
+    state = ScaleState(0, nets, Optimisers(nets, OptimiserSettings(lr_d=0.01, lr_g=0.01)), (1.0,))
+    bases, rec = pictures[:3], tuple(pictures[3:])
+    inputs = [(base + noise, base, torch.tensor([0.2 + 0.3 * i])) for i, base in enumerate(bases)]
+    losses, _ = one_image_step(state, inputs, real, rec, alpha=10, lambda_grad=0.1)
+
+    (generator,), (critic,) = reference.generators, reference.discriminators
+    adam_g, adam_d = (torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.5, 0.999)) for net in (generator, critic))
+    for noisy, base, mix in inputs:
+        fake = generator(noisy, base).detach()
+        point = (mix * real + (1 - mix) * fake).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(point).sum(), point, create_graph=True)
+        penalty = 0.1 * (gradient.norm(dim=1) - 1).square().mean()
+        adam_d.zero_grad()
+        # Weight 1 on the real picture, unlike in a pair's step.
+        (-critic(real).mean() + critic(fake).mean() + penalty).backward()
+        adam_d.step()
+    for _ in range(3):
+        noisy, base, _ = inputs[-1]
+        adversarial = -critic(generator(noisy, base)).mean()
+        loss = adversarial + 10 * F.mse_loss(generator(*rec), real)
+        adam_g.zero_grad()
+        loss.backward()
+        adam_g.step()
+
+    assert losses["G/adversarial"].item() == pytest.approx(adversarial.item())
+    assert losses["G/reconstruction"].item() == pytest.approx((loss - adversarial).item())
+    for (name, found), wanted in zip(nets.named_parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(found, wanted, atol=1e-6), name
+        assert found.requires_grad, name
+
+
+# Refining.
+
+
+def test_refinement_starts_at_a_scale_from_a_picture_enlarged():
+    recipe = recipe_for()
+    shapes, factor = recipe.geometry.shapes, recipe.geometry.factor
+    pyramid = Pyramid(shapes, factor)
+    for scale in range(len(shapes)):
+        pyramid.append(networks_for(scale).generators[0], 0.0)  # without noise it can be followed
+    coarse = random(1, 3, *shapes[1], seed=5)
+    start = upsample(coarse, factor, shapes[2])
+    expected = start
+    for scale in range(2, len(shapes)):
+        expected = pyramid.generators[scale](expected, expected)
+        if scale + 1 < len(shapes):
+            expected = upsample(expected, factor, shapes[scale + 1])
+    assert expected.shape[2:] == (30, 40)
+    assert torch.equal(refined_from(pyramid, coarse, 2, seed=1), expected)
+    # A picture on the start scale's own grid is taken as it is.
+    assert torch.equal(refined_from(pyramid, start, 2, seed=1), expected)
+    pyramid.sigmas = [0.0, 0.0, 0.1, *pyramid.sigmas[3:]]
+    first, again, other = (refined_from(pyramid, coarse, 2, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other) and not torch.equal(first, expected)
+
+
+# Few colours.
+
+COLOURS = torch.tensor([[1.0, -1.0, -1.0], [-1.0, 1.0, 0.0], [0.5, 0.5, 0.5], [-1.0, -1.0, -1.0]])
+
+
+def test_main_colours_are_the_clusters_of_rgb_triples():
+    counts = (30, 20, 10, 4)
+    pixels = COLOURS.repeat_interleave(torch.tensor(counts), dim=0)
+    image = pixels.T.reshape(1, 3, 8, 8)
+    found = main_colours(image, 4)
+    assert sorted(found.tolist()) == sorted(COLOURS.tolist())
+    # Fewer colours than asked for.
+    assert sorted(main_colours(image, 9).tolist()) == sorted(COLOURS.tolist())
+    # Two clusters about two far points have their means.
+    spread = torch.cat([COLOURS[:1] + 0.1, COLOURS[:1] - 0.1, COLOURS[1:2]] * 2, dim=0).T.reshape(1, 3, 2, 3)
+    assert sorted(main_colours(spread, 2).tolist()) == [pytest.approx([-1, 1, 0]), pytest.approx([1, -1, -1])]
+    assert torch.equal(main_colours(random(1, 3, 9, 9), 5), main_colours(random(1, 3, 9, 9), 5))
+
+
+def test_every_pixel_takes_the_nearest_colour():
+    image = torch.tensor([[0.9, -0.8, -1.0], [-0.9, 0.7, 0.2], [0.4, 0.3, 0.5], [-0.8, -0.7, -0.6]]).T.reshape(
+        1, 3, 2, 2
+    )
+    found = recolour(torch.cat([image, image.flip(3)]), COLOURS)
+    expected = COLOURS.T.reshape(1, 3, 2, 2)
+    assert torch.equal(found, torch.cat([expected, expected.flip(3)]))

@@ -1,0 +1,201 @@
+"""refine.py through its command line: files, going on, using a pyramid again, refusals."""
+
+import shutil
+
+import pytest
+from conftest import TINY, make_picture
+from folders import contents, names, size
+from interrupted import StopAfter, same_results
+
+NITER = 3
+# Three scales: 32x25, 36x29 and 40x32 px.
+SMALL = ["--nfc", 4, "--min_nfc", 4, "--niter", NITER, "--gpu_id", -1, "--seed", 5]
+QUANTISE = ["--start_scale", 2, "--quantise"]
+
+
+@pytest.fixture(scope="module")
+def inputs(pair):
+    return ["--input", pair[0], "--reference", pair[1]]
+
+
+def refine_into(out, *words):
+    import refine
+
+    assert refine.main([str(word) for word in [*words, "--out", out, *SMALL]]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory, inputs):
+    """A finished refinement from every start scale; tests must not write into it."""
+    return refine_into(tmp_path_factory.mktemp("refined") / "run", *inputs)
+
+
+@pytest.fixture(scope="module")
+def quantised(tmp_path_factory, inputs):
+    """A finished quantised refinement; tests must not write into it."""
+    return refine_into(tmp_path_factory.mktemp("quantised") / "run", *inputs, *QUANTISE)
+
+
+def trained_files(scales=(0, 1, 2)) -> set[str]:
+    samples = {f"samples/{scale:02d}_step{NITER:05d}_{name}.png" for scale in scales for name in ("fake_a", "rec_a")}
+    return samples | {f"scale_{scale:02d}.pt" for scale in scales} | {"log.jsonl"}
+
+
+QUANTISED_FILES = {f"quantised_02/{name}" for name in trained_files([2])}
+
+
+def test_what_a_refinement_leaves(refined):
+    assert names(refined) == trained_files() | {"config.json", "results.png", "refined_01.png", "refined_02.png"}
+    assert size(refined / "refined_01.png") == size(refined / "refined_02.png") == (40, 32)
+    assert (refined / "refined_01.png").read_bytes() != (refined / "refined_02.png").read_bytes()
+    assert [size(refined / "samples" / f"{k:02d}_step00003_rec_a.png") for k in range(3)] == [
+        (32, 25),
+        (36, 29),
+        (40, 32),
+    ]
+
+
+def test_dry_run_writes_nothing(cli, inputs, tmp_path):
+    result = cli("refine.py", *inputs, "--out", tmp_path / "out", *SMALL, "--dry_run")
+    assert result.code == 0
+    assert all(words in result.out for words in ("32x25", "36x29", "40x32", "3 scales, 9 steps"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_pyramid_is_used_for_another_picture(cli, refined, tmp_path):
+    before, other = contents(refined), make_picture(tmp_path / "other.png", 9, size=(70, 33))
+    words = ["--load", refined, "--input", other, "--gpu_id", -1]
+    result = cli("refine.py", *words, "--out", tmp_path / "out", "--start_scale", 2)
+    assert result.code == 0, result.err
+    assert "used as it is" in result.out
+    assert contents(refined) == before
+    # Whole by itself, and nothing of the other picture in it.
+    assert names(tmp_path / "out") == trained_files() | {"config.json", "results.png", "refined_02.png"}
+    for scale in range(3):
+        name = f"scale_{scale:02d}.pt"
+        assert (tmp_path / "out" / name).read_bytes() == (refined / name).read_bytes()
+    assert size(tmp_path / "out" / "refined_02.png") == (40, 32)
+    assert (tmp_path / "out" / "refined_02.png").read_bytes() != (refined / "refined_02.png").read_bytes()
+
+
+def test_used_again_it_gives_the_same(cli, refined, tmp_path):
+    result = cli("refine.py", "--load", refined, "--out", tmp_path / "out", "--gpu_id", -1)
+    assert result.code == 0, result.err
+    same_results(refined, tmp_path / "out")
+    assert cli("refine.py", "--load", refined, "--out", tmp_path / "more", "--gpu_id", -1, "--seed", 6).code == 0
+    for name in ("refined_01.png", "refined_02.png"):
+        assert (tmp_path / "more" / name).read_bytes() != (refined / name).read_bytes()
+
+
+def test_in_place(cli, refined, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(refined, run)
+    assert cli("refine.py", "--load", run, "--start_scale", 1, "--gpu_id", -1).code == 0
+    assert names(run) == names(refined)
+    assert (run / "refined_01.png").read_bytes() == (refined / "refined_01.png").read_bytes()
+
+
+def test_quantised(cli, refined, quantised, tmp_path):
+    assert names(quantised) == trained_files() | QUANTISED_FILES | {"config.json", "results.png", "quantised_02.png"}
+    assert size(quantised / "quantised_02.png") == (40, 32)
+    # One scale is trained again, from a fresh start; the pyramid stays.
+    assert (quantised / "scale_02.pt").read_bytes() == (refined / "scale_02.pt").read_bytes()
+    assert (quantised / "quantised_02/scale_02.pt").read_bytes() != (refined / "scale_02.pt").read_bytes()
+    assert (quantised / "quantised_02.png").read_bytes() != (refined / "refined_02.png").read_bytes()
+    # The second time it is there; beside a pyramid without it, it is trained.
+    before = contents(quantised / "quantised_02")
+    for name, load in (("again", quantised), ("later", refined)):
+        result = cli("refine.py", "--load", load, "--out", tmp_path / name, *QUANTISE, "--gpu_id", -1)
+        assert result.code == 0, result.err
+        assert (tmp_path / name / "quantised_02.png").read_bytes() == (quantised / "quantised_02.png").read_bytes()
+    assert contents(tmp_path / "again" / "quantised_02") == before
+
+
+def test_overwrite_leaves_nothing_of_the_run_before(cli, inputs, refined, quantised, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(quantised, run)
+    (run / "notes.txt").write_text("somebody's own")
+    assert "--overwrite" in cli("refine.py", *inputs, "--out", run, *SMALL).err
+    assert cli("refine.py", *inputs, "--out", run, *SMALL, "--overwrite").code == 0
+    assert names(run) == names(refined) | {"notes.txt"}
+
+
+# In the first scale, between two, and in the scale trained again.
+@pytest.mark.parametrize("steps", [1, NITER, 3 * NITER + 1])
+def test_stopped_and_gone_on_with(cli, monkeypatch, inputs, quantised, tmp_path, steps):
+    monkeypatch.setattr("refine.StopRequest", lambda: StopAfter(steps))
+    result = cli("refine.py", *inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE)
+    assert result.code == 130
+    assert "refine.py --load" in result.err.splitlines()[-1]
+    assert not (tmp_path / "run" / "results.png").exists()
+    monkeypatch.undo()
+    result = cli("refine.py", "--load", tmp_path / "run", "--gpu_id", -1)
+    assert result.code == 0, result.err
+    same_results(quantised, tmp_path / "run", scales=4)
+
+
+# Refusals.
+
+
+@pytest.fixture
+def command(inputs, tmp_path):
+    """A command that would work; what is appended wins."""
+    return ["refine.py", *inputs, "--out", tmp_path / "out", *SMALL]
+
+
+@pytest.mark.parametrize("scale", [0, 3, 99])
+def test_start_scale_out_of_range(refused, command, scale):
+    line = refused([*command, "--start_scale", scale])
+    assert "--start_scale" in line
+    assert "1 to 2" in line or "1 or more" in line
+
+
+def test_quantise_needs_a_start_scale(refused, command):
+    line = refused([*command, "--quantise"])
+    assert "--quantise" in line and "--start_scale" in line
+
+
+def test_another_reference_than_the_pyramids(refused, refined, tmp_path):
+    for size_, seed in (((40, 32), 9), ((90, 45), 2)):
+        other = make_picture(tmp_path / "other.png", seed, size=size_)
+        line = refused(
+            ["refine.py", "--load", refined, "--out", tmp_path / "out", "--reference", other, "--gpu_id", -1]
+        )
+        assert "--reference" in line and "--load" in line
+
+
+@pytest.mark.parametrize("size_", [(20, 60), (25, 25), (2000, 60)])
+def test_a_reference_smaller_than_the_coarsest_scale(refused, command, tmp_path, size_):
+    small = make_picture(tmp_path / "small.png", 3, size=size_)
+    line = refused([*command, "--reference", small])
+    assert "--reference" in line and "25" in line
+
+
+def test_bad_files_and_options(refused, command, tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    for flag in ("--input", "--reference"):
+        for name in ("text.png", "missing.png"):
+            line = refused([*command, flag, tmp_path / name])
+            assert flag in line and name in line
+    for words in ("--scale_factor 1", "--scale_factor 0.99", "--min_size 5", "--niter 0", "--beta 1"):
+        assert words.split()[0] in refused([*command, *words.split()])
+    assert "--input, --reference" in refused(["refine.py", "--out", tmp_path / "out"])
+
+
+def test_folders_of_the_other_program(refused, command, pair, refined, trained, tmp_path):
+    pictures = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", "--gpu_id", -1]
+    assert "is of refine.py" in refused(["eval.py", *pictures, "--load", refined])
+    assert "--load" in refused([*command, "--load", trained])
+    assert "--load" in refused(["refine.py", *command[1:7], "--load", trained, "--gpu_id", -1])
+    assert "--load" in refused(["train.py", *pictures, *TINY, "--load", refined])
+    assert "--load" in refused(["train.py", *pictures, "--load", refined])
+
+
+def test_an_evaluation_does_not_replace_a_pyramid(refused, pair, refined, trained, tmp_path):
+    shutil.copytree(refined, tmp_path / "run")
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--gpu_id", -1, "--overwrite"]
+    assert "training run" in refused(["eval.py", *words, "--out", tmp_path / "run"])
+    for path in (tmp_path / "run").glob("scale_*.pt"):
+        path.rename(tmp_path / "run" / "state.pt")
+    assert "training run" in refused(["eval.py", *words, "--out", tmp_path / "run"])
