@@ -22,7 +22,7 @@ from PIL import Image
 import train
 from models.snapshot import SCALE_KEYS, read_shape
 from training.loop import check_resumable
-from training.step import OptimiserSettings
+from training.optimisers import OptimiserSettings
 from utils.checkpoint import CheckpointError, load_checkpoint
 from utils.errors import RunError, UserError
 from utils.image import open_image
@@ -166,7 +166,7 @@ def mutations(content: bytes, seed: int):
 def test_checkpoint_bytes(capsys, half, tmp_path, name):
     run = RunFolder(shutil.copytree(half, tmp_path / "run"))
     whole, path, counts = (run.path / name).read_bytes(), run.path / name, collections.Counter()
-    geometry, architecture = read_shape(run)
+    geometry, architecture = read_shape(run, domains=2)
     before = load_checkpoint(path, {})
     for kind, content in mutations(whole, seed=3):
         path.write_bytes(content)
