@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+import torchvision
 from scipy.linalg import sqrtm
 from torchvision.models import inception_v3
 
-from utils import sifid as sifid_module
 from utils.errors import UserError
 from utils.sifid import MIN_SIDE, frechet_distance, inception_stem, load_inception_stem, sifid
 
@@ -57,7 +57,7 @@ def test_missing_weights_say_what_to_do(monkeypatch):
     def offline(**_: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(sifid_module, "inception_v3", offline)
+    monkeypatch.setattr(torchvision.models, "inception_v3", offline)
     with pytest.raises(UserError, match=r"no network.*put https://.*inception.*pth into .*checkpoints") as caught:
         load_inception_stem(torch.device("cpu"))
     assert "\n" not in str(caught.value)

@@ -2,9 +2,9 @@
 
 import os
 import platform
+from importlib.metadata import version
 
 import torch
-import torchvision
 
 from utils.errors import UserError
 
@@ -54,5 +54,5 @@ def device_name(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what computes, for the run's records."""
-    torches = {"torch": torch.__version__, "torchvision": torchvision.__version__}
+    torches = {"torch": torch.__version__, "torchvision": version("torchvision")}
     return {"python": platform.python_version(), **torches}

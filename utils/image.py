@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as TF
 
 from utils.errors import UserError
 from utils.files import write_atomic
@@ -74,7 +72,8 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def resize_picture(picture: Image.Image, shape: tuple[int, int]) -> Tensor:
     """Resize a picture to (height, width) with Pillow's antialiased bilinear; (3, H, W) 8-bit."""
-    return TF.pil_to_tensor(TF.resize(picture, list(shape), InterpolationMode.BILINEAR, antialias=True))
+    resized = picture.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
 
 
 def pixels_to_tensor(pixels: Tensor, device: torch.device) -> Tensor:

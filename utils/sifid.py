@@ -7,7 +7,6 @@ distributions. The weights are torchvision's for ImageNet, as in the published p
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import Inception_V3_Weights, inception_v3
 
 from utils.errors import UserError
 
@@ -21,6 +20,8 @@ def load_inception_stem(device: torch.device) -> nn.Module:
     Raises:
         UserError: they cannot be had; the line says where they come from and where to put them.
     """
+    from torchvision.models import Inception_V3_Weights, inception_v3  # two seconds; only this needs it
+
     weights = Inception_V3_Weights.IMAGENET1K_V1
     try:
         network = inception_v3(weights=weights, progress=False)
