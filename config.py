@@ -20,14 +20,13 @@ from training.optimisers import OptimiserSettings
 from utils.arguments import Parser
 from utils.errors import UserError
 from utils.run_folder import RunFolder
-from utils.scales import Geometry
+from utils.scales import GEOMETRY_OPTIONS, Geometry
 from utils.video import is_clip
 
 Settings = TypeVar("Settings")
 
 # What a loaded run has fixed for good, and what belongs to a call rather than to a run.
-GEOMETRY = ("img_size", "min_size", "max_size", "scale_factor")
-FIXED = {*GEOMETRY, "keep_aspect", "quant_level", "preset"} | {f.name for f in fields(Architecture)}
+FIXED = {*GEOMETRY_OPTIONS, "keep_aspect", "quant_level", "preset"} | {f.name for f in fields(Architecture)}
 PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
 
 
@@ -142,7 +141,7 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalConfig:
         raise UserError("--samples: draws pictures from nothing; leave out the clip --input_a")
     if not clip and (not options["samples"] or options["input_a"] or options["input_b"]):
         _require(options, "input_a", "input_b")
-    geometry = {name: options[name] for name in GEOMETRY if options[name] is not None}
+    geometry = {name: options[name] for name in GEOMETRY_OPTIONS if options[name] is not None}
     return EvalConfig(
         **_fields(EvalConfig, options), seed=options["manualSeed"], geometry=geometry, options=_plain(options)
     )

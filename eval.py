@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_out(config, out, trained)  # again: another process may have been there meanwhile
         out.clear()
         print(f"on {device_name(device)}, seed {config.seed}")
-        record: dict[str, Any] = {"options": config.options | {"manualSeed": config.seed}}
+        record: dict[str, Any] = {"options": config.options}
         record |= {"device": device_name(device), "versions": versions()}
         write_json(out.config, record)
 

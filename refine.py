@@ -1,6 +1,5 @@
 """Clean up a translated picture so that its patches are those of a reference: a one-image pyramid (SinGAN)."""
 
-import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from training.resume import check_run, is_finished, prepare_run, resume_command
 from utils.device import compute_deterministically, device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
 from utils.figure import save_sheet
-from utils.image import image_to_tensor, open_image, save_image
+from utils.image import fingerprint, image_to_tensor, open_image, save_image
 from utils.interrupt import StopRequest
 from utils.lock import FolderLock
 from utils.palette import main_colours, recolour
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if config.start_scale is not None and not 1 <= config.start_scale <= geometry.stop_scale:
         raise UserError(f"--start_scale {config.start_scale}: must be 1 to {geometry.stop_scale} for this reference")
     run, source = RunFolder(config.out), RunFolder(config.load) if config.load is not None else None
-    prints = {"--reference": hashlib.sha256(reference.tobytes()).hexdigest()}
+    prints = {"--reference": fingerprint(reference)}
     check_run(run, source, prints, geometry, config.architecture, config.optimiser, config.overwrite)
     finished = is_finished(source, geometry.stop_scale)
     print(cost_table(geometry, config.architecture, config.schedule.niter))

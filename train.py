@@ -1,6 +1,5 @@
 """Train on one pair of images: parse, prepare the run folder, train every scale, write the results."""
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,7 +12,7 @@ from models.inference import Pyramids, default_injection_scale, inject, injectio
 from training.cost import cost_table, step_costs
 from training.loop import train
 from training.pair import PairRecipe
-from training.reals import RealSource, frames, still
+from training.reals import frames, still
 from training.resume import check_run, is_finished, prepare_run, resume_command
 from utils.board import Board
 from utils.device import compute_deterministically, device_name, pick_device, versions
@@ -21,7 +20,7 @@ from utils.errors import UserError, one_line_errors
 from utils.figure import save_loss_curves, save_sheet
 from utils.frames import SimplifiedClip
 from utils.growth import save_growth
-from utils.image import image_pyramid, open_image, save_image
+from utils.image import fingerprint, image_pyramid, open_image, save_image
 from utils.interrupt import StopRequest
 from utils.lock import FolderLock
 from utils.log import RunLog
@@ -32,6 +31,7 @@ from utils.video import Clip, is_clip
 
 SHEET_LEVELS = 5
 Inputs = tuple[Image.Image | Clip, Image.Image]
+Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs = open_inputs(config)
     geometry = fitted_geometry(config, inputs)
     run, source = RunFolder(config.out), RunFolder(config.load) if config.load is not None else None
-    prints = {f"--input_{x}": fingerprint(input_) for x, input_ in zip("ab", inputs, strict=True)}
+    a, b = inputs
+    prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
     check_run(run, source, prints, geometry, config.architecture, config.optimiser, config.overwrite)
     finished = is_finished(source, geometry.stop_scale)
     board = Board(run.tensorboard) if config.tensorboard and not finished else None
@@ -64,8 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record |= {"device": device_name(device), "versions": versions()}
     with FolderLock(run.path, "--out"):
         prepare_run(run, source, config.overwrite, None if finished else record)
+        reals = still_pyramids(config, geometry, inputs, device)
         with StopRequest() as stop, DomainThreads(device) as both, board or nullcontext():
-            recipe = pair_recipe(config, geometry, inputs, device, both)
+            recipe = pair_recipe(config, geometry, a, reals, device, both)
             costs = step_costs(geometry, config.architecture, device)
             pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop, board=board)
             if pyramids is None:
@@ -74,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 128 + stop.signal
 
         # Write what a person wants to see.
-        write_results(run, pyramids, still_pyramids(config, geometry, inputs, device), config.seed)
+        write_results(run, pyramids, reals, config.seed)
         if config.gif:
             save_growth(run)
     print(run.path / "results.png")
@@ -82,18 +84,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def pair_recipe(
-    config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device, both: DomainThreads
+    config: TrainConfig,
+    geometry: Geometry,
+    a: Image.Image | Clip,
+    reals: Reals,
+    device: torch.device,
+    both: DomainThreads,
 ) -> PairRecipe:
-    """What is to be trained."""
-    noise_amps = (config.noise_amp_a, config.noise_amp_b)
+    """What is to be trained: on the pictures `reals`, but on all frames where A is a clip."""
+    noise_amps = coarsest_sigmas = (config.noise_amp_a, config.noise_amp_b)
+    source_a, source_b = still(reals[0]), still(reals[1])
+    if isinstance(a, Clip):
+        clip = simplified(config, geometry, a)
+        source_a = frames(clip, geometry.domain_shapes[0], config.seed, device, config.out)
+        coarsest_sigmas = (1.0, 1.0)
     return PairRecipe(
         geometry=geometry,
         architecture=config.architecture,
         optimiser=config.optimiser,
-        reals=real_sources(config, geometry, inputs, device),
+        reals=(source_a, source_b),
         weights=config.weights,
         noise_amps=noise_amps,
-        coarsest_sigmas=(1.0, 1.0) if isinstance(inputs[0], Clip) else noise_amps,
+        coarsest_sigmas=coarsest_sigmas,
         seed=config.seed,
         device=device,
         both=both,
@@ -118,11 +130,6 @@ def fitted_geometry(config: TrainConfig, inputs: Inputs) -> Geometry:
     return geometry
 
 
-def fingerprint(input_: Image.Image | Clip) -> str:
-    """To know an input again."""
-    return input_.fingerprint() if isinstance(input_, Clip) else hashlib.sha256(input_.tobytes()).hexdigest()
-
-
 def simplified(config: TrainConfig, geometry: Geometry, clip: Clip) -> Clip | SimplifiedClip:
     """The clip as the networks are to see it."""
     if not config.quant_level:
@@ -130,20 +137,7 @@ def simplified(config: TrainConfig, geometry: Geometry, clip: Clip) -> Clip | Si
     return SimplifiedClip(clip, geometry.domain_shapes[0][-1], config.quant_level)
 
 
-def real_sources(
-    config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device
-) -> tuple[RealSource, RealSource]:
-    """What the steps see of both domains."""
-    pyramid_a, pyramid_b = still_pyramids(config, geometry, inputs, device)
-    if not isinstance(inputs[0], Clip):
-        return still(pyramid_a), still(pyramid_b)
-    clip = simplified(config, geometry, inputs[0])
-    return frames(clip, geometry.domain_shapes[0], config.seed, device, config.out), still(pyramid_b)
-
-
-def still_pyramids(
-    config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device
-) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def still_pyramids(config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device) -> Reals:
     """Both pictures, or the clip's first frame and the picture, at every scale."""
     a, b = inputs
     first = next(iter(simplified(config, geometry, a))) if isinstance(a, Clip) else a
@@ -153,7 +147,7 @@ def still_pyramids(
     )
 
 
-def write_results(run: RunFolder, pyramids: Pyramids, reals: tuple, seed: int) -> None:
+def write_results(run: RunFolder, pyramids: Pyramids, reals: Reals, seed: int) -> None:
     """The paired generation, the real images translated, the sheet and the loss curves (METHOD section 7)."""
     stop_scale = len(reals[0]) - 1
     samples = sample(pyramids, seed, reals[0][0].device)

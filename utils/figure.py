@@ -10,6 +10,7 @@ from torch import Tensor
 
 from utils.files import write_atomic
 from utils.image import to_uint8
+from utils.log import positions
 
 Cell = tuple[str, Tensor]
 
@@ -53,18 +54,12 @@ def save_loss_curves(records: list[dict], path: Path) -> None:
     """Write the curves of every loss term over the whole run from the log's records, critics above generators."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.subplots(2, 1, sharex=True)
-    ends, total = [], 0
-    positions: list[int] = []
-    for index, record in enumerate(records):
-        positions.append(total + record["step"])
-        if index + 1 == len(records) or records[index + 1]["scale"] != record["scale"]:
-            total = positions[-1]
-            ends.append((record["scale"], total))
+    steps, ends = positions(records)
     for axis, side, title in zip(axes, "DG", ("Critics", "Generators"), strict=True):
         for name in sorted({key for record in records for key in record if key.startswith(side + "/")}):
             values = [record.get(name, float("nan")) for record in records]
-            axis.plot(positions, values, label=name[2:], marker="." if len(records) < 40 else None, linewidth=1)
-        for _, end in ends[:-1]:
+            axis.plot(steps, values, label=name[2:], marker="." if len(records) < 40 else None, linewidth=1)
+        for end in ends[:-1]:
             axis.axvline(end, color="0.8", linewidth=1, zorder=0)
         axis.set_title(f"{title}: weighted loss terms; grey lines divide the scales", fontsize=10)
         axis.legend(fontsize=8, ncols=2)

@@ -94,6 +94,19 @@ class RunLog:
             write_atomic(self.path, "".join(json.dumps(r) + "\n" for r in kept).encode())
 
 
+def positions(records: list[dict]) -> tuple[list[int], list[int]]:
+    """The step of each record counted over all scales, and those at which a scale ends."""
+    found: list[int] = []
+    ends: list[int] = []
+    before = 0
+    for index, record in enumerate(records):
+        found.append(before + record["step"])
+        if index + 1 == len(records) or records[index + 1]["scale"] != record["scale"]:
+            before = found[-1]
+            ends.append(before)
+    return found, ends
+
+
 def _is_record(record: object) -> bool:
     """Whether it is a line of the log: the scale, the step, and numbers under names."""
     if not isinstance(record, dict) or not all(type(value) in {int, float} for value in record.values()):

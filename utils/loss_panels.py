@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from utils.log import positions
+
 BOX = 100.0
 
 
@@ -47,29 +49,18 @@ def _number(value: object) -> float:
 def _panel(records: list[dict], curves: dict[str, list[float]]) -> Panel | None:
     """Put curves over the records' steps into one box; None where there is nothing to draw."""
     finite = [value for values in curves.values() for value in values if math.isfinite(value)]
-    positions, ends = _positions(records)
-    if not finite or positions[-1] < 1:
+    at, ends = positions(records)
+    if not finite or at[-1] < 1:
         return None
     low, high = min(finite), max(finite)
     height = (high - low) or 1.0
     drawn = []
     for name, values in curves.items():
-        points = [(x, y) for x, y in zip(positions, values, strict=True) if math.isfinite(y)]
-        drawn.append((name, " ".join(_point(x / positions[-1], (y - low) / height) for x, y in points)))
-    return Panel(drawn, [BOX * end / positions[-1] for end in ends[:-1]], low, high, positions[-1])
+        points = [(x, y) for x, y in zip(at, values, strict=True) if math.isfinite(y)]
+        drawn.append((name, " ".join(_point(x / at[-1], (y - low) / height) for x, y in points)))
+    return Panel(drawn, [BOX * end / at[-1] for end in ends[:-1]], low, high, at[-1])
 
 
 def _point(x: float, y: float) -> str:
     """From shares of the box, y upwards."""
     return f"{BOX * x:.2f},{BOX * (1 - max(0.0, min(1.0, y))):.2f}"
-
-
-def _positions(records: list[dict]) -> tuple[list[int], list[int]]:
-    """The step of each record counted over all scales, and those at which a scale ends."""
-    positions, ends, before = [], [], 0
-    for index, record in enumerate(records):
-        positions.append(before + record["step"])
-        if index + 1 == len(records) or records[index + 1]["scale"] != record["scale"]:
-            before = positions[-1]
-            ends.append(before)
-    return positions, ends

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from utils.run_folder import RunFolder
-from utils.scales import Geometry
+from utils.scales import GEOMETRY_OPTIONS, Geometry
 
 Kind = Literal["finished", "unfinished", "empty", "foreign"]
-# The options the number of scales depends on.
-GEOMETRY = ("img_size", "min_size", "max_size", "scale_factor")
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ def run_state(run: RunFolder) -> RunState:
         return RunState("foreign", "holds no run: config.json is missing" if run.path.is_dir() else "is not a folder")
     options = run.recorded("options")
     try:
-        geometry = Geometry(**{name: options[name] for name in GEOMETRY})
+        geometry = Geometry(**{name: options[name] for name in GEOMETRY_OPTIONS})
     except (KeyError, TypeError, ValueError):
         return RunState("foreign", "config.json is damaged, or not of a training run")
     finished, scales = run.finished_scales(), geometry.stop_scale + 1

@@ -3,7 +3,6 @@
 Whatever a run lacks or has broken is left out and said in words; nothing here fails because of a run's files.
 """
 
-import hashlib
 import io
 import math
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from utils.errors import UserError
-from utils.image import image_to_tensor, open_image, to_uint8
+from utils.image import fingerprint, image_to_tensor, open_image, to_uint8
 from utils.log import RunLog
 from utils.metrics import measure
 from utils.run_folder import RunFolder
@@ -152,7 +151,7 @@ def _read_inputs(run: RunFolder, summary: RunSummary, program: Path) -> dict[str
         if picture is None:
             continue
         known = fingerprints[index] if isinstance(fingerprints, list) and index < len(fingerprints) else None
-        if known is not None and hashlib.sha256(picture.tobytes()).hexdigest() != known:
+        if known is not None and fingerprint(picture) != known:
             summary.problems.append(f"--{flag} {recorded}: is not the picture the run was trained on any more")
             continue
         longer = max(picture.size) if summary.options.get("keep_aspect") is True else None
@@ -172,9 +171,7 @@ def _read_growth(run: RunFolder, summary: RunSummary, growth_side: int) -> None:
 
 
 def _read_records(run: RunFolder) -> list[dict]:
-    """The log's lines with whole numbers for scale and step."""
     try:
-        records = RunLog(run.log).records()
+        return RunLog(run.log).records()
     except OSError:
         return []
-    return [record for record in records if isinstance(record["scale"], int) and isinstance(record["step"], int)]
