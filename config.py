@@ -58,6 +58,7 @@ class TrainConfig(Common):
     schedule: Schedule
     noise_amp_a: float
     noise_amp_b: float
+    rec_noise: str
     quant_level: int
     gif: bool
     tensorboard: bool

@@ -12,6 +12,7 @@ QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
 REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}
+REC_NOISE = ("fresh", "fixed")
 # The published defaults where A is a clip (METHOD section 12).
 CLIP = dict(niter=24000, min_size=22, lambda_self=1.0)
 
@@ -87,6 +88,13 @@ def train_parser() -> Parser:
     add("--beta", type=number(), default=1.0, help="weight of the cycle loss")
     add("--lambda_g", type=number(), default=1.0, help="weight of B's adversarial loss relative to A's")
     add("--lambda_grad", type=number(), default=0.1, help="weight of the gradient penalty")
+    add("--penalty_every", type=integer(1), default=1, help="penalise in every so many-th step, so many times as hard")
+    add(
+        "--rec_noise",
+        choices=REC_NOISE,
+        default=REC_NOISE[0],
+        help="what each step reconstructs from: noise drawn anew, or once",
+    )
     add("--lambda_self", type=number(), default=0.0, help="weight of the translated noisy real image; a clip: 1")
     add("--lr_g", type=number(0, above=True), default=0.0005, help="rate of the generators")
     add("--lr_d", type=number(0, above=True), default=0.0001, help="rate of the discriminators")

@@ -106,6 +106,7 @@ def pair_recipe(
         weights=config.weights,
         noise_amps=noise_amps,
         coarsest_sigmas=coarsest_sigmas,
+        fixed_rec=config.rec_noise == "fixed",
         seed=config.seed,
         device=device,
         both=both,

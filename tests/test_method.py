@@ -13,7 +13,7 @@ from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.inference import default_injection_scale, inject, translate_directly
 from models.pyramid import Pyramid, gaussian_noise
-from training.draws import StepDraws
+from training.draws import StepDraws, rec_start
 from training.loop import start_networks
 from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers, OptimiserSettings
@@ -192,6 +192,19 @@ def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_doma
     first = draws.inputs(0)
     for sigma, amp, real, inputs in zip(sigmas, (0.1, 0.3), reals, first, strict=True):
         assert sigma == pytest.approx(amp * F.mse_loss(inputs.z_prev, real).sqrt().item(), rel=1e-5)
+
+
+def test_reconstructions_start_from_one_noise_if_wanted(domain_threads):
+    pyramids, geometry = two_domains()
+    draws = [StepDraws(pyramids, 2, seed, CPU, domain_threads(1), fixed_rec=True) for seed in (3, 4)]
+    for domain, pyramid in enumerate(pyramids):
+        expected = pyramid.draw(rec_start(geometry.shapes, CPU, domain), 0, 2)
+        found = [draw.inputs(step)[domain] for draw in draws for step in (0, 1, 20)]
+        assert all(torch.equal(inputs.z_prev, expected) for inputs in found)
+        assert len({inputs.prev.sum().item() for inputs in found}) == len(found)
+    real = random(1, 3, *geometry.shapes[2], seed=5)
+    amplitude = (0.1 * F.mse_loss(expected, real).sqrt()).item()
+    assert draws[0].measure_sigmas((real, real), (0.1, 0.1))[1] == pytest.approx(amplitude, rel=1e-5)
 
 
 def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else(domain_threads):
@@ -418,6 +431,7 @@ def scale_inputs(shapes, scale: int, sigmas: tuple[float, float], domain_threads
         weights=LossWeights(lambda_self=1),
         noise_amps=(0.1, 0.3),
         coarsest_sigmas=sigmas,
+        fixed_rec=False,
         seed=3,
         device=CPU,
         both=domain_threads(1),

@@ -54,6 +54,14 @@ def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
     same_results(whole, out)
 
 
+def test_the_same_bits_on_several_threads(pair, tmp_path):
+    runs = [tmp_path / "first", tmp_path / "second"]
+    for out in runs:
+        arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS)
+        subprocess.run(arguments, check=True, env={**os.environ, "OMP_NUM_THREADS": "2"})
+    same_results(*runs)
+
+
 def test_ctrl_c_saves_and_prints_the_command_that_resumes(whole, pair, tmp_path):
     out = tmp_path / "run with a space"
     arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, "--save_every", 3600)

@@ -11,6 +11,7 @@ from torch import Tensor
 from models.pyramid import Pyramid, gaussian_noise
 from training.step import DomainInputs, StepInputs
 from utils.parallel import DomainThreads
+from utils.scales import Shapes
 from utils.streams import stream
 
 # Bounds of a chunk: enough pictures to use the machine, few enough that little is drawn in vain.
@@ -30,6 +31,15 @@ def in_chunks(make_chunk: Callable[[int], list[Inputs]], length: int) -> Callabl
     return lambda step: newest(step // length)[step % length]
 
 
+def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bool = False) -> Tensor:
+    """SinGAN's z*, the noise at scale 0 a picture is remembered by: (1, 3, H, W) N(0, 1); `grey`: one channel thrice.
+
+    It is the same for every seed: a pyramid that is gone on with under another one has to meet its own z* again.
+    """
+    generator = stream(0, "reconstruction", domain, device=device)
+    return gaussian_noise(shapes, generator, grey_coarsest=grey)(0)
+
+
 class StepDraws:
     """The inputs of the steps of one scale (METHOD sections 4 to 6).
 
@@ -41,6 +51,7 @@ class StepDraws:
         scale: the scale that trains.
         both: runs the draws of both domains.
         self_term: whether the steps need noise for the self term (METHOD section 12), too.
+        fixed_rec: start every reconstruction of a domain from the same noise, as SinGAN does.
 
     Attributes:
         sigmas: amplitudes of the noise on the samples' inputs.
@@ -55,11 +66,14 @@ class StepDraws:
         device: torch.device,
         both: DomainThreads,
         self_term: bool = False,
+        fixed_rec: bool = False,
     ) -> None:
         self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
         self.self_term = self_term
         largest = max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids)
         self.steps_per_chunk = steps_per_chunk(largest)
+        starts = [rec_start(pyramid.shapes, device, domain) for domain, pyramid in enumerate(pyramids)]
+        self.fixed_recs = both(lambda i: pyramids[i].draw(starts[i], 0, scale)) if fixed_rec else None
         self.sigmas = self.self_sigmas = (1.0, 1.0)
         self.inputs: Callable[[int], StepInputs] = in_chunks(self._make_chunk, self.steps_per_chunk)
 
@@ -79,6 +93,8 @@ class StepDraws:
         noise = gaussian_noise(pyramid.shapes, generator, batch)
         start = torch.zeros(batch, 3, *pyramid.shapes[0], device=self.device)
         prev = pyramid.draw(start, 0, self.scale, noise)
+        if self.fixed_recs:
+            return prev, self.fixed_recs[domain].expand_as(prev)
         return prev, pyramid.draw(noise(0), 0, self.scale)
 
     def _make_chunk(self, chunk: int) -> list[StepInputs]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.architecture import Architecture
 from models.pyramid import Noise, Pyramid, gaussian_noise
-from training.draws import in_chunks, steps_per_chunk
+from training.draws import in_chunks, rec_start, steps_per_chunk
 from training.optimisers import OptimiserSettings
 from training.scale import Losses, ScaleState, TakeStep
 from training.step import discriminator_loss
@@ -64,9 +64,7 @@ class OneImageRecipe:
 
     def _rec_noise(self) -> Noise:
         """The noise the image itself is remembered by: z* at scale 0, nothing above."""
-        # The same for every seed: a pyramid that is gone on with under another one has to meet its own z* again.
-        generator = stream(0, "reconstruction", device=self.device)
-        fixed = gaussian_noise(self.geometry.shapes, generator, grey_coarsest=True)(0)
+        fixed = rec_start(self.geometry.shapes, self.device, grey=True)
         return lambda scale: fixed if scale == 0 else torch.zeros((), device=self.device)
 
     def _coarser(self, pyramid: Pyramid, scale: int, noise: Noise, batch: int = 1) -> Tensor:

@@ -27,6 +27,7 @@ class PairRecipe:
         reals: domain a's and domain b's real images.
         noise_amps: noise amplitude of each domain, relative to the reconstruction error.
         coarsest_sigmas: noise amplitudes of scale 0 in every later draw.
+        fixed_rec: see `StepDraws`.
         both: runs a piece of work for both domains.
     """
 
@@ -37,6 +38,7 @@ class PairRecipe:
     weights: LossWeights
     noise_amps: tuple[float, float]
     coarsest_sigmas: tuple[float, float]
+    fixed_rec: bool
     seed: int
     device: torch.device
     both: DomainThreads
@@ -45,7 +47,8 @@ class PairRecipe:
     def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
         scale = state.scale
-        draws = StepDraws(pyramids, scale, self.seed, self.device, self.both, bool(self.weights.lambda_self))
+        self_term = bool(self.weights.lambda_self)
+        draws = StepDraws(pyramids, scale, self.seed, self.device, self.both, self_term, self.fixed_rec)
         with self.reals[0](scale) as real_a, self.reals[1](scale) as real_b:
             if not state.sigmas:
                 first = real_a(0), real_b(0)
@@ -57,7 +60,7 @@ class PairRecipe:
             def take_step(step: int) -> tuple[Losses, dict[str, Tensor]]:
                 inputs, reals = draws.inputs(step), (real_a(step), real_b(step))
                 losses, pictures = training_step(
-                    state.networks, state.optimisers, inputs, reals, self.weights, self.both
+                    state.networks, state.optimisers, inputs, reals, self.weights.at(step), self.both
                 )
                 return losses, pictures._asdict()
 

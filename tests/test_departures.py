@@ -1,0 +1,69 @@
+"""What options may change of the paper: falling rates, a penalty in some steps only, one noise to reconstruct from."""
+
+import json
+
+import pytest
+import torch
+from conftest import TINY
+
+from models.architecture import Architecture, ScaleNetworks
+from training.losses import LossWeights
+from training.optimisers import Optimisers, OptimiserSettings
+
+
+def test_published_rates_are_constant():
+    assert {OptimiserSettings().rate_factor(step, 100) for step in range(100)} == {1.0}
+
+
+def test_rates_fall_linearly_over_the_end_share():
+    settings = OptimiserSettings(lr_g=0.002, lr_d=0.0005, lr_decay=0.4)
+    factors = [settings.rate_factor(step, 10) for step in range(10)]
+    assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+    networks = ScaleNetworks(Architecture(nfc=4, min_nfc=4), 0, 4)
+    optimisers = Optimisers(networks, settings)
+    optimisers.set_rates(8, 10)
+    rates = [optimiser.param_groups[0]["lr"] for optimiser in optimisers.all()]
+    assert rates == pytest.approx([0.001, 0.001, 0.00025, 0.00025])
+
+
+def test_lr_decay_changes_the_end_of_a_scale_only(cli, pair, tmp_path):
+    for name, decay in (("constant", 0), ("falling", 0.3)):
+        arguments = ["--input_a", pair[0], "--input_b", pair[1], "--niter", 10, "--lr_decay", decay, *TINY]
+        result = cli("train.py", *arguments, "--print_interval", 6, "--out", tmp_path / name)
+        assert result.code == 0, result.err
+    runs = [tmp_path / "constant", tmp_path / "falling"]
+    pictures = [(run / "samples" / "00_step00006_a2b.png").read_bytes() for run in runs]
+    assert pictures[0] == pictures[1]
+    last = [
+        torch.load(run / "scale_00.pt", weights_only=True)["networks"]["generator_a.net.tail.weight"] for run in runs
+    ]
+    assert not torch.equal(*last)
+
+
+def test_the_penalty_counts_as_often_as_it_was_left_out():
+    weights = LossWeights(lambda_grad=0.1, penalty_every=3)
+    assert [weights.at(step).lambda_grad for step in range(7)] == pytest.approx([0.3, 0, 0, 0.3, 0, 0, 0.3])
+    assert LossWeights(lambda_grad=0.1).at(5) == LossWeights(lambda_grad=0.1)
+
+
+def records(cli, pair, out, *flags) -> list[dict]:
+    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--niter", 4, "--print_interval", 1, *TINY]
+    result = cli("train.py", *arguments, *flags, "--out", out)
+    assert result.code == 0, result.err
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_penalty_every_leaves_the_other_steps_without(cli, pair, tmp_path):
+    always, seldom = (records(cli, pair, tmp_path / str(k), "--penalty_every", k) for k in (1, 2))
+    for domain in "ab":
+        penalties = [record[f"D/penalty_{domain}"] for record in seldom]
+        assert all(penalties[0::2]) and not any(penalties[1::2])
+        assert penalties[0] == pytest.approx(2 * always[0][f"D/penalty_{domain}"], rel=1e-5)
+
+
+def test_rec_noise_fixed_lets_a_scale_remember_its_picture(cli, pair, tmp_path):
+    quick = ["--niter", 60, "--print_interval", 20, "--lr_g", 0.01, "--alpha", 10]
+    fresh, fixed = (records(cli, pair, tmp_path / kind, *quick, "--rec_noise", kind) for kind in ("fresh", "fixed"))
+    for domain in "ab":
+        errors = [run[-1][f"G/reconstruction_{domain}"] for run in (fresh, fixed)]
+        assert errors[1] < 0.8 * errors[0]
