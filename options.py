@@ -7,8 +7,8 @@ from typing import Any
 from utils.arguments import Parser, integer, number, only
 from utils.scales import Geometry
 
-QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, switch_res=4, niter=350, print_interval=175)
-QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
+QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, niter=300, print_interval=150)
+QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0, rec_noise="fixed")
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
 REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}
@@ -88,7 +88,6 @@ def train_parser() -> Parser:
     add("--beta", type=number(), default=1.0, help="weight of the cycle loss")
     add("--lambda_g", type=number(), default=1.0, help="weight of B's adversarial loss relative to A's")
     add("--lambda_grad", type=number(), default=0.1, help="weight of the gradient penalty")
-    add("--penalty_every", type=integer(1), default=1, help="penalise in every so many-th step, so many times as hard")
     add(
         "--rec_noise",
         choices=REC_NOISE,

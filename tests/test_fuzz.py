@@ -62,7 +62,6 @@ OPTIONS = {
     "beta": floats(1e30, 1e300),
     "lambda_g": floats(1e30),
     "lambda_grad": floats(1e30),
-    "penalty_every": st.integers(1, 3) | st.integers(-1, 3) | st.just(10**30),
     "lr_g": floats(1e-300, 1e30, 1e300),
     "lr_d": floats(1e-300, 1e30, 1e300),
     "lr_decay": floats(0.999999),

@@ -5,7 +5,7 @@ influence one another, because the normalisation is per image.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,9 +19,7 @@ class LossWeights:
         alpha: reconstruction; 0 leaves the term and its cost out.
         beta: cycle; 0 leaves the term and its cost out.
         lambda_g: domain b's adversarial terms in the generators' loss, relative to a's.
-        lambda_grad: gradient penalty; 0 leaves the term and its cost out.
-        penalty_every: steps from one penalty to the next; it then counts as often, as lazy regularisation does
-            (Karras et al. 2020, StyleGAN2).
+        lambda_grad: gradient penalty.
         lambda_self: the translated noisy real image (METHOD section 12); 0 leaves the terms and their cost out.
     """
 
@@ -30,12 +28,6 @@ class LossWeights:
     lambda_g: float = 1.0
     lambda_grad: float = 0.1
     lambda_self: float = 0.0
-    penalty_every: int = 1
-
-    def at(self, step: int) -> "LossWeights":
-        """Those of a step, counted from 0."""
-        times = self.penalty_every if step % self.penalty_every == 0 else 0
-        return replace(self, lambda_grad=times * self.lambda_grad)
 
 
 Network = Callable[[Tensor], Tensor]

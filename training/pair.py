@@ -60,7 +60,7 @@ class PairRecipe:
             def take_step(step: int) -> tuple[Losses, dict[str, Tensor]]:
                 inputs, reals = draws.inputs(step), (real_a(step), real_b(step))
                 losses, pictures = training_step(
-                    state.networks, state.optimisers, inputs, reals, self.weights.at(step), self.both
+                    state.networks, state.optimisers, inputs, reals, self.weights, self.both
                 )
                 return losses, pictures._asdict()
 

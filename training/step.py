@@ -60,13 +60,10 @@ def discriminator_loss(
     """
     fakes = [fake.detach() for fake in fakes]
     score_real, *score_fakes = scores(discriminator, [real, *fakes])
-    penalty = torch.zeros_like(score_real)
-    if lambda_grad:
-        penalty = lambda_grad * weighted_sum(fake_weights, gradient_penalty(discriminator, real, fakes, mix))
     return {
         "D/real": -sum(fake_weights) * score_real,
         "D/fake": weighted_sum(fake_weights, score_fakes),
-        "D/penalty": penalty,
+        "D/penalty": lambda_grad * weighted_sum(fake_weights, gradient_penalty(discriminator, real, fakes, mix)),
     }
 
 
