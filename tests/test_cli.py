@@ -327,5 +327,6 @@ def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path
 def test_readme_lists_the_quick_preset_as_it_is():
     rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     defaults = options.train_parser().defaults()
-    assert {name: float(quick) for name, quick, _ in rows} == options.PRESETS["quick"]
-    assert {name: float(paper) for name, _, paper in rows} == {name: defaults[name] for name, _, _ in rows}
+    kinds = {name: type(default) for name, default in defaults.items()}
+    assert {name: kinds[name](quick) for name, quick, _ in rows} == options.PRESETS["quick"]
+    assert {name: kinds[name](paper) for name, _, paper in rows} == {name: defaults[name] for name, _, _ in rows}

@@ -20,7 +20,7 @@ from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
 from training.reals import still
 from training.scale import ScaleState
-from training.step import DomainInputs, StepInputs, discriminator_loss, training_step
+from training.step import DomainInputs, StepInputs, discriminator_backward, training_step
 from utils.resize import upsample
 from utils.scales import Geometry
 from utils.streams import stream
@@ -274,15 +274,16 @@ def test_scores_are_those_of_each_picture_alone(shapes):
     assert scores(critic, pictures).tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_discriminator_loss_counts_the_real_image_twice_and_detaches_the_fakes():
+def test_discriminator_backward_counts_the_real_image_twice_and_detaches_the_fakes():
     critic = networks().discriminator_a
     real = random(1, 3, 14, 14)
     translated, fake = (random(1, 3, 14, 14, seed=i).requires_grad_() for i in (1, 2))
-    terms = discriminator_loss(critic, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
+    terms = discriminator_backward(critic, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
     assert terms["D/real"].item() == pytest.approx(-2 * critic(real).mean().item(), rel=1e-4)
     assert terms["D/fake"].item() == pytest.approx((critic(translated).mean() + critic(fake).mean()).item(), rel=1e-4)
-    sum(terms.values()).backward()
     assert translated.grad is None and fake.grad is None
+    loss = whole_critic_loss(critic, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
+    assert sum(terms.values()).item() == pytest.approx(loss.item(), rel=1e-4)
 
 
 def whole_graph_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weights: LossWeights) -> torch.Tensor:

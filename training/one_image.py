@@ -14,7 +14,7 @@ from models.pyramid import Noise, Pyramid, gaussian_noise
 from training.draws import in_chunks, rec_start, steps_per_chunk
 from training.optimisers import OptimiserSettings
 from training.scale import Losses, ScaleState, TakeStep
-from training.step import discriminator_loss
+from training.step import discriminator_backward
 from utils.scales import ImageGeometry
 from utils.streams import stream
 
@@ -113,9 +113,8 @@ def one_image_step(
     for noisy, base, mix in inputs:
         with torch.no_grad():
             fake = generator(noisy, base)
-        losses = discriminator_loss(discriminator, real, [fake], [1.0], mix, lambda_grad)
         optimiser_d.zero_grad()
-        sum(losses.values()).backward()
+        losses = discriminator_backward(discriminator, real, [fake], [1.0], mix, lambda_grad)
         optimiser_d.step()
     noisy, base, _ = inputs[-1]
     sources, bases = torch.cat([noisy, rec[0]]), torch.cat([base, rec[1]])

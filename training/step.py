@@ -43,7 +43,7 @@ class Pictures(NamedTuple):
     a2b: Tensor
 
 
-def discriminator_loss(
+def discriminator_backward(
     discriminator: Discriminator,
     real: Tensor,
     fakes: Sequence[Tensor],
@@ -51,20 +51,24 @@ def discriminator_loss(
     mix: Tensor,
     lambda_grad: float,
 ) -> dict[str, Tensor]:
-    """The terms of L_D of one domain, weighted, so that their sum is the loss; fakes are detached here.
+    """Add the gradient of one domain's L_D to its critic's weights; fakes are detached here.
 
     Args:
         real: (1, 3, H, W); fakes: N pictures (1, 3, H', W') with their weights; the real one counts as often
             as they do together.
         mix: (N,), see `gradient_penalty`.
+
+    Returns:
+        The terms of L_D, weighted, so that their sum is the loss.
     """
     fakes = [fake.detach() for fake in fakes]
     score_real, *score_fakes = scores(discriminator, [real, *fakes])
-    return {
-        "D/real": -sum(fake_weights) * score_real,
-        "D/fake": weighted_sum(fake_weights, score_fakes),
-        "D/penalty": lambda_grad * weighted_sum(fake_weights, gradient_penalty(discriminator, real, fakes, mix)),
-    }
+    on_real = -sum(fake_weights) * score_real
+    on_fakes = weighted_sum(fake_weights, score_fakes)
+    (on_real + on_fakes).backward()  # before the penalty's graph is there, too: that is a step's peak of memory
+    penalty = lambda_grad * weighted_sum(fake_weights, gradient_penalty(discriminator, real, fakes, mix))
+    penalty.backward()
+    return {"D/real": on_real, "D/fake": on_fakes, "D/penalty": penalty}
 
 
 def weighted_sum(weights: Sequence[float], terms: Iterable[Tensor]) -> Tensor:
@@ -123,13 +127,11 @@ class DomainStep:
     # Update the critic, then let it judge.
 
     def update_discriminator(self, optimiser: Adam) -> None:
-        terms = discriminator_loss(
+        optimiser.zero_grad()
+        self.losses |= discriminator_backward(
             self.discriminator, self.real, self.fakes(), self.fake_weights, self.inputs.mix, self.weights.lambda_grad
         )
-        optimiser.zero_grad()
-        sum(terms.values()).backward()
         optimiser.step()
-        self.losses |= terms
 
     def judge(self) -> None:
         """Adversarial loss of the generators; its gradient in every fake."""
