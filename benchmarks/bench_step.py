@@ -190,7 +190,7 @@ def measure_scale(
         steps = chunk * math.ceil(16 / chunk) if device.type == "cuda" else chunk
         timings: dict[str, list[float]] = {name: [] for name in names}
         for turn, name in itertools.product(range(repeats + 1), names):
-            seconds = workers[name].ask(steps if turn else 2)  # first to warm up
+            seconds = workers[name].ask(steps if turn else min(2, steps))  # first to warm up
             timings[name] += [seconds] if turn else []
         peaks = {name: workers[name].ask(0) for name in names}
         convolution, product = workers["program"].ask(0)

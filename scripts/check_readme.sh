@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Run the README's application commands (its ```sh blocks) and look for the files they promise.
 #   scripts/check_readme.sh         at tiny settings, in a temporary folder; under two minutes
-#   scripts/check_readme.sh --full  as they stand, here; makes what scripts/strips.py
-#                                   shows
+#   scripts/check_readme.sh --full  as they stand, here; makes what scripts/strips.py shows
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
