@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,9 @@ import refine
 import train
 from utils.errors import one_line_errors
 from utils.parallel import DomainThreads
+
+# Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 # Four tiny scales: 12, 15, 17, 20 px.
