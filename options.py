@@ -92,7 +92,7 @@ def train_parser() -> Parser:
         "--rec_noise",
         choices=REC_NOISE,
         default=REC_NOISE[0],
-        help="what each step reconstructs from: noise drawn anew, or once",
+        help="what a reconstruction starts from: noise drawn anew every step, or once",
     )
     add("--lambda_self", type=number(), default=0.0, help="weight of the translated noisy real image; a clip: 1")
     add("--lr_g", type=number(0, above=True), default=0.0005, help="rate of the generators")

@@ -72,8 +72,7 @@ class StepDraws:
         self.self_term = self_term
         largest = max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids)
         self.steps_per_chunk = steps_per_chunk(largest)
-        starts = [rec_start(pyramid.shapes, device, domain) for domain, pyramid in enumerate(pyramids)]
-        self.fixed_recs = both(lambda i: pyramids[i].draw(starts[i], 0, scale)) if fixed_rec else None
+        self.fixed_recs = both(self._fixed_rec) if fixed_rec else None
         self.sigmas = self.self_sigmas = (1.0, 1.0)
         self.inputs: Callable[[int], StepInputs] = in_chunks(self._make_chunk, self.steps_per_chunk)
 
@@ -96,6 +95,11 @@ class StepDraws:
         if self.fixed_recs:
             return prev, self.fixed_recs[domain].expand_as(prev)
         return prev, pyramid.draw(noise(0), 0, self.scale)
+
+    def _fixed_rec(self, domain: int) -> Tensor:
+        """The one z_prev of all steps, (1, 3, H, W)."""
+        pyramid = self.pyramids[domain]
+        return pyramid.draw(rec_start(pyramid.shapes, self.device, domain), 0, self.scale)
 
     def _make_chunk(self, chunk: int) -> list[StepInputs]:
         """The inputs of a chunk of steps."""
