@@ -20,7 +20,7 @@ class ConvBlock(nn.Sequential):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, ker_size, padding=padding)
         self.norm = nn.GroupNorm(out_channels, out_channels)  # faster than nn.InstanceNorm2d
-        self.activation = nn.LeakyReLU(LEAK, inplace=True)  # nothing else needs its input: a third less memory
+        self.activation = nn.LeakyReLU(LEAK, inplace=True)  # nothing else needs its input
 
 
 class ConvStack(nn.Sequential):
