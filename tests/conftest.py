@@ -97,6 +97,13 @@ def refused(cli, tmp_path):
     return run
 
 
+@pytest.fixture(params=["sharing", "alone"])
+def sharing(request, monkeypatch):
+    """Pictures share the calls of a network, as small ones do, or have one each, as large ones do."""
+    if request.param == "alone":
+        monkeypatch.setattr("training.calls.MOST_PIXELS_SHARED", 0)
+
+
 @pytest.fixture
 def domain_threads():
     """`domain_threads(n)`: both domains one after the other (1) or side by side (2)."""

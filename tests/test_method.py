@@ -239,7 +239,7 @@ def test_penalty_is_taken_per_pixel():
     with torch.no_grad():
         critic.weight.copy_(torch.tensor([3.0, 0.0, 4.0]).view(1, 3, 1, 1))
     # The gradient of a 1x1 convolution is its weight at every pixel, of length 5; per image it would be 40.
-    assert gradient_penalty(critic, real, fakes.split(1), torch.tensor([0.2, 0.9])).sum().item() == pytest.approx(
+    assert gradient_penalty(critic, real, fakes, torch.tensor([0.2, 0.9])).sum().item() == pytest.approx(
         2 * (5 - 1) ** 2
     )
 
@@ -252,26 +252,25 @@ def test_penalty_is_taken_between_real_and_fake():
     mix = torch.tensor([0.25, 1.0])
     points = torch.stack([0.25 * real[0] + 0.75 * fakes[0], real[0]])
     expected = (points.norm(dim=1) - 1).square().mean(dim=(1, 2)).sum()
-    assert gradient_penalty(critic, real, fakes.split(1), mix).sum().item() == pytest.approx(expected.item(), rel=1e-5)
+    assert gradient_penalty(critic, real, fakes, mix).sum().item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_penalty_between_pictures_of_different_shapes_is_in_the_middle_both_have():
     def critic(points: torch.Tensor) -> torch.Tensor:
         return points.square().sum(dim=1, keepdim=True) / 2  # its gradient is the point itself
 
-    real, wide, alike = random(1, 3, 7, 4), random(1, 3, 5, 8, seed=1), random(1, 3, 7, 4, seed=2)
-    found = gradient_penalty(critic, real, [wide, alike], torch.tensor([0.25, 0.5]))
-    points = 0.25 * real[..., 1:6, :] + 0.75 * wide[..., :, 2:6], 0.5 * real + 0.5 * alike
+    real, wide = random(1, 3, 7, 4), random(2, 3, 5, 8, seed=1)
+    found = gradient_penalty(critic, real, wide, torch.tensor([0.25, 0.5]))
+    points = [share * real[..., 1:6, :] + (1 - share) * wide[i : i + 1, ..., 2:6] for i, share in ((0, 0.25), (1, 0.5))]
     expected = [(point.norm(dim=1) - 1).square().mean().item() for point in points]
     assert found.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("shapes", [[(9, 7)] * 3, [(9, 7), (7, 9), (9, 7)]])
-def test_scores_are_those_of_each_picture_alone(shapes):
+def test_scores_are_those_of_each_picture_alone():
     critic = networks(architecture=Architecture(nfc=4, min_nfc=4, num_layer=3)).discriminator_a
-    pictures = [random(1, 3, *shape, seed=i) * (i + 1) for i, shape in enumerate(shapes)]
+    pictures = [random(1, 3, 9, 7, seed=i) * (i + 1) for i in range(3)]
     expected = [critic(picture).mean().item() for picture in pictures]
-    assert scores(critic, pictures).tolist() == pytest.approx(expected, abs=1e-5)
+    assert scores(critic, torch.cat(pictures)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_discriminator_backward_counts_the_real_image_twice_and_detaches_the_fakes():
@@ -312,6 +311,7 @@ def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tu
 SHAPES = pytest.mark.parametrize("shapes", [SQUARE, WIDE_AND_TALL], ids=["square", "wide and tall"])
 
 
+@pytest.mark.usefixtures("sharing")
 @SHAPES
 @pytest.mark.parametrize("kind", ["residual", "plain"])
 @pytest.mark.parametrize(
@@ -367,6 +367,7 @@ def whole_critic_loss(critic, real, fakes, fake_weights, mix, lambda_grad) -> to
     return loss
 
 
+@pytest.mark.usefixtures("sharing")
 @SHAPES
 @pytest.mark.parametrize("lambda_self", [0, 0.7])
 def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lambda_self, domain_threads):
@@ -392,7 +393,7 @@ def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lam
             assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-5)
 
 
-def test_weight_zero_leaves_a_term_out(domain_threads):
+def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(domain_threads, monkeypatch):
     nets, calls = networks(), {"generator_a": [], "discriminator_a": []}
     for name, network in nets.named_children():
         if name in calls:
@@ -411,6 +412,11 @@ def test_weight_zero_leaves_a_term_out(domain_threads):
     step(LossWeights(lambda_self=1))
     # The reconstruction shares the sample's call, the self translation the translation's.
     assert calls == {"generator_a": [2, 2, 1], "discriminator_a": [4, 3, 3]}
+    for found in calls.values():
+        found.clear()
+    monkeypatch.setattr("training.calls.MOST_PIXELS_SHARED", 14 * 14 - 1)
+    step(LossWeights())
+    assert calls == {"generator_a": [1] * 4, "discriminator_a": [1] * 7}
 
 
 # Section 12: the self term's noise.

@@ -199,6 +199,7 @@ def test_quantised_training_recolours_what_comes_from_coarser_scales():
 # The step.
 
 
+@pytest.mark.usefixtures("sharing")
 def test_a_step_is_three_critic_and_three_generator_updates():
     # In double precision: else Adam makes much of the rounding in gradients that are zero.
     nets, (real, noise, *pictures) = networks_for(0).double(), random(7, 3, 16, 15).double().split(1)

@@ -71,6 +71,7 @@ def gradient_norm(network: nn.Module) -> float:
     return math.sqrt(total)
 
 
+@pytest.mark.usefixtures("sharing")
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("case", STEP_CASES, ids=lambda case: f"{case['nfc']}-{case['size']}")
 def test_step(case, domain_threads, threads):

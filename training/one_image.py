@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.architecture import Architecture
 from models.pyramid import Noise, Pyramid, gaussian_noise
+from training.calls import generate
 from training.draws import in_chunks, rec_start, steps_per_chunk
 from training.optimisers import OptimiserSettings
 from training.scale import Losses, ScaleState, TakeStep
@@ -117,10 +118,9 @@ def one_image_step(
         losses = discriminator_backward(discriminator, real, [fake], [1.0], mix, lambda_grad)
         optimiser_d.step()
     noisy, base, _ = inputs[-1]
-    sources, bases = torch.cat([noisy, rec[0]]), torch.cat([base, rec[1]])
     discriminator.requires_grad_(False)
     for _ in inputs:
-        fake, reconstruction = generator(sources, bases).chunk(2)
+        fake, reconstruction = generate(generator, [noisy, rec[0]], [base, rec[1]])
         losses_g = {
             "G/adversarial": -discriminator(fake).mean(),
             "G/reconstruction": alpha * F.mse_loss(reconstruction, real),

@@ -11,6 +11,7 @@ from torch.optim import Adam
 from models.architecture import ScaleNetworks
 from models.discriminator import Discriminator
 from models.generator import Generator
+from training.calls import batches_with, generate, share_call
 from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers
 from utils.parallel import DomainThreads
@@ -62,18 +63,21 @@ def discriminator_backward(
         The terms of L_D, weighted, so that their sum is the loss.
     """
     fakes = [fake.detach() for fake in fakes]
-    score_real, *score_fakes = scores(discriminator, [real, *fakes])
-    on_real = -sum(fake_weights) * score_real
-    on_fakes = weighted_sum(fake_weights, score_fakes)
-    (on_real + on_fakes).backward()  # before the penalty's graph is there, too: that is a step's peak of memory
-    penalty = lambda_grad * weighted_sum(fake_weights, gradient_penalty(discriminator, real, fakes, mix))
-    penalty.backward()
-    return {"D/real": on_real, "D/fake": on_fakes, "D/penalty": penalty}
+    # Each part goes back before the next one's graph is there, too: the penalty's is a step's peak of memory.
+    on_pictures: list[Tensor] = []
+    for batch, weights in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
+        on_pictures += weighted(weights, scores(discriminator, batch))
+        sum(on_pictures[-len(batch) :]).backward()
+    penalties: list[Tensor] = []
+    for batch, weights, shares in batches_with(fakes, fake_weights, mix):
+        penalties += weighted(weights, lambda_grad * gradient_penalty(discriminator, real, batch, shares))
+        sum(penalties[-len(batch) :]).backward()
+    return {"D/real": on_pictures[0], "D/fake": sum(on_pictures[1:]), "D/penalty": sum(penalties)}
 
 
-def weighted_sum(weights: Sequence[float], terms: Iterable[Tensor]) -> Tensor:
-    """Of scalars."""
-    return sum(weight * term for weight, term in zip(weights, terms, strict=True))
+def weighted(weights: Sequence[float], terms: Iterable[Tensor]) -> list[Tensor]:
+    """Scalars, each times its weight."""
+    return [weight * term for weight, term in zip(weights, terms, strict=True)]
 
 
 class DomainStep:
@@ -98,31 +102,39 @@ class DomainStep:
         self.adversarial_weight = adversarial_weight
         self.fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
         self.losses: dict[str, Tensor] = {}
+        self.pending: list[Tensor] = []  # losses that go back with the sample
 
     # Forward.
 
     def sample(self) -> None:
-        """The unconditional sample, and in the same call the reconstruction."""
+        """The unconditional sample and the reconstruction; one too large to share its call goes back at once."""
         noisy, prev, z_prev = self.inputs[:3]
-        if self.weights.alpha:
-            pictures = self.generator(torch.cat([noisy, z_prev]), torch.cat([prev, z_prev]))
-            self.fake, self.rec = pictures.chunk(2)
-        else:
+        if not self.weights.alpha:
             self.fake = self.generator(noisy, prev)
+        elif share_call([noisy, z_prev]):
+            self.fake, rec = generate(self.generator, [noisy, z_prev], [prev, z_prev])
+            self.pending = [self.reconstruction_loss(rec)]
+        else:
+            self.reconstruction_loss(self.generator(z_prev, z_prev)).backward()
+            self.fake = self.generator(noisy, prev)
+
+    def reconstruction_loss(self, rec: Tensor) -> Tensor:
+        loss = self.losses["G/reconstruction"] = self.weights.alpha * F.mse_loss(rec, self.real)
+        return loss
 
     def translate(self, other: "DomainStep") -> None:
         """The other domain's sample, translated into this one, and in the same call its noisy real image."""
         self.source = other.fake.detach().requires_grad_()
-        sources = self.source
+        sources = [self.source]
         if self.weights.lambda_self:
-            sources = torch.cat([sources, self.inputs.self_noise + other.real])
-        self.translations = self.generator(sources, sources)
-        self.translated = self.translations[:1]
+            sources.append(self.inputs.self_noise + other.real)
+        self.translations = generate(self.generator, sources, sources)
+        self.translated = self.translations[0]
 
     def fakes(self) -> list[Tensor]:
         """What the critic is to tell from the real picture: the translation, the sample, the self translation."""
-        _, *self_translated = self.translations.split(1)
-        return [self.translated, self.fake, *self_translated]
+        translated, *self_translated = self.translations
+        return [translated, self.fake, *self_translated]
 
     # Update the critic, then let it judge.
 
@@ -135,11 +147,15 @@ class DomainStep:
 
     def judge(self) -> None:
         """Adversarial loss of the generators; its gradient in every fake."""
-        pictures = [picture.detach().requires_grad_() for picture in self.fakes()]
-        adversarial = -self.adversarial_weight * weighted_sum(self.fake_weights, scores(self.discriminator, pictures))
-        in_translated, self.fake_gradient, *in_self = torch.autograd.grad(adversarial, pictures)
-        self.translations_gradient = torch.cat([in_translated, *in_self])
-        self.losses["G/adversarial"] = adversarial
+        terms: list[Tensor] = []
+        gradients: list[Tensor] = []
+        for batch, weights in batches_with([picture.detach() for picture in self.fakes()], self.fake_weights):
+            batch.requires_grad_()
+            terms += weighted(weights, -self.adversarial_weight * scores(self.discriminator, batch))
+            gradients += torch.autograd.grad(sum(terms[-len(batch) :]), batch)[0].split(1)
+        in_translated, self.fake_gradient, *in_self = gradients
+        self.translations_gradients = [in_translated, *in_self]
+        self.losses["G/adversarial"] = sum(terms)
 
     # Backward, to the generator's weights and across the cuts.
 
@@ -156,19 +172,15 @@ class DomainStep:
 
     def translate_backward(self, other: "DomainStep") -> None:
         """Through the translation, judged here and in the other domain's cycle."""
-        gradient = self.translations_gradient
+        in_translated, *in_self = self.translations_gradients
         if self.weights.beta:
-            gradient[:1] += other.cycle_source.grad
-        self.translations.backward(gradient)
+            in_translated = in_translated + other.cycle_source.grad
+        torch.autograd.backward(self.translations, [in_translated, *in_self])
 
     def sample_backward(self, other: "DomainStep") -> None:
-        """Through the sample, judged here, in the cycle and in the other domain's translation, and the rec."""
-        outputs, gradients = [self.fake], [self.fake_gradient + other.source.grad]
-        if self.weights.alpha:
-            self.losses["G/reconstruction"] = self.weights.alpha * F.mse_loss(self.rec, self.real)
-            outputs.append(self.losses["G/reconstruction"])
-            gradients.append(None)
-        torch.autograd.backward(outputs, gradients)
+        """Through the sample, judged here, in the cycle and in the other domain's translation; with what is pending."""
+        gradient = self.fake_gradient + other.source.grad
+        torch.autograd.backward([self.fake, *self.pending], [gradient] + [None] * len(self.pending))
 
 
 def training_step(
@@ -196,9 +208,12 @@ def training_step(
         )
     ]
 
+    def first(i: int) -> None:
+        optimisers.generators[i].zero_grad()
+        steps[i].sample()
+
     def middle(i: int) -> None:
         steps[i].update_discriminator(optimisers.discriminators[i])
-        optimisers.generators[i].zero_grad()
         steps[i].judge()
         steps[i].close_cycle(steps[1 - i])
 
@@ -206,7 +221,7 @@ def training_step(
         steps[i].sample_backward(steps[1 - i])
         optimisers.generators[i].step()
 
-    both(lambda i: steps[i].sample())
+    both(first)
     both(lambda i: steps[i].translate(steps[1 - i]))
     both(middle)
     both(lambda i: steps[i].translate_backward(steps[1 - i]))

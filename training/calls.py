@@ -1,0 +1,40 @@
+"""Which pictures share a call of a network (METHOD section 9).
+
+Pictures in one batch do not influence one another, because the normalisation is per image. Small ones share a call,
+which is faster. Larger ones have a call each: from about 100 pixels on that is no slower on a CPU, and what a picture
+needs is given back before the next one's turn.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.generator import Generator
+
+MOST_PIXELS_SHARED = 2**13
+
+
+def share_call(images: Sequence[Tensor]) -> bool:
+    """Whether pictures, (1, 3, H, W) each, are small enough to share a call, and of one shape."""
+    return len({image.shape for image in images}) == 1 and images[0].shape[-2:].numel() <= MOST_PIXELS_SHARED
+
+
+def batches(images: Sequence[Tensor]) -> list[Tensor]:
+    """Pictures, (1, 3, H, W) each, as batches for a call each: all in one, or every one by itself."""
+    return [torch.cat(list(images))] if share_call(images) else list(images)
+
+
+def batches_with(images: Sequence[Tensor], *others: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """`batches`, each with the part of every other sequence that belongs to its pictures."""
+    done = 0
+    for batch in batches(images):
+        yield batch, *(other[done : done + len(batch)] for other in others)
+        done += len(batch)
+
+
+def generate(generator: Generator, images: Sequence[Tensor], bases: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What a generator makes of pictures, (1, 3, H, W) each, upon their bases; as many, in their order."""
+    pairs = zip(batches(images), batches(bases), strict=True)
+    return torch.cat([generator(image, base) for image, base in pairs]).split(1)
