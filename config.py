@@ -60,6 +60,8 @@ class TrainConfig(Common):
     noise_amp_b: float
     rec_noise: str
     quant_level: int
+    precision: str | None
+    save_memory: bool
     gif: bool
     tensorboard: bool
 

@@ -13,6 +13,7 @@ PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
 REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}
 REC_NOISE = ("fresh", "fixed")
+PRECISIONS = ("fp32", "tf32", "bf16")
 # The published defaults where A is a clip (METHOD section 12).
 CLIP = dict(niter=24000, min_size=22, lambda_self=1.0)
 
@@ -102,6 +103,10 @@ def train_parser() -> Parser:
     add("--noise_amp_a", type=number(), default=0.1, help="noise amplitude of A, relative to its error")
     add("--noise_amp_b", type=number(), default=0.1, help="noise amplitude of B, relative to its error")
     add("--quant_level", type=integer(0), default=0, help="simplify a clip's frames to so many greys; 0: do not")
+    add = parser.add_argument_group("speed and memory").add_argument
+    note = "; not given: as PyTorch has it, TF32 on newer NVIDIA GPUs, else float32"
+    add("--precision", choices=PRECISIONS, help="in what convolutions compute" + note)
+    add("--save_memory", action="store_true", help="compute some things twice instead of keeping them; slower")
     add = parser.add_argument_group("more results").add_argument
     add("--gif", action="store_true", help="write growth.gif: the sampled a2b and b2a grow from scale to scale")
     add("--tensorboard", action="store_true", help="write the log and samples for TensorBoard, too; a package more")

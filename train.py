@@ -15,7 +15,7 @@ from training.pair import PairRecipe
 from training.reals import frames, still
 from training.resume import check_run, is_finished, prepare_run, resume_command
 from utils.board import Board
-from utils.device import compute_deterministically, device_name, pick_device, versions
+from utils.device import compute_deterministically, device_name, pick_device, use_precision, versions
 from utils.errors import UserError, one_line_errors
 from utils.figure import save_loss_curves, save_sheet
 from utils.frames import SimplifiedClip
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = parse_train(arguments)
     compute_deterministically(config.deterministic)
     device = pick_device(config.gpu_id, config.not_cuda)
+    use_precision(config.precision, device)
     inputs = open_inputs(config)
     geometry = fitted_geometry(config, inputs)
     run, source = RunFolder(config.out), RunFolder(config.load) if config.load is not None else None
@@ -66,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with FolderLock(run.path, "--out"):
         prepare_run(run, source, config.overwrite, None if finished else record)
         reals = still_pyramids(config, geometry, inputs, device)
-        with StopRequest() as stop, DomainThreads(device) as both, board or nullcontext():
+        threads = DomainThreads(device, side_by_side=not config.save_memory, bf16=config.precision == "bf16")
+        with StopRequest() as stop, threads as both, board or nullcontext():
             recipe = pair_recipe(config, geometry, a, reals, device, both)
             costs = step_costs(geometry, config.architecture, device)
             pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop, board=board)
@@ -107,6 +109,7 @@ def pair_recipe(
         noise_amps=noise_amps,
         coarsest_sigmas=coarsest_sigmas,
         fixed_rec=config.rec_noise == "fixed",
+        recompute=config.save_memory,
         seed=config.seed,
         device=device,
         both=both,

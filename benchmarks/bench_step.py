@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,13 +31,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.baseline import Baseline, Start
 from models.architecture import Architecture
 from models.pyramid import Pyramid
+from options import PRECISIONS
 from training.draws import StepDraws
 from training.loop import start_networks
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
 from training.step import training_step
 from utils.arguments import Parser, integer
-from utils.device import available_gpus, device_name
+from utils.device import available_gpus, device_name, use_precision
 from utils.errors import RunError, one_line_errors
 from utils.files import write_json
 from utils.parallel import DomainThreads
@@ -49,18 +50,25 @@ SEED = 1
 PASSES = 74  # forward passes in a step, METHOD section 9
 
 
+class Setup(NamedTuple):
+    """How the program is to compute, as train.py's options of these names."""
+
+    precision: str
+    save_memory: bool
+
+
 class Program:
     """The step as train.py takes it."""
 
-    def __init__(self, start: Start, both: DomainThreads) -> None:
+    def __init__(self, start: Start, both: DomainThreads, recompute: bool = False) -> None:
         self.networks, pyramids, sigmas, self.reals = start
         self.draws = StepDraws(pyramids, len(pyramids[0].generators), SEED, self.reals[0].device, both)
-        self.draws.sigmas, self.chunk, self.both = sigmas, self.draws.steps_per_chunk, both
+        self.draws.sigmas, self.chunk, self.both, self.recompute = sigmas, self.draws.steps_per_chunk, both, recompute
         self.optimisers, self.steps = Optimisers(self.networks, RATES), itertools.count()
 
     def take_step(self) -> None:
         inputs = self.draws.inputs(next(self.steps))
-        training_step(self.networks, self.optimisers, inputs, self.reals, WEIGHTS, self.both)
+        training_step(self.networks, self.optimisers, inputs, self.reals, WEIGHTS, self.both, self.recompute)
 
 
 def starting_point(scale: int, geometry: Geometry, device: torch.device) -> Start:
@@ -88,11 +96,11 @@ def seconds_of(call: Callable[[], object], calls: int, device: torch.device) -> 
 
 
 @torch.no_grad()
-def ceilings(channels: int, shape: tuple[int, int], device: torch.device) -> tuple[float, float]:
+def ceilings(channels: int, shape: tuple[int, int], device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
     """GFLOP/s of a 3x3 convolution on many pictures of a scale, in the better layout, and of a matrix product."""
     pixels, calls = (2**20, 20) if device.type == "cuda" else (2**16, 1)
-    images = torch.randn(math.ceil(pixels / math.prod(shape)), channels, *shape, device=device)
-    kernel, square = torch.randn(channels, channels, 3, 3, device=device), torch.randn(2048, 2048, device=device)
+    shapes = (math.ceil(pixels / math.prod(shape)), channels, *shape), (channels, channels, 3, 3), (2048, 2048)
+    images, kernel, square = (torch.randn(*size, device=device).to(dtype) for size in shapes)
 
     def gflops(flop: float, call: Callable[..., object], *tensors: Tensor) -> float:
         return flop / min(seconds_of(lambda: call(*tensors), calls, device) for _ in range(5)) / 1e9
@@ -111,20 +119,25 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def work(connection: Connection, name: str, scale: int, geometry: Geometry, device: torch.device, tf32: bool) -> None:
+def work(connection: Connection, name: str, scale: int, geometry: Geometry, device: torch.device, setup: Setup) -> None:
     """A worker's life: send the steps in a chunk of draws, time as many steps as asked, send the peak, the ceilings."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    use_precision(setup.precision, device)
+    bf16 = setup.precision == "bf16"
     with contextlib.ExitStack() as threads:
-        both = threads.enter_context(DomainThreads(device)) if name == "program" else None
         start = starting_point(scale, geometry, device)
-        side = Program(start, both) if both else Baseline(start, WEIGHTS, RATES)
+        if name == "program":
+            both = DomainThreads(device, side_by_side=not setup.save_memory, bf16=bf16)
+            side = Program(start, threads.enter_context(both), setup.save_memory)
+        else:
+            side = Baseline(start, WEIGHTS, RATES)
         connection.send(side.chunk)
         while steps := connection.recv():
             connection.send(seconds_of(side.take_step, steps, device))
         connection.send(peak_memory(device))
         connection.recv()
     # The program's threads are gone: they would slow down what runs with all threads.
-    connection.send(ceilings(ARCHITECTURE.widths(scale)[0], geometry.shapes[scale], device))
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    connection.send(ceilings(ARCHITECTURE.widths(scale)[0], geometry.shapes[scale], device, dtype))
 
 
 def serve(connection: Connection, name: str, scale: int, *setup: Any) -> None:
@@ -146,10 +159,10 @@ class Worker:
         context, self.label = multiprocessing.get_context("spawn"), f"{name} at scale {scale}"
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, name, scale, *setup), daemon=True)
-        # Inherited: Ctrl-C is for this process, which then ends its workers.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Inherited: Ctrl-C is for this process, which then ends its workers; one that comes just now waits.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self.process.start()
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()  # or the worker's end would go unnoticed
 
     def __enter__(self) -> "Worker":
@@ -180,11 +193,11 @@ class Worker:
 
 
 def measure_scale(
-    scale: int, geometry: Geometry, device: torch.device, tf32: bool, names: list[str], repeats: int
+    scale: int, geometry: Geometry, device: torch.device, setup: Setup, names: list[str], repeats: int
 ) -> dict[str, float]:
     """A row of the table and of the record."""
     with contextlib.ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker(name, scale, geometry, device, tf32)) for name in names}
+        workers = {name: stack.enter_context(Worker(name, scale, geometry, device, setup)) for name in names}
         # Whole chunks of draws, so that a step bears its share of them; on a GPU one step is too short.
         chunk = max([worker.answer() for worker in workers.values()])
         steps = chunk * math.ceil(16 / chunk) if device.type == "cuda" else chunk
@@ -229,26 +242,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--scales", help="some of them, separated by commas; last: the finest; not given: all")
     add("--repeats", type=integer(1), default=5, help="timings of each side after a warm-up")
     add("--program_only", action="store_true", help="leave the baseline out")
-    add("--precision", choices=("fp32", "tf32"), default="fp32", help="of products and convolutions on a GPU")
+    add(
+        "--precision", choices=PRECISIONS, default="fp32", help="of products and convolutions; bf16: not the baseline's"
+    )
+    add("--save_memory", action="store_true", help="time the program as train.py --save_memory runs it")
     add("--json", type=Path, metavar="FILE", help="write the numbers here, too")
     options = parser.parse_args(arguments)
-    device, tf32 = torch.device(options.device), options.precision == "tf32"
+    device, setup = torch.device(options.device), Setup(options.precision, options.save_memory)
     geometry = Geometry(img_size=options.img_size, max_size=max(PAPER.max_size, options.img_size))
     scales = {str(scale): scale for scale in range(geometry.stop_scale + 1)} | {"last": geometry.stop_scale}
     wanted = list(scales)[:-1] if options.scales is None else options.scales.split(",")
     if unknown := [name for name in wanted if name not in scales]:
         parser.error(f"--scales: there is no scale '{unknown[0]}'; there are {', '.join(scales)}")
-    if tf32 and (device.type == "cpu" or torch.cuda.get_device_capability(device) < (8, 0)):
-        parser.error(f"--precision tf32: has no effect on {device_name(device)}")
+    use_precision(options.precision, device)
 
     memory = "torch.cuda.max_memory_allocated" if device.type == "cuda" else "ru_maxrss, the whole process"
     record = {"device": device_name(device), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    record |= {"date": str(date.today()), "precision": options.precision, "repeats": options.repeats}
+    record |= {"date": str(date.today()), **setup._asdict(), "repeats": options.repeats}
     record |= {"img_size": options.img_size, "memory": memory, "rows": []}
     print(", ".join(f"{name} {value}" for name, value in record.items() if name != "rows"), flush=True)
     sides = ["program"] if options.program_only else ["program", "baseline"]
     for name in wanted:
-        row = measure_scale(scales[name], geometry, device, tf32, sides, options.repeats)
+        row = measure_scale(scales[name], geometry, device, setup, sides, options.repeats)
         print(*table_lines(row)[1 if record["rows"] else 0 :], sep="\n", flush=True)
         record["rows"].append(row)
         if options.json:

@@ -41,6 +41,12 @@ class ConvStack(nn.Sequential):
         )
         self.tail = nn.Conv2d(widths[-1], out_channels, ker_size, padding=padding)
 
+    def forward(self, image: Tensor) -> Tensor:
+        features = self.body(self.head(image))
+        # Colours and scores are float32 also where convolutions are not: 8 bits of mantissa would show.
+        with torch.autocast(image.device.type, enabled=False):
+            return self.tail(features.float())
+
 
 @torch.no_grad()
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -22,7 +22,7 @@ from utils.errors import RunError, UserError
 from utils.resize import upsample
 from utils.scales import Geometry
 
-CPU = torch.device("cpu")
+CPU, PLAIN = torch.device("cpu"), bench_step.Setup("fp32", save_memory=False)
 
 
 def test_a_run(tmp_path, capsys):
@@ -32,7 +32,8 @@ def test_a_run(tmp_path, capsys):
         == 0
     )
     record = json.loads(file.read_text())
-    assert {"device", "threads", "torch", "date", "precision", "repeats", "img_size", "memory", "rows"} == set(record)
+    about = {"device", "threads", "torch", "date", "precision", "save_memory", "repeats", "img_size", "memory"}
+    assert set(record) == about | {"rows"}
     (row,) = record["rows"]
     assert (row["scale"], row["side"], row["channels"]) == (0, 18, 32)
     measured = {"program_ms", "baseline_ms", "ratio", "program_gflops", "baseline_gflops", "convolution_gflops"}
@@ -48,20 +49,23 @@ def test_a_run(tmp_path, capsys):
 def test_the_program_alone_at_the_finest_scale(tmp_path):
     file = tmp_path / "bench.json"
     options = ["--device", "cpu", "--scales", "last", "--img_size", "20", "--program_only", "--repeats", "1"]
+    options += ["--precision", "bf16", "--save_memory"]
     assert bench_step.main([*options, "--json", str(file)]) == 0
-    (row,) = json.loads(file.read_text())["rows"]
+    record = json.loads(file.read_text())
+    assert (record["precision"], record["save_memory"]) == ("bf16", True)
+    (row,) = record["rows"]
     assert (row["scale"], row["side"]) == (2, 20)
     assert not [name for name in row if "baseline" in name or name == "ratio"]
 
 
 def test_an_error_in_a_worker_is_one_line():
-    with bench_step.Worker("program", 99, Geometry(), CPU, False) as worker, pytest.raises(RunError) as caught:
+    with bench_step.Worker("program", 99, Geometry(), CPU, PLAIN) as worker, pytest.raises(RunError) as caught:
         worker.answer()
     assert str(caught.value) == "program at scale 99: IndexError: tuple index out of range"
 
 
 def test_a_worker_that_dies_is_one_line():
-    with bench_step.Worker("baseline", 0, Geometry(), CPU, False) as worker:
+    with bench_step.Worker("baseline", 0, Geometry(), CPU, PLAIN) as worker:
         worker.process.kill()
         with pytest.raises(RunError, match="baseline at scale 0: its process ended with status -9"):
             worker.ask(1)

@@ -439,6 +439,7 @@ def scale_inputs(shapes, scale: int, sigmas: tuple[float, float], domain_threads
         noise_amps=(0.1, 0.3),
         coarsest_sigmas=sigmas,
         fixed_rec=False,
+        recompute=False,
         seed=3,
         device=CPU,
         both=domain_threads(1),

@@ -6,10 +6,12 @@ needs is given back before the next one's turn.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from models.generator import Generator
 
@@ -34,7 +36,13 @@ def batches_with(images: Sequence[Tensor], *others: Sequence[Any]) -> Iterator[t
         done += len(batch)
 
 
-def generate(generator: Generator, images: Sequence[Tensor], bases: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """What a generator makes of pictures, (1, 3, H, W) each, upon their bases; as many, in their order."""
-    pairs = zip(batches(images), batches(bases), strict=True)
-    return torch.cat([generator(image, base) for image, base in pairs]).split(1)
+def generate(
+    generator: Generator, images: Sequence[Tensor], bases: Sequence[Tensor], recompute: bool = False
+) -> tuple[Tensor, ...]:
+    """What a generator makes of pictures, (1, 3, H, W) each, upon their bases; as many, in their order.
+
+    Args:
+        recompute: keep nothing for the way back but the pictures, and compute the rest again then.
+    """
+    call = partial(checkpoint, generator, use_reentrant=False, preserve_rng_state=False) if recompute else generator
+    return torch.cat([call(*pair) for pair in zip(batches(images), batches(bases), strict=True)]).split(1)

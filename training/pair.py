@@ -28,6 +28,7 @@ class PairRecipe:
         noise_amps: noise amplitude of each domain, relative to the reconstruction error.
         coarsest_sigmas: noise amplitudes of scale 0 in every later draw.
         fixed_rec: see `StepDraws`.
+        recompute: see `training_step`.
         both: runs a piece of work for both domains.
     """
 
@@ -39,6 +40,7 @@ class PairRecipe:
     noise_amps: tuple[float, float]
     coarsest_sigmas: tuple[float, float]
     fixed_rec: bool
+    recompute: bool
     seed: int
     device: torch.device
     both: DomainThreads
@@ -60,7 +62,7 @@ class PairRecipe:
             def take_step(step: int) -> tuple[Losses, dict[str, Tensor]]:
                 inputs, reals = draws.inputs(step), (real_a(step), real_b(step))
                 losses, pictures = training_step(
-                    state.networks, state.optimisers, inputs, reals, self.weights, self.both
+                    state.networks, state.optimisers, inputs, reals, self.weights, self.both, self.recompute
                 )
                 return losses, pictures._asdict()
 

@@ -96,10 +96,11 @@ class DomainStep:
         real: Tensor,
         weights: LossWeights,
         adversarial_weight: float,
+        recompute: bool,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.inputs, self.real, self.weights = inputs, real, weights
-        self.adversarial_weight = adversarial_weight
+        self.adversarial_weight, self.recompute = adversarial_weight, recompute
         self.fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
         self.losses: dict[str, Tensor] = {}
         self.pending: list[Tensor] = []  # losses that go back with the sample
@@ -109,14 +110,13 @@ class DomainStep:
     def sample(self) -> None:
         """The unconditional sample and the reconstruction; one too large to share its call goes back at once."""
         noisy, prev, z_prev = self.inputs[:3]
-        if not self.weights.alpha:
-            self.fake = self.generator(noisy, prev)
-        elif share_call([noisy, z_prev]):
-            self.fake, rec = generate(self.generator, [noisy, z_prev], [prev, z_prev])
+        if self.weights.alpha and share_call([noisy, z_prev]):
+            self.fake, rec = generate(self.generator, [noisy, z_prev], [prev, z_prev], self.recompute)
             self.pending = [self.reconstruction_loss(rec)]
-        else:
+            return
+        if self.weights.alpha:
             self.reconstruction_loss(self.generator(z_prev, z_prev)).backward()
-            self.fake = self.generator(noisy, prev)
+        (self.fake,) = generate(self.generator, [noisy], [prev], self.recompute)
 
     def reconstruction_loss(self, rec: Tensor) -> Tensor:
         loss = self.losses["G/reconstruction"] = self.weights.alpha * F.mse_loss(rec, self.real)
@@ -128,7 +128,7 @@ class DomainStep:
         sources = [self.source]
         if self.weights.lambda_self:
             sources.append(self.inputs.self_noise + other.real)
-        self.translations = generate(self.generator, sources, sources)
+        self.translations = generate(self.generator, sources, sources, self.recompute)
         self.translated = self.translations[0]
 
     def fakes(self) -> list[Tensor]:
@@ -190,19 +190,22 @@ def training_step(
     reals: tuple[Tensor, Tensor],
     weights: LossWeights,
     both: DomainThreads,
+    recompute: bool = False,
 ) -> tuple[dict[str, Tensor], Pictures]:
     """Update both critics, then both generators, in place.
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
         both: runs a stage for both domains.
+        recompute: compute what the samples and translations were made with again on the way back instead of
+            keeping it.
 
     Returns:
         The weighted loss terms, detached scalars on the device, under slash-path names such as
         `D/penalty_a`, and the pictures made before the update.
     """
     steps = [
-        DomainStep(*domain, weights, adversarial_weight)
+        DomainStep(*domain, weights, adversarial_weight, recompute)
         for *domain, adversarial_weight in zip(
             networks.generators, networks.discriminators, inputs, reals, (1.0, weights.lambda_g), strict=True
         )

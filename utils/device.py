@@ -43,6 +43,18 @@ def compute_deterministically(wanted: bool) -> None:
     torch.use_deterministic_algorithms(wanted)
 
 
+def use_precision(precision: str | None, device: torch.device) -> None:
+    """Let float32 convolutions and products on a GPU round to TF32, or not; None leaves it as PyTorch has it.
+
+    Raises:
+        UserError: TF32 is asked for on a device that has none.
+    """
+    if precision == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+        raise UserError(f"--precision tf32: has no effect on {device_name(device)}; leave it out")
+    if precision is not None:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
 def device_name(device: torch.device) -> str:
     """What the device is called in the run's records."""
     if device.type == "cuda":

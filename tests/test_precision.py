@@ -1,0 +1,141 @@
+"""`--save_memory` and `--precision`: what they change, and that it is no more than they say."""
+
+import copy
+import json
+
+import pytest
+import torch
+from conftest import TINY, complaint
+from interrupted import StopAfter, same_results
+from memory import peak_of
+from torch import nn
+
+from models.architecture import Architecture, ScaleNetworks
+from models.blocks import initialise
+from training.losses import LossWeights
+from training.optimisers import Optimisers, OptimiserSettings
+from training.step import DomainInputs, training_step
+from utils.device import use_precision
+from utils.errors import UserError
+from utils.parallel import DomainThreads
+from utils.streams import stream
+
+CPU = torch.device("cpu")
+THREE_SCALES = [*TINY, "--scale_factor", "0.55", "--niter", "9", "--print_interval", "4"]
+
+
+def networks(width: int = 16) -> ScaleNetworks:
+    nets = ScaleNetworks(Architecture(nfc=width, min_nfc=width), 0, 4)
+    initialise(nets, stream(0, "test"))
+    return nets
+
+
+def step(nets: ScaleNetworks, side: int = 16, recompute: bool = False, bf16: bool = False, lr_d: float = 0.0001):
+    """A step from the same numbers every time; its losses and pictures."""
+    generator = torch.Generator().manual_seed(1)
+    pictures = 2 * torch.rand(8, 1, 3, side, side, generator=generator) - 1
+    inputs = tuple(DomainInputs(*pictures[i : i + 3], torch.tensor([0.3, 0.6])) for i in (0, 3))
+    optimisers = Optimisers(nets, OptimiserSettings(lr_d=lr_d))
+    with DomainThreads(CPU, bf16=bf16) as both:
+        return training_step(nets, optimisers, inputs, (pictures[6], pictures[7]), LossWeights(), both, recompute)
+
+
+def test_save_memory_changes_no_bit(cli, pair, tmp_path):
+    words = ["--input_a", pair[0], "--input_b", pair[1], *THREE_SCALES]
+    assert cli("train.py", *words, "--out", tmp_path / "kept").code == 0
+    assert cli("train.py", *words, "--out", tmp_path / "again", "--save_memory").code == 0
+    same_results(tmp_path / "kept", tmp_path / "again")
+
+
+def test_save_memory_computes_the_samples_and_translations_twice():
+    nets, counts = networks(), []
+    for recompute in (False, True):
+        calls = []
+        handle = nets.generator_a.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        step(nets, recompute=recompute)
+        handle.remove()
+        counts.append(len(calls))
+    assert counts[0] == 3  # the sample with the reconstruction, the translation, the cycle
+    # The second forward pass stops where everything needed is there, so some of it may not come to its end.
+    assert counts[1] >= counts[0]
+
+
+def test_save_memory_takes_less():
+    # Pictures that have a call each; the domains one after the other as on a GPU.
+    taken = []
+    for recompute in (False, True):
+        nets = networks()
+        step(nets, side=200)  # whatever is set up once
+        taken.append(peak_of(lambda nets=nets, recompute=recompute: step(nets, side=200, recompute=recompute)))
+    assert taken[1] < 0.8 * taken[0]
+
+
+def test_bf16_is_of_the_convolutions_before_the_last_alone():
+    nets, seen = networks(), {}
+    for name, module in nets.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, out.dtype))
+    losses, pictures = step(nets, bf16=True)
+    assert {dtype for name, dtype in seen.items() if name.endswith("tail")} == {torch.float32}
+    assert {dtype for name, dtype in seen.items() if not name.endswith("tail")} == {torch.bfloat16}
+    results = [*losses.values(), *pictures, *nets.parameters()]
+    assert {result.dtype for result in results} == {torch.float32}
+
+
+def test_bf16_comes_near_float32_and_judges_with_the_updated_critic():
+    # The rate is so high that a critic kept from before its update would judge otherwise.
+    start = networks()
+    found, exact = (step(copy.deepcopy(start), bf16=bf16, lr_d=0.02)[0] for bf16 in (True, False))
+    before = step(copy.deepcopy(start), lr_d=1e-9)[0]
+    for name, value in exact.items():
+        if name.startswith("G/adversarial"):
+            assert abs(found[name] - value) < abs(before[name] - value) / 3
+        else:
+            assert found[name].item() == pytest.approx(value.item(), rel=0.02), name
+
+
+def test_bf16_runs_resumes_and_is_remembered(cli, monkeypatch, pair, tmp_path):
+    words = ["--input_a", pair[0], "--input_b", pair[1], *THREE_SCALES, "--precision", "bf16"]
+    assert cli("train.py", *words, "--out", tmp_path / "whole").code == 0
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(13))
+    assert cli("train.py", *words, "--out", tmp_path / "run").code == 130
+    monkeypatch.undo()
+    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["options"]["precision"] == "bf16"
+    same_results(tmp_path / "whole", tmp_path / "run")
+
+    # It does make a difference.
+    assert cli("train.py", *words[:-2], "--out", tmp_path / "float32").code == 0
+    weights = [
+        torch.load(tmp_path / name / "scale_02.pt", weights_only=True)["networks"]["generator_a.net.tail.weight"]
+        for name in ("whole", "float32")
+    ]
+    assert not torch.equal(*weights)
+
+
+def test_tf32_where_there_is_none_is_one_line(cli, pair, tmp_path):
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *TINY]
+    assert "--precision tf32: has no effect on CPU" in complaint(cli("train.py", *words, "--precision", "tf32"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", None])
+def test_tf32_is_on_where_asked_for(monkeypatch, precision):
+    # As on a GPU: nothing is computed.
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [flag.allow_tf32 for flag in flags]
+    try:
+        use_precision(precision, torch.device("cuda"))
+        wanted = before if precision is None else [precision == "tf32"] * 2
+        assert [flag.allow_tf32 for flag in flags] == wanted
+    finally:
+        for flag, value in zip(flags, before, strict=True):
+            flag.allow_tf32 = value
+
+
+def test_tf32_is_of_newer_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    monkeypatch.setattr("utils.device.device_name", lambda _: "an old GPU")
+    with pytest.raises(UserError, match="--precision tf32: has no effect on an old GPU"):
+        use_precision("tf32", torch.device("cuda"))
