@@ -45,7 +45,7 @@ class ConvStack(nn.Sequential):
         features = self.body(self.head(image))
         # Colours and scores are float32 also where convolutions are not: 8 bits of mantissa would show.
         with torch.autocast(image.device.type, enabled=False):
-            return self.tail(features.float())
+            return self.tail(features.to(self.tail.weight.dtype))
 
 
 @torch.no_grad()
