@@ -18,7 +18,7 @@ class DomainThreads:
 
     Args:
         side_by_side: False lets b follow a on a CPU, too, with all threads each: that takes less memory.
-        bf16: let the convolutions in the work compute in bfloat16; all else stays in float32.
+        bf16: run the work under autocast to bfloat16; weights, pictures and losses stay in float32.
     """
 
     def __init__(self, device: torch.device, *, side_by_side: bool = True, bf16: bool = False) -> None:
