@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from models.architecture import PADDING_MODES
 from utils.arguments import Parser, integer, number, only
 from utils.scales import Geometry
 
 QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, niter=300, print_interval=150)
-QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0, rec_noise="fixed")
+QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
+QUICK |= dict(rec_noise="fixed", padding_mode="reflect")
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
 REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}
@@ -81,6 +83,12 @@ def train_parser() -> Parser:
     add("--switch_res", type=integer(0), default=2, help="how many of the finest scales are not residual")
     add("--ker_size", type=integer(1), default=3, help="kernel side of the discriminator")
     add("--padd_size", type=integer(0), default=0, help="padding of the discriminator")
+    add(
+        "--padding_mode",
+        choices=PADDING_MODES,
+        default=PADDING_MODES[0],
+        help="what the generators see outside the picture: zeros, or the picture mirrored",
+    )
     add("--nc_z", type=only(3), default=3, help="noise channels; no other value")
     add("--nc_im", type=only(3), default=3, help="image channels; no other value")
     add("--stride", type=only(1), default=1, help="stride of every convolution; no other value")

@@ -10,6 +10,9 @@ from utils.scales import width_at
 
 DOMAINS = "ab"
 
+# What the generators' convolutions may see outside the picture.
+PADDING_MODES = ("zeros", "reflect")
+
 # Far beyond any use; what lies outside is a mistake, or a file made to fill the memory.
 LIMITS = {"nfc": (1, 4096), "min_nfc": (1, 4096), "max_nfc": (1, 4096), "num_layer": (2, 100), "ker_size": (1, 100)}
 
@@ -26,7 +29,7 @@ class Architecture:
         ker_size, padd_size: kernel side and padding of the discriminator.
         switch_res: how many of the finest scales are plain instead of residual.
         domains: 2 for a pair, 1 for the pyramid of a single image.
-        pad_once: the generators' padding, see `Generator`.
+        pad_once, padding_mode: the generators' padding, see `Generator`.
     """
 
     nfc: int = 32
@@ -38,12 +41,15 @@ class Architecture:
     switch_res: int = 2
     domains: int = 2
     pad_once: bool = False
+    padding_mode: str = "zeros"
 
     def check_fits(self, coarsest: tuple[int, int]) -> None:
         """Raise ValueError where the discriminator leaves nothing of a coarsest (height, width) to score."""
         for name, (least, most) in LIMITS.items():
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"--{name} must be {least} to {most}, not {getattr(self, name)}")
+        if self.padding_mode not in PADDING_MODES:
+            raise ValueError(f"--padding_mode must be one of {', '.join(PADDING_MODES)}, not {self.padding_mode!r}")
         if self.padd_size >= self.ker_size:
             raise ValueError(f"--padd_size {self.padd_size} must be smaller than --ker_size {self.ker_size}")
         trimmed = self.ker_size - 1 - 2 * self.padd_size
@@ -66,7 +72,9 @@ class Architecture:
 
     def generator(self, scale: int, stop_scale: int) -> Generator:
         """An unfilled generator of a scale."""
-        return Generator(*self.widths(scale), self.num_layer, self.is_residual(scale, stop_scale), self.pad_once)
+        residual = self.is_residual(scale, stop_scale)
+        padding = dict(pad_once=self.pad_once, padding_mode=self.padding_mode)
+        return Generator(*self.widths(scale), self.num_layer, residual, **padding)
 
     def discriminator(self, scale: int) -> Discriminator:
         """An unfilled discriminator of a scale."""

@@ -16,9 +16,11 @@ class ConvBlock(nn.Sequential):
     image's result then does not depend on what else is in its batch.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, ker_size: int, padding: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, ker_size: int, padding: int, padding_mode: str = "zeros"
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, ker_size, padding=padding)
+        self.conv = nn.Conv2d(in_channels, out_channels, ker_size, padding=padding, padding_mode=padding_mode)
         self.norm = nn.GroupNorm(out_channels, out_channels)  # faster than nn.InstanceNorm2d
         self.activation = nn.LeakyReLU(LEAK, inplace=True)  # nothing else needs its input
 
@@ -26,20 +28,27 @@ class ConvBlock(nn.Sequential):
 class ConvStack(nn.Sequential):
     """Head, body blocks and tail: `num_layer` convolutions from 3 channels to `out_channels`.
 
-    The head has `width` outputs, body block i = 1, 2, ... has max(width // 2**i, min_width).
+    The head has `width` outputs, body block i = 1, 2, ... has max(width // 2**i, min_width). `padding_mode` is
+    what every convolution sees outside its input, as nn.Conv2d has it.
     forward: (N, 3, H, W) -> (N, out_channels, H', W'); each layer trims ker_size - 1 - 2 padding pixels.
     """
 
     def __init__(
-        self, out_channels: int, width: int, min_width: int, num_layer: int, ker_size: int, padding: int
+        self,
+        out_channels: int,
+        width: int,
+        min_width: int,
+        num_layer: int,
+        ker_size: int,
+        padding: int,
+        padding_mode: str = "zeros",
     ) -> None:
         super().__init__()
         widths = [width] + [max(width // 2**i, min_width) for i in range(1, num_layer - 1)]
-        self.head = ConvBlock(3, width, ker_size, padding)
-        self.body = nn.Sequential(
-            *(ConvBlock(widths[i], widths[i + 1], ker_size, padding) for i in range(num_layer - 2))
-        )
-        self.tail = nn.Conv2d(widths[-1], out_channels, ker_size, padding=padding)
+        edge = ker_size, padding, padding_mode
+        self.head = ConvBlock(3, width, *edge)
+        self.body = nn.Sequential(*(ConvBlock(widths[i], widths[i + 1], *edge) for i in range(num_layer - 2)))
+        self.tail = nn.Conv2d(widths[-1], out_channels, ker_size, padding=padding, padding_mode=padding_mode)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.body(self.head(image))

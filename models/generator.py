@@ -14,15 +14,27 @@ class Generator(nn.Module):
     """Residual kind: `G(x, y) = net(x) + y`. Plain kind: `G(x, y) = net(x)`.
 
     Args:
+        padding_mode: what the padding of every convolution holds, "zeros" or "reflect" (the picture mirrored
+            about its edge pixel).
         pad_once: pad the input by a pixel a layer before the first convolution, as SinGAN does (METHOD
-            section 11), instead of every convolution's by one.
+            section 11), with zeros, instead of every convolution's by one.
     """
 
-    def __init__(self, width: int, min_width: int, num_layer: int, residual: bool, pad_once: bool = False) -> None:
+    def __init__(
+        self,
+        width: int,
+        min_width: int,
+        num_layer: int,
+        residual: bool,
+        *,
+        pad_once: bool = False,
+        padding_mode: str = "zeros",
+    ) -> None:
         super().__init__()
         self.residual = residual
         self.border = num_layer * PADDING if pad_once else 0
-        self.net = ConvStack(3, width, min_width, num_layer, KER_SIZE, 0 if pad_once else PADDING)
+        padding = 0 if pad_once else PADDING
+        self.net = ConvStack(3, width, min_width, num_layer, KER_SIZE, padding, padding_mode)
 
     def forward(self, image: Tensor, base: Tensor) -> Tensor:
         """(N, 3, H, W) input and base -> (N, 3, H, W); `base` is added by the residual kind only."""

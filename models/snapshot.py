@@ -1,7 +1,7 @@
 """Snapshots: the finished scales of a run on disk, enough to rebuild and use them."""
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import torch
 
@@ -53,9 +53,11 @@ def load_scale(
     """
     path, names = run.scale(scale), sigma_keys(architecture.domains)
     content = load_checkpoint(path, SCALE_KEYS | dict.fromkeys(names, float))
+    # An older checkpoint lacks what has come since, whose defaults are what was.
+    found = {"geometry": content["geometry"], "architecture": asdict(Architecture()) | content["architecture"]}
     for name, wanted in (("geometry", geometry), ("architecture", architecture)):
-        if content[name] != asdict(wanted):
-            raise CheckpointError(f"--load {path}: {name} {content[name]} is not this run's {asdict(wanted)}")
+        if found[name] != asdict(wanted):
+            raise CheckpointError(f"--load {path}: {name} {found[name]} is not this run's {asdict(wanted)}")
     if content["scale"] != scale:
         raise CheckpointError(f"--load {path}: holds scale {content['scale']}")
     with torch.device("meta"):  # Declared widths take no memory before the weights are seen to have them.
@@ -96,8 +98,9 @@ def read_shape(run: RunFolder, domains: int) -> tuple[Geometry | ImageGeometry, 
     if not path.is_file():
         raise CheckpointError(f"--load {run.path}: holds no finished scale ({path.name} is missing)")
     content = load_checkpoint(path, SCALE_KEYS)
+    kinds = {f.name: type(f.default) for f in fields(Architecture)}
     for name, value in content["architecture"].items():
-        if not isinstance(value, int) or value < 0:
+        if type(value) is not kinds.get(name) or (isinstance(value, int) and value < 0):
             raise CheckpointError(f"--load {path}: {name} is {value!r}")
     try:
         architecture = Architecture(**content["architecture"])

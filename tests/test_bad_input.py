@@ -305,6 +305,8 @@ DAMAGED_SHAPE = {
     "another width": lambda content: content["architecture"].update(nfc=8),
     "negative width": lambda content: content["architecture"].update(nfc=-4),
     "width of another type": lambda content: content["architecture"].update(nfc="4"),
+    "unknown padding": lambda content: content["architecture"].update(padding_mode="round"),
+    "padding of another type": lambda content: content["architecture"].update(padding_mode=1),
     "further number": lambda content: content["architecture"].update(more=1),
 }
 

@@ -1,13 +1,18 @@
-"""What options may change of the paper: falling rates, one noise to reconstruct from."""
+"""What options may change of the paper: falling rates, one noise to reconstruct from, mirrored padding."""
 
 import json
 
 import pytest
 import torch
 from conftest import TINY
+from folders import copy_run
+from torch import nn
 
 from models.architecture import Architecture, ScaleNetworks
+from models.blocks import initialise
+from models.snapshot import load_scale, read_shape
 from training.optimisers import Optimisers, OptimiserSettings
+from utils.run_folder import RunFolder
 
 
 def test_published_rates_are_constant():
@@ -49,3 +54,49 @@ def test_rec_noise_fixed_lets_a_scale_remember_its_picture(cli, pair, tmp_path):
         errors.append(json.loads((tmp_path / kind / "log.jsonl").read_text().splitlines()[-1]))
     fresh, fixed = errors
     assert all(fixed[name] < 0.8 * fresh[name] for name in ("G/reconstruction_a", "G/reconstruction_b"))
+
+
+@pytest.mark.parametrize("scale", [0, 3])  # residual, plain
+def test_mirrored_padding_makes_no_frame(scale):
+    """Rows that are all the same stay the same; zeros outside the picture would bend the outer ones."""
+    row = torch.rand(1, 3, 1, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    picture = row.expand(-1, -1, 14, -1)
+    frames = {}
+    for mode in ("zeros", "reflect"):
+        networks = ScaleNetworks(Architecture(nfc=4, min_nfc=4, padding_mode=mode), scale, 4)
+        initialise(networks, torch.Generator().manual_seed(2))
+        with torch.no_grad():
+            out = networks.generator_a(picture, picture)
+        frames[mode] = (out - out[:, :, 7:8]).abs().max().item()
+    assert frames["reflect"] < 1e-5
+    assert frames["zeros"] > 1e-3
+
+
+def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
+    inputs = ["--input_a", pair[0], "--input_b", pair[1]]
+    run = tmp_path / "mirrored"
+    result = cli("train.py", *inputs, *TINY, "--niter", 2, "--padding_mode", "reflect", "--out", run)
+    assert result.code == 0, result.err
+    geometry, architecture = read_shape(RunFolder(run), domains=2)
+    assert architecture.padding_mode == "reflect"
+    networks, _ = load_scale(RunFolder(run), 1, geometry, architecture, torch.device("cpu"))
+    assert {conv.padding_mode for conv in networks.generator_b.modules() if isinstance(conv, nn.Conv2d)} == {"reflect"}
+    result = cli("train.py", *inputs, "--load", run, "--padding_mode", "zeros")
+    assert result.code == 2
+    assert "--padding_mode zeros contradicts reflect" in result.err
+
+
+def test_a_checkpoint_from_before_padding_mode_is_padded_with_zeros(cli, pair, trained, tmp_path):
+    run = copy_run(trained, tmp_path / "old")
+    for path in run.glob("scale_*.pt"):
+        content = torch.load(path, weights_only=True)
+        del content["architecture"]["padding_mode"]
+        torch.save(content, path)
+    written = []
+    for load in (trained, run):
+        out = tmp_path / f"eval_{load.name}"
+        inputs = ["--input_a", pair[0], "--input_b", pair[1]]
+        result = cli("eval.py", *inputs, "--load", load, "--seed", 3, "--gpu_id", -1, "--out", out)
+        assert result.code == 0, result.err
+        written.append((out / "direct_a2b.png").read_bytes())
+    assert written[0] == written[1]
