@@ -8,9 +8,9 @@ from models.architecture import PADDING_MODES
 from utils.arguments import Parser, integer, number, only
 from utils.scales import Geometry
 
-QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, niter=300, print_interval=150)
+QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, niter=250, print_interval=125)
 QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
-QUICK |= dict(rec_noise="fixed", padding_mode="reflect")
+QUICK |= dict(rec_noise="fixed", padding_mode="reflect", padd_size=1)
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
 REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}

@@ -34,11 +34,12 @@ promised() {
     esac
 }
 
+FOLDER=$(mktemp -d)
+trap 'rm -rf "$FOLDER"' EXIT
+LOG=$FOLDER/log.txt
 if [[ $FULL == --full ]]; then
     cd "$ROOT"
 else
-    FOLDER=$(mktemp -d)
-    trap 'rm -rf "$FOLDER"' EXIT
     cd "$FOLDER"
     ln -s "$ROOT"/*.py "$ROOT"/images .
 fi
@@ -51,13 +52,12 @@ while IFS= read -r line; do
     echo "+ $line"
     # The README's own words; no quoting in them.
     # shellcheck disable=SC2086
-    "$PYTHON" ${line#python } $extra >log.txt 2>&1 || { cat log.txt; fail "$line"; }
+    "$PYTHON" ${line#python } $extra >"$LOG" 2>&1 || { cat "$LOG"; fail "$line"; }
     out=${line##*--out }
     for file in $(promised "$line"); do
         [[ -s $out/$file ]] || fail "$line: left no $file"
     done
     count=$((count + 1))
 done < <(sed -n '/^```sh$/,/^```$/{/^```/d;p}' "$ROOT/README.md")
-rm -f log.txt
 ((count >= 10)) || fail "found only $count commands in README.md"
 echo "$count commands ran"
