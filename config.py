@@ -218,7 +218,8 @@ def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
     try:
         recorded = json.loads(path.read_text(encoding="utf-8"))["options"]
         known = {action.dest: action for action in parser._actions}
-        used = {name: value for name, value in recorded.items() if name in known.keys() - PER_CALL}
+        before = {f.name: f.default for f in fields(Architecture)}  # of a run older than an option of its networks
+        used = {name: value for name, value in (before | recorded).items() if name in known.keys() - PER_CALL}
         switches = {name: value for name, value in used.items() if isinstance(value, bool)}
         words = [
             f"{known[name].option_strings[0]}={value}"

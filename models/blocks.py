@@ -16,9 +16,7 @@ class ConvBlock(nn.Sequential):
     image's result then does not depend on what else is in its batch.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, ker_size: int, padding: int, padding_mode: str = "zeros"
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, ker_size: int, padding: int, padding_mode: str) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, ker_size, padding=padding, padding_mode=padding_mode)
         self.norm = nn.GroupNorm(out_channels, out_channels)  # faster than nn.InstanceNorm2d

@@ -8,10 +8,12 @@ from conftest import TINY
 from folders import copy_run
 from torch import nn
 
+import config
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.snapshot import load_scale, read_shape
 from training.optimisers import Optimisers, OptimiserSettings
+from utils.errors import UserError
 from utils.run_folder import RunFolder
 
 
@@ -84,6 +86,18 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     result = cli("train.py", *inputs, "--load", run, "--padding_mode", "zeros")
     assert result.code == 2
     assert "--padding_mode zeros contradicts reflect" in result.err
+
+
+def test_a_run_from_before_padding_mode_goes_on_with_zeros(trained, tmp_path):
+    run = copy_run(trained, tmp_path / "old")
+    record = json.loads((run / "config.json").read_text())
+    del record["options"]["padding_mode"]
+    record["options"]["preset"] = "quick"
+    (run / "config.json").write_text(json.dumps(record))
+    words = ["--load", str(run), "--preset", "quick"]
+    assert config.parse_train(words).architecture.padding_mode == "zeros"
+    with pytest.raises(UserError, match="--padding_mode reflect contradicts zeros"):
+        config.parse_train([*words, "--padding_mode", "reflect"])
 
 
 def test_a_checkpoint_from_before_padding_mode_is_padded_with_zeros(cli, pair, trained, tmp_path):
