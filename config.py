@@ -18,10 +18,10 @@ from training.loop import Schedule
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from utils.arguments import Parser
+from utils.clips.video import is_clip
 from utils.errors import UserError
-from utils.run_folder import RunFolder
+from utils.runs.run_folder import RunFolder
 from utils.scales import GEOMETRY_OPTIONS, Geometry
-from utils.video import is_clip
 
 Settings = TypeVar("Settings")
 
@@ -62,8 +62,6 @@ class TrainConfig(Common):
     quant_level: int
     precision: str | None
     save_memory: bool
-    gif: bool
-    tensorboard: bool
 
 
 @dataclass(frozen=True, kw_only=True)

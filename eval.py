@@ -21,19 +21,20 @@ from models.inference import (
 )
 from models.pyramid import fixed_noise
 from models.snapshot import load_pyramids, read_shape
+from utils.clips.simplified import SimplifiedClip
+from utils.clips.video import Clip, is_clip, save_gif, video_writer
 from utils.device import device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
-from utils.figure import Cell, save_sheet
 from utils.files import write_json
-from utils.frames import Flicker, SimplifiedClip
-from utils.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
-from utils.lock import FolderLock
-from utils.metrics_file import write_metrics
-from utils.run_folder import RunFolder
+from utils.measures.flicker import Flicker
+from utils.measures.metrics_file import write_metrics
+from utils.measures.sifid import load_inception_stem
+from utils.pictures.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
+from utils.pictures.sheet import Cell, save_sheet
+from utils.runs.lock import FolderLock
+from utils.runs.run_folder import RunFolder
 from utils.scales import MAX_SIDE, Geometry, Shapes, aspect_of
-from utils.sifid import load_inception_stem
 from utils.streams import stream
-from utils.video import Clip, is_clip, save_gif, video_writer
 
 SHEET_SAMPLES = 16
 

@@ -115,9 +115,6 @@ def train_parser() -> Parser:
     note = "; not given: as PyTorch has it, TF32 on newer NVIDIA GPUs, else float32"
     add("--precision", choices=PRECISIONS, help="in what convolutions compute" + note)
     add("--save_memory", action="store_true", help="compute some things twice instead of keeping them; slower")
-    add = parser.add_argument_group("more results").add_argument
-    add("--gif", action="store_true", help="write growth.gif: the sampled a2b and b2a grow from scale to scale")
-    add("--tensorboard", action="store_true", help="write the log and samples for TensorBoard, too; a package more")
     return parser
 
 

@@ -12,18 +12,18 @@ from config import RefineConfig, parse_refine
 from models.inference import refined_from
 from models.pyramid import Pyramid
 from training.cost import cost_table, step_costs
+from training.lifecycle import check_run, is_finished, prepare_run, resume_command
 from training.loop import train, train_single_scale
 from training.one_image import OneImageRecipe
-from training.resume import check_run, is_finished, prepare_run, resume_command
 from utils.device import compute_deterministically, device_name, pick_device, versions
 from utils.errors import UserError, one_line_errors
-from utils.figure import save_sheet
-from utils.image import fingerprint, image_to_tensor, open_image, save_image
 from utils.interrupt import StopRequest
-from utils.lock import FolderLock
-from utils.palette import main_colours, recolour
+from utils.pictures.image import fingerprint, image_to_tensor, open_image, save_image
+from utils.pictures.palette import main_colours, recolour
+from utils.pictures.sheet import save_sheet
 from utils.resize import resize
-from utils.run_folder import RunFolder
+from utils.runs.lock import FolderLock
+from utils.runs.run_folder import RunFolder
 from utils.scales import ImageGeometry
 
 COLOURS = 5  # of the quantised refinement

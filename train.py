@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import torch
 from PIL import Image
@@ -10,24 +9,23 @@ from PIL import Image
 from config import TrainConfig, parse_train
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
 from training.cost import cost_table, step_costs
+from training.domains import DomainThreads
+from training.lifecycle import check_run, is_finished, prepare_run, resume_command
 from training.loop import train
 from training.pair import PairRecipe
 from training.reals import frames, still
-from training.resume import check_run, is_finished, prepare_run, resume_command
-from utils.board import Board
+from utils.clips.simplified import SimplifiedClip
+from utils.clips.video import Clip, is_clip
 from utils.device import compute_deterministically, device_name, pick_device, use_precision, versions
 from utils.errors import UserError, one_line_errors
-from utils.figure import save_loss_curves, save_sheet
-from utils.frames import SimplifiedClip
-from utils.growth import save_growth
-from utils.image import fingerprint, image_pyramid, open_image, save_image
 from utils.interrupt import StopRequest
-from utils.lock import FolderLock
-from utils.log import RunLog
-from utils.parallel import DomainThreads
-from utils.run_folder import RunFolder
+from utils.pictures.image import fingerprint, image_pyramid, open_image, save_image
+from utils.pictures.sheet import save_sheet
+from utils.runs.lock import FolderLock
+from utils.runs.log import RunLog
+from utils.runs.loss_curves import save_loss_curves
+from utils.runs.run_folder import RunFolder
 from utils.scales import Geometry
-from utils.video import Clip, is_clip
 
 SHEET_LEVELS = 5
 Inputs = tuple[Image.Image | Clip, Image.Image]
@@ -47,7 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
     check_run(run, source, prints, geometry, config.architecture, config.optimiser, config.overwrite)
     finished = is_finished(source, geometry.stop_scale)
-    board = Board(run.tensorboard) if config.tensorboard and not finished else None
     print(cost_table(geometry, config.architecture, config.schedule.niter))
     print(f"on {device_name(device)}, seed {config.seed}")
     if finished:
@@ -68,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepare_run(run, source, config.overwrite, None if finished else record)
         reals = still_pyramids(config, geometry, inputs, device)
         threads = DomainThreads(device, side_by_side=not config.save_memory, bf16=config.precision == "bf16")
-        with StopRequest() as stop, threads as both, board or nullcontext():
+        with StopRequest() as stop, threads as both:
             recipe = pair_recipe(config, geometry, a, reals, device, both)
             costs = step_costs(geometry, config.architecture, device)
-            pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop, board=board)
+            pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop)
             if pyramids is None:
                 command = resume_command("train.py", run, config.gpu_id, config.not_cuda)
                 print(f"stopped, everything is saved; to go on:\n{command}", file=sys.stderr)
@@ -79,8 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # Write what a person wants to see.
         write_results(run, pyramids, reals, config.seed)
-        if config.gif:
-            save_growth(run)
     print(run.path / "results.png")
     return 0
 

@@ -33,6 +33,7 @@ from benchmarks.baseline import Baseline, Start
 from models.architecture import Architecture
 from models.pyramid import Pyramid
 from options import PRECISIONS
+from training.domains import DomainThreads
 from training.draws import StepDraws
 from training.loop import start_networks
 from training.losses import LossWeights
@@ -42,7 +43,6 @@ from utils.arguments import Parser, integer
 from utils.device import available_gpus, device_name, use_precision
 from utils.errors import RunError, one_line_errors
 from utils.files import write_json
-from utils.parallel import DomainThreads
 from utils.scales import Geometry
 
 PAPER, ARCHITECTURE, WEIGHTS, RATES = Geometry(), Architecture(), LossWeights(), OptimiserSettings()

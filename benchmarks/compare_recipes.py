@@ -34,12 +34,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from utils.arguments import Parser, integer
 from utils.device import device_name
 from utils.errors import RunError, one_line_errors
-from utils.figure import Cell, save_sheet
 from utils.files import write_atomic, write_json
-from utils.image import image_to_tensor, open_image
-from utils.log import RunLog
-from utils.metrics import HIGHER_IS_BETTER, measure
-from utils.run_folder import RunFolder
+from utils.measures.metrics import HIGHER_IS_BETTER, measure
+from utils.pictures.image import image_to_tensor, open_image
+from utils.pictures.sheet import Cell, save_sheet
+from utils.runs.log import RunLog
+from utils.runs.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ("balloons", "jellyfish", "oranges", "bowls", "coins", "daisies", "mountains", "painted_hills")

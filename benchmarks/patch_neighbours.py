@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.arguments import Parser, integer
 from utils.errors import UserError, one_line_errors
-from utils.image import image_pyramid, open_image, save_image
+from utils.pictures.image import image_pyramid, open_image, save_image
 from utils.resize import upsample
 from utils.scales import Geometry
 

@@ -21,13 +21,13 @@ import jinja2
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from scripts.loss_panels import sum_panel, term_panel
+from scripts.run_summary import GROWTH, MEASURED, RunSummary, summarise
 from utils.errors import UserError, one_line_errors
 from utils.files import write_atomic
-from utils.log import duration
-from utils.loss_panels import sum_panel, term_panel
-from utils.metrics import HIGHER_IS_BETTER
-from utils.run_folder import RunFolder
-from utils.run_summary import GROWTH, MEASURED, RunSummary, summarise
+from utils.measures.metrics import HIGHER_IS_BETTER
+from utils.progress import duration
+from utils.runs.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "scripts" / "report_page"
@@ -132,7 +132,7 @@ def row(run: RunSummary, flags: list[str], measures: list[str], best: dict, imag
     sort = {"name": run.name, "pair": pair, "state": run.state.kind, "time": run.seconds}
     sort |= {f"flag {name}": _sortable(run.options.get(name)) for name in flags}
     sort |= {f"{measure} {direction}": value for (direction, measure), value in values.items()}
-    panels = [("Critics", term_panel(run.records, "D")), ("Generators", term_panel(run.records, "G"))]
+    panels = [("Discriminators", term_panel(run.records, "D")), ("Generators", term_panel(run.records, "G"))]
     return {
         "name": run.name,
         "pair": pair,

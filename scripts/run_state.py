@@ -5,8 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.run_folder import RunFolder
-from utils.run_state import run_state
+from utils.runs.run_folder import RunFolder
+from utils.runs.state import run_state
 
 if __name__ == "__main__":
     state = run_state(RunFolder(Path(sys.argv[1])))

@@ -9,8 +9,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.errors import UserError, one_line_errors
-from utils.figure import Cell, save_sheet
-from utils.image import image_to_tensor, open_image
+from utils.pictures.image import image_to_tensor, open_image
+from utils.pictures.sheet import Cell, save_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"

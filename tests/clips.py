@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.video import video_writer
+from utils.clips.video import video_writer
 
 GREYS = (20, 60, 100, 140, 180, 220)
 

@@ -20,8 +20,8 @@ from PIL import Image
 import eval as evaluate
 import refine
 import train
+from training.domains import DomainThreads
 from utils.errors import one_line_errors
-from utils.parallel import DomainThreads
 
 # Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -101,7 +101,7 @@ def refused(cli, tmp_path):
 def sharing(request, monkeypatch):
     """Pictures share the calls of a network, as small ones do, or have one each, as large ones do."""
     if request.param == "alone":
-        monkeypatch.setattr("training.calls.MOST_PIXELS_SHARED", 0)
+        monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED", 0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from conftest import ROOT, TINY, make_picture
 from folders import size
 from interrupted import StopAfter, same_results
 
-from utils.run_summary import summarise
+from scripts.run_summary import summarise
 from utils.scales import Geometry
 
 SQUARES = (18, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220)

@@ -101,7 +101,7 @@ def test_both_sides_compute_the_same(domain_threads, scale):
     both = domain_threads(1)
     start = bench_step.starting_point(scale, Geometry(), CPU)
     program, rival = bench_step.Program(start, both), Baseline(start, bench_step.WEIGHTS, bench_step.RATES)
-    # An updated critic's biases carry rounding noise, so its rate is 0 where its judgement is compared.
+    # An updated discriminator's biases carry rounding noise, so its rate is 0 where its judgement is compared.
     for optimiser in (*program.optimisers.discriminators, rival.optimiser_d):
         optimiser.param_groups[0]["lr"] = 0.0
     inputs = program.draws.inputs(0)

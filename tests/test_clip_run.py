@@ -16,7 +16,7 @@ from PIL import Image
 
 import config
 import training.pair
-from utils.video import Clip, video_writer
+from utils.clips.video import Clip, video_writer
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
 NITER = 3  # of TINY's four scales

@@ -14,7 +14,7 @@ from models.blocks import initialise
 from models.snapshot import load_scale, read_shape
 from training.optimisers import Optimisers, OptimiserSettings
 from utils.errors import UserError
-from utils.run_folder import RunFolder
+from utils.runs.run_folder import RunFolder
 
 
 def test_published_rates_are_constant():

@@ -9,11 +9,13 @@ import pytest
 import torch
 from folders import names
 
+from training.loss_sums import LossSums
 from utils.errors import RunError
 from utils.files import write_atomic, write_json
 from utils.interrupt import StopRequest
-from utils.log import LossSums, RunLog, duration
-from utils.run_folder import RunFolder
+from utils.progress import duration
+from utils.runs.log import RunLog
+from utils.runs.run_folder import RunFolder
 
 
 def test_write_atomic(tmp_path):

@@ -5,9 +5,11 @@ import torch
 from clips import GREYS, film
 from conftest import make_picture
 
-from utils.frames import Flicker, FrameOrder, FrameStore, SimplifiedClip, simplify
-from utils.image import image_to_tensor
-from utils.video import Clip
+from training.frames import FrameOrder, FrameStore
+from utils.clips.simplified import SimplifiedClip, simplify
+from utils.clips.video import Clip
+from utils.measures.flicker import Flicker
+from utils.pictures.image import image_to_tensor
 
 CPU = torch.device("cpu")
 

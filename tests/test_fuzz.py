@@ -23,11 +23,11 @@ import train
 from models.snapshot import SCALE_KEYS, read_shape
 from training.loop import check_resumable
 from training.optimisers import OptimiserSettings
-from utils.checkpoint import CheckpointError, load_checkpoint
 from utils.errors import RunError, UserError
-from utils.image import open_image
 from utils.interrupt import StopRequest
-from utils.run_folder import RunFolder
+from utils.pictures.image import open_image
+from utils.runs.checkpoint import CheckpointError, load_checkpoint
+from utils.runs.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 POSITIONS = 200

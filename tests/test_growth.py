@@ -1,16 +1,14 @@
-"""`train.py --gif`: the samples of every scale in order, enlarged, and the final pictures for longer."""
-
-import shutil
+"""`scripts/growth.py`: the samples of every scale in order, enlarged, and the final pictures for longer."""
 
 import numpy as np
 import pytest
-from conftest import TINY, make_picture
+from conftest import make_picture
 from folders import copy_run
 from PIL import Image, ImageSequence
 
+from scripts.growth import GAP, HOLD, main, save_growth
 from utils.errors import UserError
-from utils.growth import GAP, HOLD, save_growth
-from utils.run_folder import RunFolder
+from utils.runs.run_folder import RunFolder
 
 SIDE = 240  # the finest scale, 20, twelvefold
 PALETTE = 10  # How far 256 colours may be from the true ones, in the mean; other pictures are some 50 away.
@@ -28,10 +26,9 @@ def enlarged(path, size) -> np.ndarray:
         return np.asarray(picture.convert("RGB").resize(size, Image.Resampling.NEAREST), dtype=float)
 
 
-def test_growth_of_a_run(cli, pair, trained, tmp_path):
-    run = tmp_path / "run"
-    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", run, *TINY, "--niter", 3]
-    assert cli("train.py", *words, "--print_interval", 2, "--gif").code == 0
+def test_growth_of_a_run_from_what_is_left_of_it(trained, tmp_path):
+    run = copy_run(trained, tmp_path / "run")
+    assert main([str(run)]) == 0
     frames, durations = frames_of(run / "growth.gif")
     assert durations == [500] * 4 + [500 * HOLD]
     stems = [f"samples/{scale:02d}_step00003" for scale in range(4)] + ["final"]
@@ -40,21 +37,13 @@ def test_growth_of_a_run(cli, pair, trained, tmp_path):
         for name, shown in (("a2b", frame[:, :SIDE]), ("b2a", frame[:, -SIDE:])):
             assert np.abs(shown - enlarged(run / f"{stem}_{name}.png", (SIDE, SIDE))).mean() < PALETTE, (stem, name)
         assert (frame[:, SIDE : SIDE + GAP] > 250).all()
-
-    # Nothing of it stays behind in another run's folder.
-    assert cli("train.py", *words, "--overwrite").code == 0
-    assert not (run / "growth.gif").exists()
-
-
-def test_a_finished_run_gets_one_later_from_what_is_left(cli, trained, tmp_path):
-    run = copy_run(trained, tmp_path / "run")
     for path in (run / "samples").glob("01_*_b2a.png"):
         path.unlink()
-    assert cli("train.py", "--load", run, "--gif", "--gpu_id", -1).code == 0
+    assert main([str(run)]) == 0
     assert len(frames_of(run / "growth.gif")[0]) == 4
-    shutil.rmtree(run / "samples")
-    assert cli("train.py", "--load", run, "--gif", "--gpu_id", -1).code == 0
-    assert len(frames_of(run / "growth.gif")[0]) == 1
+    (run / "final_a2b.png").unlink()
+    with pytest.raises(UserError, match="holds no finished run"):
+        main([str(run)])
 
 
 def test_pictures_of_two_shapes(tmp_path):
@@ -75,7 +64,7 @@ def test_pictures_of_two_shapes(tmp_path):
 def test_a_damaged_sample_is_named(trained, tmp_path):
     run = RunFolder(copy_run(trained, tmp_path / "run"))
     run.sample(2, 3, "a2b").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"--gif .*02_step00003_a2b\.png"):
+    with pytest.raises(UserError, match=r"RUN .*02_step00003_a2b\.png"):
         save_growth(run)
 
 

@@ -12,7 +12,7 @@ from folders import contents, copy_run
 
 from utils import lock
 from utils.errors import UserError
-from utils.lock import NAME, FolderLock, check_unlocked
+from utils.runs.lock import NAME, FolderLock, check_unlocked
 
 pytestmark = pytest.mark.skipif(lock.fcntl is None, reason="no flock here")
 HOLD = "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"

@@ -19,7 +19,7 @@ from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
 from training.reals import still
-from training.scale import ScaleState
+from training.state import ScaleState
 from training.step import DomainInputs, StepInputs, discriminator_backward, training_step
 from utils.resize import upsample
 from utils.scales import Geometry
@@ -234,54 +234,54 @@ def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before(domain_threads
 
 
 def test_penalty_is_taken_per_pixel():
-    critic = nn.Conv2d(3, 1, 1, bias=False)
+    discriminator = nn.Conv2d(3, 1, 1, bias=False)
     real, fakes = random(1, 3, 8, 8), random(2, 3, 8, 8, seed=1)
     with torch.no_grad():
-        critic.weight.copy_(torch.tensor([3.0, 0.0, 4.0]).view(1, 3, 1, 1))
+        discriminator.weight.copy_(torch.tensor([3.0, 0.0, 4.0]).view(1, 3, 1, 1))
     # The gradient of a 1x1 convolution is its weight at every pixel, of length 5; per image it would be 40.
-    assert gradient_penalty(critic, real, fakes, torch.tensor([0.2, 0.9])).sum().item() == pytest.approx(
+    assert gradient_penalty(discriminator, real, fakes, torch.tensor([0.2, 0.9])).sum().item() == pytest.approx(
         2 * (5 - 1) ** 2
     )
 
 
 def test_penalty_is_taken_between_real_and_fake():
-    def critic(points: torch.Tensor) -> torch.Tensor:
+    def discriminator(points: torch.Tensor) -> torch.Tensor:
         return points.square().sum(dim=1, keepdim=True) / 2  # its gradient is the point itself
 
     real, fakes = random(1, 3, 4, 4), random(2, 3, 4, 4, seed=1)
     mix = torch.tensor([0.25, 1.0])
     points = torch.stack([0.25 * real[0] + 0.75 * fakes[0], real[0]])
     expected = (points.norm(dim=1) - 1).square().mean(dim=(1, 2)).sum()
-    assert gradient_penalty(critic, real, fakes, mix).sum().item() == pytest.approx(expected.item(), rel=1e-5)
+    assert gradient_penalty(discriminator, real, fakes, mix).sum().item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_penalty_between_pictures_of_different_shapes_is_in_the_middle_both_have():
-    def critic(points: torch.Tensor) -> torch.Tensor:
+    def discriminator(points: torch.Tensor) -> torch.Tensor:
         return points.square().sum(dim=1, keepdim=True) / 2  # its gradient is the point itself
 
     real, wide = random(1, 3, 7, 4), random(2, 3, 5, 8, seed=1)
-    found = gradient_penalty(critic, real, wide, torch.tensor([0.25, 0.5]))
+    found = gradient_penalty(discriminator, real, wide, torch.tensor([0.25, 0.5]))
     points = [share * real[..., 1:6, :] + (1 - share) * wide[i : i + 1, ..., 2:6] for i, share in ((0, 0.25), (1, 0.5))]
     expected = [(point.norm(dim=1) - 1).square().mean().item() for point in points]
     assert found.tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_scores_are_those_of_each_picture_alone():
-    critic = networks(architecture=Architecture(nfc=4, min_nfc=4, num_layer=3)).discriminator_a
+    discriminator = networks(architecture=Architecture(nfc=4, min_nfc=4, num_layer=3)).discriminator_a
     pictures = [random(1, 3, 9, 7, seed=i) * (i + 1) for i in range(3)]
-    expected = [critic(picture).mean().item() for picture in pictures]
-    assert scores(critic, torch.cat(pictures)).tolist() == pytest.approx(expected, abs=1e-5)
+    expected = [discriminator(picture).mean().item() for picture in pictures]
+    assert scores(discriminator, torch.cat(pictures)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_discriminator_backward_counts_the_real_image_twice_and_detaches_the_fakes():
-    critic = networks().discriminator_a
+    discriminator = networks().discriminator_a
     real = random(1, 3, 14, 14)
     translated, fake = (random(1, 3, 14, 14, seed=i).requires_grad_() for i in (1, 2))
-    terms = discriminator_backward(critic, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
-    assert terms["D/real"].item() == pytest.approx(-2 * critic(real).mean().item(), rel=1e-4)
-    assert terms["D/fake"].item() == pytest.approx((critic(translated).mean() + critic(fake).mean()).item(), rel=1e-4)
+    terms = discriminator_backward(discriminator, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
+    assert terms["D/real"].item() == pytest.approx(-2 * discriminator(real).mean().item(), rel=1e-4)
+    assert terms["D/fake"].item() == pytest.approx((discriminator(translated).mean() + discriminator(fake).mean()).item(), rel=1e-4)
     assert translated.grad is None and fake.grad is None
-    loss = whole_critic_loss(critic, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
+    loss = whole_discriminator_loss(discriminator, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
     assert sum(terms.values()).item() == pytest.approx(loss.item(), rel=1e-4)
 
 
@@ -348,22 +348,22 @@ def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_di
             assert error <= 1e-3 * expected[name].grad.norm() + 1e-5, name
     total = sum(value.item() for name, value in losses.items() if name.startswith("G/"))
     assert total == pytest.approx(loss.item(), rel=1e-4)
-    # The rate is high enough that the critics before their update would have given something else.
+    # The rate is high enough that the discriminators before their update would have given something else.
     assert whole_graph_loss(before, both_inputs, reals, weights).item() != pytest.approx(loss.item(), rel=1e-2)
     # A translation has the shape of what it is made from.
     assert [picture.shape[2:] for picture in pictures] == [shapes[0], shapes[1], shapes[1], shapes[0]]
 
 
-def whole_critic_loss(critic, real, fakes, fake_weights, mix, lambda_grad) -> torch.Tensor:
+def whole_discriminator_loss(discriminator, real, fakes, fake_weights, mix, lambda_grad) -> torch.Tensor:
     """L_D of METHOD sections 6 and 12, call by call; where shapes differ the penalty is in the common middle."""
-    loss = -sum(fake_weights) * critic(real).mean()
+    loss = -sum(fake_weights) * discriminator(real).mean()
     for fake, weight, e in zip(fakes, fake_weights, mix, strict=True):
         height, width = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
         of_real, of_fake = (TF.center_crop(picture, [height, width]) for picture in (real, fake))
         point = (e * of_real + (1 - e) * of_fake).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(point).sum(), point, create_graph=True)
+        (gradient,) = torch.autograd.grad(discriminator(point).sum(), point, create_graph=True)
         penalty = (gradient.square().sum(dim=1).sqrt() - 1).square().mean()
-        loss = loss + weight * (critic(fake).mean() + lambda_grad * penalty)
+        loss = loss + weight * (discriminator(fake).mean() + lambda_grad * penalty)
     return loss
 
 
@@ -383,13 +383,13 @@ def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lam
             own.append(third.detach())
     for domain, x in enumerate("ab"):
         fake_weights = [1, 1, lambda_self][: len(fakes[domain])]
-        critic = before.discriminators[domain]
-        loss = whole_critic_loss(critic, reals[domain], fakes[domain], fake_weights, both_inputs[domain].mix, 0.1)
+        discriminator = before.discriminators[domain]
+        loss = whole_discriminator_loss(discriminator, reals[domain], fakes[domain], fake_weights, both_inputs[domain].mix, 0.1)
         loss.backward()
         assert sum(losses[f"D/{name}_{x}"].item() for name in ("real", "fake", "penalty")) == pytest.approx(
             loss.item(), rel=1e-4
         )
-        for found, expected in zip(nets.discriminators[domain].parameters(), critic.parameters(), strict=True):
+        for found, expected in zip(nets.discriminators[domain].parameters(), discriminator.parameters(), strict=True):
             assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-5)
 
 
@@ -405,7 +405,7 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(domai
         return [name for name in losses if name.startswith("G/")]
 
     assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]
-    # No cost either: the sample and the translation; the critic on all three, at the penalties' points, as judge.
+    # No cost either: the sample and the translation; the discriminator on all three, at the penalties' points, as judge.
     assert calls == {"generator_a": [1, 1], "discriminator_a": [3, 2, 2]}
     for found in calls.values():
         found.clear()
@@ -414,7 +414,7 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(domai
     assert calls == {"generator_a": [2, 2, 1], "discriminator_a": [4, 3, 3]}
     for found in calls.values():
         found.clear()
-    monkeypatch.setattr("training.calls.MOST_PIXELS_SHARED", 14 * 14 - 1)
+    monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED", 14 * 14 - 1)
     step(LossWeights())
     assert calls == {"generator_a": [1] * 4, "discriminator_a": [1] * 7}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from utils.metrics import HIGHER_IS_BETTER, colour_difference, layout_agreement, measure, sliced_wasserstein
+from utils.measures.metrics import HIGHER_IS_BETTER, colour_difference, layout_agreement, measure, sliced_wasserstein
 
 SIDE = 64
 
@@ -120,7 +120,7 @@ def test_directions_follow_the_seed_alone():
 
 def test_directions_in_pieces_give_the_same(monkeypatch):
     whole = sliced_wasserstein(noise(1), noise(2))
-    monkeypatch.setattr("utils.metrics.MAX_PROJECTIONS", 3000)
+    monkeypatch.setattr("utils.measures.metrics.MAX_PROJECTIONS", 3000)
     assert sliced_wasserstein(noise(1), noise(2)) == pytest.approx(whole, rel=1e-5)
 
 

@@ -16,8 +16,8 @@ from models.inference import refined_from
 from models.pyramid import Pyramid
 from training.one_image import OneImageRecipe, one_image_step
 from training.optimisers import Optimisers, OptimiserSettings
-from training.scale import ScaleState
-from utils.palette import main_colours, recolour
+from training.state import ScaleState
+from utils.pictures.palette import main_colours, recolour
 from utils.resize import resize, upsample
 from utils.scales import ImageGeometry
 from utils.streams import stream
@@ -200,7 +200,7 @@ def test_quantised_training_recolours_what_comes_from_coarser_scales():
 
 
 @pytest.mark.usefixtures("sharing")
-def test_a_step_is_three_critic_and_three_generator_updates():
+def test_a_step_is_three_discriminator_and_three_generator_updates():
     # In double precision: else Adam makes much of the rounding in gradients that are zero.
     nets, (real, noise, *pictures) = networks_for(0).double(), random(7, 3, 16, 15).double().split(1)
     reference = copy.deepcopy(nets)
@@ -209,20 +209,20 @@ def test_a_step_is_three_critic_and_three_generator_updates():
     inputs = [(base + noise, base, torch.tensor([0.2 + 0.3 * i])) for i, base in enumerate(bases)]
     losses, _ = one_image_step(state, inputs, real, rec, alpha=10, lambda_grad=0.1)
 
-    (generator,), (critic,) = reference.generators, reference.discriminators
-    adam_g, adam_d = (torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.5, 0.999)) for net in (generator, critic))
+    (generator,), (discriminator,) = reference.generators, reference.discriminators
+    adam_g, adam_d = (torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.5, 0.999)) for net in (generator, discriminator))
     for noisy, base, mix in inputs:
         fake = generator(noisy, base).detach()
         point = (mix * real + (1 - mix) * fake).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(point).sum(), point, create_graph=True)
+        (gradient,) = torch.autograd.grad(discriminator(point).sum(), point, create_graph=True)
         penalty = 0.1 * (gradient.norm(dim=1) - 1).square().mean()
         adam_d.zero_grad()
         # Weight 1 on the real picture, unlike in a pair's step.
-        (-critic(real).mean() + critic(fake).mean() + penalty).backward()
+        (-discriminator(real).mean() + discriminator(fake).mean() + penalty).backward()
         adam_d.step()
     for _ in range(3):
         noisy, base, _ = inputs[-1]
-        adversarial = -critic(generator(noisy, base)).mean()
+        adversarial = -discriminator(generator(noisy, base)).mean()
         loss = adversarial + 10 * F.mse_loss(generator(*rec), real)
         adam_g.zero_grad()
         loss.backward()

@@ -12,12 +12,12 @@ from torch import nn
 
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
+from training.domains import DomainThreads
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
 from training.step import DomainInputs, training_step
 from utils.device import use_precision
 from utils.errors import UserError
-from utils.parallel import DomainThreads
 from utils.streams import stream
 
 CPU = torch.device("cpu")
@@ -81,8 +81,8 @@ def test_bf16_is_of_the_convolutions_before_the_last_alone():
     assert {result.dtype for result in results} == {torch.float32}
 
 
-def test_bf16_comes_near_float32_and_judges_with_the_updated_critic():
-    # The rate is so high that a critic kept from before its update would judge otherwise.
+def test_bf16_comes_near_float32_and_judges_with_the_updated_discriminator():
+    # The rate is so high that a discriminator kept from before its update would judge otherwise.
     start = networks()
     found, exact = (step(copy.deepcopy(start), bf16=bf16, lr_d=0.02)[0] for bf16 in (True, False))
     before = step(copy.deepcopy(start), lr_d=1e-9)[0]

@@ -11,8 +11,8 @@ from PIL import Image
 import train
 from benchmarks import compare_recipes, patch_neighbours
 from utils.errors import RunError, UserError
-from utils.image import image_pyramid, open_image
-from utils.metrics import colour_difference
+from utils.measures.metrics import colour_difference
+from utils.pictures.image import image_pyramid, open_image
 from utils.scales import Geometry
 
 CPU = torch.device("cpu")

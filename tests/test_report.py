@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT, make_picture
 from PIL import Image
 
-from utils.run_folder import RunFolder
-from utils.run_state import run_state
+from utils.runs.run_folder import RunFolder
+from utils.runs.state import run_state
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]

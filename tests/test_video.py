@@ -13,9 +13,9 @@ from conftest import make_picture
 from memory import peak_of
 from PIL import Image
 
+from training.frames import FrameStore
+from utils.clips.video import Clip, is_clip, save_gif, video_writer
 from utils.errors import UserError
-from utils.frames import FrameStore
-from utils.video import Clip, is_clip, save_gif, video_writer
 
 
 def greys(clip) -> list[int]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from models.pyramid import Pyramid, gaussian_noise
+from training.domains import DomainThreads
 from training.step import DomainInputs, StepInputs
-from utils.parallel import DomainThreads
 from utils.scales import Shapes
 from utils.streams import stream
 

@@ -13,10 +13,11 @@ from models.generator import Generator
 from models.pyramid import Pyramid
 from models.snapshot import load_pyramids, load_scale, save_scale
 from training.optimisers import Optimisers, OptimiserSettings
-from training.scale import ScaleState, TakeStep, train_scale
-from utils.board import Board
-from utils.log import Progress, RunLog
-from utils.run_folder import RunFolder
+from training.scale import TakeStep, train_scale
+from training.state import ScaleState
+from utils.progress import Progress
+from utils.runs.log import RunLog
+from utils.runs.run_folder import RunFolder
 from utils.scales import Geometry, ImageGeometry
 from utils.streams import stream
 
@@ -94,14 +95,12 @@ def train(
     *,
     costs: list[float],
     should_stop: Callable[[], bool],
-    board: Board | None = None,
 ) -> tuple[Pyramid, ...] | None:
     """Train every scale that is not finished yet, going on from whatever the run folder holds.
 
     Args:
         costs: relative cost of a step at each scale, for the time left.
         should_stop: asked between steps; the run is saved before it is left.
-        board: gets what the log gets, too.
 
     Returns:
         The finished pyramid of every domain; None if stopped before the end.
@@ -113,7 +112,7 @@ def train(
         networks = start_networks(scale, geometry, architecture, networks, recipe.seed, device)
         state = start_state(run, scale, networks, recipe.optimiser, device)
         progress = progress or Progress(costs, schedule.niter, done=(scale, state.step))
-        if not finish_scale(run, recipe, schedule, pyramids, state, progress, should_stop, board):
+        if not finish_scale(run, recipe, schedule, pyramids, state, progress, should_stop):
             progress.close()
             return None
         for pyramid, generator, sigma in zip(pyramids, networks.generators, state.sigmas, strict=True):
@@ -131,13 +130,10 @@ def finish_scale(
     state: ScaleState,
     progress: Progress,
     should_stop: Callable[[], bool],
-    board: Board | None = None,
 ) -> bool:
     """Take the steps of a scale that are still to be done, and keep the scale; False if stopped before the end."""
     log = RunLog(run.log)
     log.forget_after(state.scale, state.step)
-    if board is not None:
-        board.start_scale(log.steps_before(state.scale), state.step)
     with recipe.steps(pyramids, state) as take_step:
         finished = train_scale(
             state,
@@ -148,7 +144,6 @@ def finish_scale(
             run=run,
             progress=progress,
             should_stop=should_stop,
-            board=board,
         )
     if finished:
         save_scale(run, state.scale, state.networks, state.sigmas, recipe.geometry, recipe.architecture)

@@ -1,6 +1,6 @@
 """The losses (METHOD section 6): pure functions of tensors.
 
-A critic's score of a picture is the mean of its map of patch scores.
+A discriminator's score of a picture is the mean of its map of patch scores.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def gradient_penalty(discriminator: Network, real: Tensor, fakes: Tensor, mix: T
 
     Returns:
         (N,): for each fake the mean over pixels of (length of the gradient over channels - 1) squared,
-        where the gradient is that of the summed score map. Differentiable in the critic's weights.
+        where the gradient is that of the summed score map. Differentiable in the discriminator's weights.
     """
     height, width = map(min, real.shape[-2:], fakes.shape[-2:])
     share = mix.view(-1, 1, 1, 1)

@@ -11,15 +11,16 @@ from torch import Tensor
 
 from models.architecture import Architecture
 from models.pyramid import Noise, Pyramid, gaussian_noise
-from training.calls import generate
+from training.batching import generate
 from training.draws import in_chunks, rec_start, steps_per_chunk
 from training.optimisers import OptimiserSettings
-from training.scale import Losses, ScaleState, TakeStep
+from training.scale import Losses, TakeStep
+from training.state import ScaleState
 from training.step import discriminator_backward
 from utils.scales import ImageGeometry
 from utils.streams import stream
 
-UPDATES = 3  # of the critic in a step, and then of the generator
+UPDATES = 3  # of the discriminator in a step, and then of the generator
 StepInputs = tuple[Tensor, Tensor, Tensor]
 
 
@@ -75,7 +76,7 @@ class OneImageRecipe:
         return self.recolour(drawn) if scale else drawn
 
     def _inputs(self, pyramid: Pyramid, scale: int, sigma: float) -> Callable[[int], list[StepInputs]]:
-        """Of every step: for each update of the critic the generator's input, its base, and the mixing number."""
+        """Of every step: for each update of the discriminator the generator's input, its base, and the mixing number."""
         length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]))
 
         def make_chunk(chunk: int) -> list[list[StepInputs]]:
@@ -100,7 +101,7 @@ def one_image_step(
     alpha: float,
     lambda_grad: float,
 ) -> tuple[Losses, dict[str, Tensor]]:
-    """Update the critic with every one of the inputs, then the generator as often with the last of them.
+    """Update the discriminator with every one of the inputs, then the generator as often with the last of them.
 
     Args:
         inputs: (noisy input, base, mixing number) each; pictures are (1, 3, H, W).

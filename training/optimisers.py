@@ -9,7 +9,7 @@ from models.architecture import ScaleNetworks
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """Adam's settings: rates of the generators and critics, first-moment decay.
+    """Adam's settings: rates of the generators and discriminators, first-moment decay.
 
     Args:
         lr_decay: share of a scale's steps, at its end, over which the rates fall linearly to zero; the

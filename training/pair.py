@@ -9,13 +9,14 @@ from torch import Tensor
 
 from models.architecture import Architecture
 from models.pyramid import Pyramid
+from training.domains import DomainThreads
 from training.draws import StepDraws
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from training.reals import RealSource
-from training.scale import Losses, ScaleState, TakeStep
+from training.scale import Losses, TakeStep
+from training.state import ScaleState
 from training.step import training_step
-from utils.parallel import DomainThreads
 from utils.scales import Geometry
 
 

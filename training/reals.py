@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from utils.frames import FrameOrder, FrameStore, SimplifiedClip
+from training.frames import FrameOrder, FrameStore
+from utils.clips.simplified import SimplifiedClip
+from utils.clips.video import Clip
 from utils.scales import Shapes
-from utils.video import Clip
 
 # The real image of a step, (1, 3, H, W) in [-1, 1].
 RealOfStep = Callable[[int], Tensor]

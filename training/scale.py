@@ -2,97 +2,19 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from models.architecture import ScaleNetworks
-from models.snapshot import sigma_keys
-from training.optimisers import Optimisers
-from utils.board import Board
-from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
-from utils.image import save_image
-from utils.log import LossSums, Progress, RunLog
-from utils.run_folder import RunFolder
-
-STATE_KEYS = {"scale": int, "step": int, "networks": dict, "optimisers": list, "sums": dict, "seconds": float}
+from training.loss_sums import LossSums
+from training.state import ScaleState
+from utils.pictures.image import save_image
+from utils.progress import Progress
+from utils.runs.log import RunLog
+from utils.runs.run_folder import RunFolder
 
 Losses = dict[str, Tensor]
 # Takes a step, counted from 0: its loss terms, and by name the pictures it made, (1, 3, H, W) each.
 TakeStep = Callable[[int], tuple[Losses, dict[str, Tensor]]]
-
-
-@dataclass
-class ScaleState:
-    """A scale in progress. The random numbers of a step follow from (seed, scale, step) alone."""
-
-    scale: int
-    networks: ScaleNetworks
-    optimisers: Optimisers
-    sigmas: tuple[float, ...] = ()  # of every domain; measured before the first step
-    step: int = 0  # steps done
-    seconds: float = 0.0  # spent on them
-    sums: LossSums = field(default_factory=LossSums)
-
-    def save(self, path: Path) -> None:
-        """Write everything a resume needs, unless a loss has gone bad since the last save."""
-        self.sums.check_finite(self.scale, self.step)
-        content = {
-            "scale": self.scale,
-            "step": self.step,
-            "seconds": self.seconds,
-            "networks": self.networks.state_dict(),
-            "optimisers": [optimiser.state_dict()["state"] for optimiser in self.optimisers.all()],
-            "sums": self.sums.state_dict(),
-        }
-        content |= dict(zip(sigma_keys(len(self.sigmas)), self.sigmas, strict=True))
-        save_checkpoint(content, path)
-
-    def load(self, path: Path, device: torch.device) -> None:
-        """Go on from a saved state, with the optimiser settings of now; nothing happens where the state
-        is of an earlier scale, which a crash just after finishing that scale leaves behind.
-
-        Raises:
-            CheckpointError: the file does not fit this scale's networks.
-        """
-        names = sigma_keys(len(self.networks.domains))
-        content = load_checkpoint(path, STATE_KEYS | dict.fromkeys(names, float))
-        if content["scale"] < self.scale:
-            return
-        if content["step"] < 0:
-            raise CheckpointError(f"--load {path}: 'step' is {content['step']}")
-        if content["scale"] > self.scale:
-            raise CheckpointError(f"--load {path}: is of scale {content['scale']}, but scale {self.scale} is missing")
-        load_weights(self.networks, content["networks"], path)
-        if len(content["optimisers"]) != len(self.optimisers.all()):
-            raise CheckpointError(f"--load {path}: the optimisers' state is damaged")
-        for optimiser, saved in zip(self.optimisers.all(), content["optimisers"], strict=True):
-            _load_adam(optimiser, saved, path)
-        try:
-            self.sums.load_state_dict(content["sums"], device)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise CheckpointError(f"--load {path}: 'sums' is damaged") from None
-        self.sigmas = tuple(content[name] for name in names)
-        self.step, self.seconds = content["step"], content["seconds"]
-
-
-def _load_adam(optimiser: torch.optim.Adam, state: dict, path: Path) -> None:
-    """Put saved moments into an optimiser after checking that they fit its parameters."""
-    if state == {}:  # saved before the first step
-        return
-    parameters = optimiser.param_groups[0]["params"]
-    like = {}
-    for index, parameter in enumerate(parameters):
-        like[f"{index}.step"] = torch.tensor(0.0)
-        like[f"{index}.exp_avg"] = like[f"{index}.exp_avg_sq"] = parameter
-    try:
-        flat = {f"{index}.{name}": value for index, moments in state.items() for name, value in moments.items()}
-    except AttributeError:
-        raise CheckpointError(f"--load {path}: the optimisers' state is damaged") from None
-    check_tensors(flat, like, path)
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def train_scale(
@@ -105,7 +27,6 @@ def train_scale(
     run: RunFolder,
     progress: Progress,
     should_stop: Callable[[], bool],
-    board: Board | None = None,
 ) -> bool:
     """Take the steps of a scale that are still to be done.
 
@@ -114,7 +35,6 @@ def train_scale(
         niter: steps of the scale in all.
         save_every: seconds after which the state is saved.
         should_stop: asked between steps; when it says so the state is saved and the scale left.
-        board: gets what the log gets, too.
 
     Returns:
         Whether the scale is finished.
@@ -133,7 +53,7 @@ def train_scale(
         progress.update(state.scale, state.step, losses)
         state.seconds = seconds_before + time.monotonic() - begun
         if state.step % print_interval == 0 or state.step == niter:
-            _report(state, pictures, log, run, board)
+            _report(state, pictures, log, run)
         if time.monotonic() - saved >= save_every:
             state.save(run.state)
             saved = time.monotonic()
@@ -142,7 +62,7 @@ def train_scale(
     return state.step >= niter
 
 
-def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: RunFolder, board: Board | None) -> None:
+def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: RunFolder) -> None:
     """Write a line of the log and the pictures of the step just taken; start new sums."""
     state.sums.check_finite(state.scale, state.step)
     record = {"scale": state.scale, "step": state.step, **state.sums.means(), "seconds": round(state.seconds, 2)}
@@ -150,6 +70,4 @@ def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: Ru
     run.samples.mkdir(exist_ok=True)
     for name, picture in pictures.items():
         save_image(picture, run.sample(state.scale, state.step, name))
-    if board is not None:
-        board.add(record, pictures)
     state.sums = LossSums()

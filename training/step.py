@@ -1,4 +1,4 @@
-"""One training step at one scale: a critic update, then a generator update (METHOD section 6)."""
+"""One training step at one scale: a discriminator update, then a generator update (METHOD section 6)."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -11,10 +11,10 @@ from torch.optim import Adam
 from models.architecture import ScaleNetworks
 from models.discriminator import Discriminator
 from models.generator import Generator
-from training.calls import batches_with, generate, share_call
+from training.batching import batches_with, generate, share_call
+from training.domains import DomainThreads
 from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers
-from utils.parallel import DomainThreads
 
 
 class DomainInputs(NamedTuple):
@@ -52,7 +52,7 @@ def discriminator_backward(
     mix: Tensor,
     lambda_grad: float,
 ) -> dict[str, Tensor]:
-    """Add the gradient of one domain's L_D to its critic's weights; fakes are detached here.
+    """Add the gradient of one domain's L_D to its discriminator's weights; fakes are detached here.
 
     Args:
         real: (1, 3, H, W); fakes: N pictures (1, 3, H', W') with their weights; the real one counts as often
@@ -132,11 +132,11 @@ class DomainStep:
         self.translated = self.translations[0]
 
     def fakes(self) -> list[Tensor]:
-        """What the critic is to tell from the real picture: the translation, the sample, the self translation."""
+        """What the discriminator is to tell from the real picture: the translation, the sample, the self translation."""
         translated, *self_translated = self.translations
         return [translated, self.fake, *self_translated]
 
-    # Update the critic, then let it judge.
+    # Update the discriminator, then let it judge.
 
     def update_discriminator(self, optimiser: Adam) -> None:
         optimiser.zero_grad()
@@ -192,7 +192,7 @@ def training_step(
     both: DomainThreads,
     recompute: bool = False,
 ) -> tuple[dict[str, Tensor], Pictures]:
-    """Update both critics, then both generators, in place.
+    """Update both discriminators, then both generators, in place.
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.

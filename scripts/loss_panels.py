@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from utils.log import positions
+from utils.runs.log import positions
 
 BOX = 100.0
 
@@ -27,16 +27,16 @@ class Panel:
 
 
 def term_panel(records: list[dict], side: str) -> Panel | None:
-    """Every loss term of the critics (side "D") or the generators ("G"), by the names in the log."""
+    """Every loss term of the discriminators (side "D") or the generators ("G"), by the names in the log."""
     names = sorted({key for record in records for key in record if key.startswith(side + "/")})
     curves = {name[2:]: [_number(record.get(name)) for record in records] for name in names}
     return _panel(records, curves)
 
 
 def sum_panel(records: list[dict]) -> Panel | None:
-    """The sums over the critics' and over the generators' terms."""
+    """The sums over the discriminators' and over the generators' terms."""
     sums: dict[str, list[float]] = {}
-    for side, name in (("D", "critics"), ("G", "generators")):
+    for side, name in (("D", "discriminators"), ("G", "generators")):
         terms = [[_number(value) for key, value in record.items() if key.startswith(side + "/")] for record in records]
         sums[name] = [sum(values) if values else math.nan for values in terms]
     return _panel(records, sums)

@@ -1,54 +1,15 @@
-"""Frames of a clip as training and translation use them: in a store, in random order, simplified, compared."""
+"""The frames of a clip for training: kept in a store, used in random order."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from utils.image import image_to_tensor, pixels_to_tensor, resize_picture, to_uint8
+from utils.clips.simplified import SimplifiedClip
+from utils.clips.video import Clip
+from utils.pictures.image import pixels_to_tensor, resize_picture
 from utils.streams import stream
-from utils.video import Clip
-
-LUMA = (0.299, 0.587, 0.114)
-
-
-def simplify(image: Tensor, levels: int) -> Tensor:
-    """Few grey levels, dark and bright exchanged (METHOD section 12).
-
-    With x the inverted grey value in [-1, 1], the result is `trunc((x - 0.01) levels) / levels`: a multiple
-    of 1 / levels from -1 to 1 - 1 / levels, rounded towards mid-grey. The 0.01 takes white out of a level
-    of its own. Two levels give -1, -0.5, 0 and 0.5.
-
-    Args:
-        image: (1, 3, H, W) in [-1, 1].
-        levels: the published `quant_level`, 2 there.
-
-    Returns:
-        (1, 3, H, W), all channels alike.
-    """
-    weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
-    inverted = -(image * weights).sum(dim=1, keepdim=True)
-    return (torch.trunc((inverted - 0.01) * levels) / levels).expand_as(image).contiguous()
-
-
-class SimplifiedClip:
-    """A clip whose frames are simplified at one size; stands wherever a clip does. Holds one frame."""
-
-    def __init__(self, clip: Clip, shape: tuple[int, int], levels: int) -> None:
-        """Simplify at (height, width) `shape`, the size of the finest scale, to `levels`."""
-        self.rate = clip.rate
-        self.size = (shape[1], shape[0])
-        self._clip, self._shape, self._levels = clip, shape, levels
-
-    def __len__(self) -> int:
-        return len(self._clip)
-
-    def __iter__(self) -> Iterator[Image.Image]:
-        for frame in self._clip:
-            yield Image.fromarray(to_uint8(simplify(image_to_tensor(frame, self._shape, "cpu"), self._levels)))
 
 
 class FrameStore:
@@ -134,28 +95,3 @@ class FrameOrder:
             generator = stream(self._seed, "frames", self._scale, turn)
             self._turn, self._order = turn, torch.randperm(self._count, generator=generator).tolist()
         return self._order[place]
-
-
-class Flicker:
-    """How much more restless a translated clip is than its source; holds one frame of each.
-
-    The mean absolute difference between consecutive frames of the output, over that of the input: 1 is as
-    lively as the source, above it flickers.
-    """
-
-    def __init__(self) -> None:
-        self._last: tuple[Tensor, Tensor] | None = None
-        self._changes = [0.0, 0.0]
-
-    def add(self, source: Tensor, output: Tensor) -> None:
-        """The next frame of both, in order; each always of the same shape, in [-1, 1]."""
-        if self._last is not None:
-            for i, (before, now) in enumerate(zip(self._last, (source, output), strict=True)):
-                self._changes[i] += (now - before).abs().mean().item()
-        self._last = (source.detach().clone(), output.detach().clone())
-
-    @property
-    def value(self) -> float | None:
-        """The ratio; None where the source does not change (fewer than two frames, a still)."""
-        source, output = self._changes
-        return output / source if source > 0 else None

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from utils.run_folder import RunFolder
+from utils.runs.run_folder import RunFolder
 from utils.scales import GEOMETRY_OPTIONS, Geometry
 
 Kind = Literal["finished", "unfinished", "empty", "foreign"]

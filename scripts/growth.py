@@ -1,14 +1,21 @@
-"""The growth of a run's pictures from the coarsest scale to the finest, as an animation for a talk."""
+"""The growth of a run's images from the coarsest scale to the finest, as an animation: `python scripts/growth.py RUN`."""
 
+import argparse
+import sys
+from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from utils.figure import CELL
-from utils.image import open_image
-from utils.run_folder import RunFolder
-from utils.video import save_gif
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from utils.clips.video import save_gif
+from utils.errors import UserError, one_line_errors
+from utils.pictures.image import open_image
+from utils.pictures.sheet import CELL
+from utils.runs.run_folder import RunFolder
 
 NAMES = ("a2b", "b2a")
 RATE = Fraction(2)  # scales a second
@@ -29,7 +36,7 @@ def save_growth(run: RunFolder) -> None:
     scales = sorted({scale for scale, _ in samples})
     steps = [[samples[scale, name] for name in NAMES] for scale in scales if all((scale, n) in samples for n in NAMES)]
     final = [run.path / f"final_{name}.png" for name in NAMES]
-    pairs = [[open_image(path, "--gif") for path in paths] for paths in [*steps, final]]
+    pairs = [[open_image(path, "RUN") for path in paths] for paths in [*steps, final]]
     factor = max(1, CELL // max(side for picture in pairs[-1] for side in picture.size))
     sizes = [(factor * picture.width, factor * picture.height) for picture in pairs[-1]]
     frames = [_side_by_side(pair, sizes) for pair in pairs]
@@ -43,3 +50,19 @@ def _side_by_side(pair: list[Image.Image], sizes: list[tuple[int, int]]) -> np.n
     for picture, size, offset in zip(pair, sizes, (0, left + GAP), strict=True):
         sheet.paste(picture.resize(size, Image.Resampling.NEAREST), (offset, 0))
     return np.asarray(sheet)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Write RUN/growth.gif: the sampled a2b and b2a, scale by scale.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run of train.py")
+    run = RunFolder(parser.parse_args(arguments).run)
+    if not (run.path / "final_a2b.png").is_file():
+        raise UserError(f"RUN {run.path}: holds no finished run (final_a2b.png is missing)")
+    save_growth(run)
+    print(run.path / "growth.gif")
+    return 0
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        sys.exit(main())

@@ -56,8 +56,13 @@ class RunFolder:
         inner = [path for path in sorted(self.path.glob("quantised_[0-9][0-9]")) if path.is_dir()]
         return own + [path for folder in inner for path in RunFolder(folder).own_files()]
 
+    def samples_of(self, scale: int, step: int) -> dict[str, Path]:
+        """The images made on the way at a step of a scale, by name."""
+        paths = sorted(self.samples.glob(self.sample(scale, step, "*").name))
+        return {match[3]: path for path in paths if (match := SAMPLE.fullmatch(path.name))}
+
     def last_samples(self) -> dict[tuple[int, str], Path]:
-        """The last picture made on the way, by scale and name."""
+        """The last image made on the way, by scale and name."""
         last: dict[tuple[int, str], tuple[int, Path]] = {}
         for path in self.own_files():
             if path.parent == self.samples and (match := SAMPLE.fullmatch(path.name)):

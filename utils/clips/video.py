@@ -18,7 +18,7 @@ from PIL import Image
 
 from utils.errors import UserError
 from utils.files import replacing
-from utils.image import open_image
+from utils.pictures.image import open_image
 
 VIDEO_SUFFIXES = {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"}
 # Frames per second of a folder of pictures, and of a file that names no rate.

@@ -9,8 +9,8 @@ from training.loop import check_resumable
 from training.optimisers import OptimiserSettings
 from utils.errors import UserError
 from utils.files import write_json
-from utils.lock import check_unlocked
-from utils.run_folder import RunFolder
+from utils.runs.lock import check_unlocked
+from utils.runs.run_folder import RunFolder
 from utils.scales import Geometry, ImageGeometry
 
 OUT_TAKEN = "--load it to go on, --overwrite to replace it, or choose another --out"

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from utils.archive import check_archive
 from utils.errors import UserError
 from utils.files import write_atomic
+from utils.runs.archive import check_archive
 
 
 class CheckpointError(UserError):

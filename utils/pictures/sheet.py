@@ -1,4 +1,4 @@
-"""Figures a person looks at: the labelled sheet of results and the loss curves."""
+"""The labelled sheet of results a person looks at first."""
 
 import io
 from pathlib import Path
@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from utils.files import write_atomic
-from utils.image import to_uint8
-from utils.log import positions
+from utils.pictures.image import to_uint8
 
 Cell = tuple[str, Tensor]
 
@@ -18,7 +17,8 @@ DPI = 100
 CELL, GAP, LABEL = 256, 12, 26  # pixels: least side of a picture, space between two, height of a label
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
@@ -42,26 +42,9 @@ def save_sheet(rows: list[list[Cell]], path: Path) -> None:
             figure.text(left / width, (top - LABEL / 2) / height, label, fontsize=10, va="center")
             figure.figimage(pixels, left, top - LABEL - pixels.shape[0], origin="upper")
         top -= row_height
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _enlarge(pixels: np.ndarray) -> np.ndarray:
     factor = max(1, CELL // max(pixels.shape[:2]))
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def save_loss_curves(records: list[dict], path: Path) -> None:
-    """Write the curves of every loss term over the whole run from the log's records, critics above generators."""
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    axes = figure.subplots(2, 1, sharex=True)
-    steps, ends = positions(records)
-    for axis, side, title in zip(axes, "DG", ("Critics", "Generators"), strict=True):
-        for name in sorted({key for record in records for key in record if key.startswith(side + "/")}):
-            values = [record.get(name, float("nan")) for record in records]
-            axis.plot(steps, values, label=name[2:], marker="." if len(records) < 40 else None, linewidth=1)
-        for end in ends[:-1]:
-            axis.axvline(end, color="0.8", linewidth=1, zorder=0)
-        axis.set_title(f"{title}: weighted loss terms; grey lines divide the scales", fontsize=10)
-        axis.legend(fontsize=8, ncols=2)
-    axes[-1].set_xlabel("step, all scales")
-    _save(figure, path)

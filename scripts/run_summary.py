@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from utils.errors import UserError
-from utils.image import fingerprint, image_to_tensor, open_image, to_uint8
-from utils.log import RunLog
-from utils.metrics import measure
-from utils.run_folder import RunFolder
-from utils.run_state import RunState, run_state
+from utils.measures.metrics import measure
+from utils.pictures.image import fingerprint, image_to_tensor, open_image, to_uint8
+from utils.runs.log import RunLog
+from utils.runs.run_folder import RunFolder
+from utils.runs.state import RunState, run_state
 from utils.scales import ceil_side
 
 # A run's pictures and their files, in the order a person looks at them.

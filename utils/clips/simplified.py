@@ -1,0 +1,48 @@
+"""A clip of few greys, as the paper uses for few clips (METHOD section 12)."""
+
+from collections.abc import Iterator
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from utils.clips.video import Clip
+from utils.pictures.image import image_to_tensor, to_uint8
+
+LUMA = (0.299, 0.587, 0.114)
+
+
+def simplify(image: Tensor, levels: int) -> Tensor:
+    """Few grey levels, dark and bright exchanged (METHOD section 12).
+
+    With x the inverted grey value in [-1, 1], the result is `trunc((x - 0.01) levels) / levels`: a multiple
+    of 1 / levels from -1 to 1 - 1 / levels, rounded towards mid-grey. The 0.01 takes white out of a level
+    of its own. Two levels give -1, -0.5, 0 and 0.5.
+
+    Args:
+        image: (1, 3, H, W) in [-1, 1].
+        levels: the published `quant_level`, 2 there.
+
+    Returns:
+        (1, 3, H, W), all channels alike.
+    """
+    weights = image.new_tensor(LUMA).view(1, 3, 1, 1)
+    inverted = -(image * weights).sum(dim=1, keepdim=True)
+    return (torch.trunc((inverted - 0.01) * levels) / levels).expand_as(image).contiguous()
+
+
+class SimplifiedClip:
+    """A clip whose frames are simplified at one size; stands wherever a clip does. Holds one frame."""
+
+    def __init__(self, clip: Clip, shape: tuple[int, int], levels: int) -> None:
+        """Simplify at (height, width) `shape`, the size of the finest scale, to `levels`."""
+        self.rate = clip.rate
+        self.size = (shape[1], shape[0])
+        self._clip, self._shape, self._levels = clip, shape, levels
+
+    def __len__(self) -> int:
+        return len(self._clip)
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        for frame in self._clip:
+            yield Image.fromarray(to_uint8(simplify(image_to_tensor(frame, self._shape, "cpu"), self._levels)))

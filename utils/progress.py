@@ -1,0 +1,76 @@
+"""What a run says to people while it goes on: a bar or plain lines, with the time left."""
+
+import math
+import sys
+import time
+
+from torch import Tensor
+from tqdm import tqdm
+
+
+class Progress:
+    """Scale, step, losses and the time left for the whole run: a bar on a terminal, else lines now and then.
+
+    Args:
+        costs: relative cost of one step of each scale; makes the time left right across scales.
+        niter: steps per scale.
+        done: (scale, step) the run starts from.
+    """
+
+    FIRST_LINE, LINE_EVERY, LOSSES_EVERY = 5.0, 30.0, 1.0  # seconds
+
+    def __init__(self, costs: list[float], niter: int, done: tuple[int, int]) -> None:
+        self.costs, self.niter = costs, niter
+        self.total = niter * sum(costs)
+        self.initial = self.position = self._position(*done)
+        self.start = self.losses_shown = time.monotonic()
+        self.next_line = self.start + self.FIRST_LINE
+        self.bar = tqdm(
+            total=self.total,
+            initial=self.initial,
+            disable=None,  # off where standard error is not a terminal
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} < {remaining}{postfix}",
+        )
+
+    def _position(self, scale: int, step: int) -> float:
+        return self.niter * sum(self.costs[:scale]) + min(step, self.niter) * self.costs[scale]
+
+    def update(self, scale: int, step: int, losses: dict[str, Tensor]) -> None:
+        """After a step; reads the losses from the device once a second at most."""
+        self.position = self._position(scale, step)
+        now = time.monotonic()
+        where = f"scale {scale}/{len(self.costs) - 1} step {step}/{self.niter}"
+        if not self.bar.disable:
+            self.bar.set_description_str(where, refresh=False)
+            if now - self.losses_shown > self.LOSSES_EVERY:
+                self.losses_shown = now
+                self.bar.set_postfix_str(summary(losses), refresh=False)
+            self.bar.update(self.position - self.bar.n)
+        elif now >= self.next_line:
+            self.next_line = now + self.LINE_EVERY
+            print(f"{where}, {summary(losses)}, about {duration(self.seconds_left())} left", file=sys.stderr)
+
+    def seconds_left(self) -> float:
+        """Estimate for the whole run, from the pace so far."""
+        done = self.position - self.initial
+        return (time.monotonic() - self.start) / done * (self.total - self.position) if done else math.inf
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def summary(losses: dict[str, Tensor]) -> str:
+    """The critics' and generators' losses, summed over their terms."""
+    sides = {side: sum(v.item() for k, v in losses.items() if k.startswith(side)) for side in "DG"}
+    return "loss " + " ".join(f"{side} {value:.3f}" for side, value in sides.items())
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 45 s, 12 min, 3.5 h, 2.1 days."""
+    if not math.isfinite(seconds):
+        return "an unknown time"
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.{int(unit == 'h')}f} {unit}"
+    return f"{seconds / 86400:.1f} days"
