@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from config import EvalConfig, parse_eval
+from config import parse_eval, recorded
 from models.inference import (
     Pyramids,
     default_injection_scale,
@@ -20,10 +20,12 @@ from models.inference import (
     translate_directly,
 )
 from models.pyramid import fixed_noise
-from models.snapshot import load_pyramids, read_shape
+from models.snapshot import Run
+from options import EvalOptions
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip, is_clip, save_gif, video_writer
-from utils.device import device_name, pick_device, versions
+from utils.commands import command
+from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError, one_line_errors
 from utils.files import write_json
 from utils.measures.flicker import Flicker
@@ -33,7 +35,7 @@ from utils.pictures.image import image_pyramid, image_to_tensor, open_image, sav
 from utils.pictures.sheet import Cell, save_sheet
 from utils.runs.lock import FolderLock
 from utils.runs.run_folder import RunFolder
-from utils.scales import MAX_SIDE, Geometry, Shapes, aspect_of
+from utils.scales import GEOMETRY_OPTIONS, MAX_SIDE, Geometry, Shapes, aspect_of
 from utils.streams import stream
 
 SHEET_SAMPLES = 16
@@ -41,61 +43,62 @@ SHEET_SAMPLES = 16
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
-    config = parse_eval(arguments)
-    device = pick_device(config.gpu_id, config.not_cuda)
-    trained = RunFolder(config.load)
-    geometry, pyramids = load_trained(config, trained, device)
+    options = parse_eval(arguments)
+    device = pick_device(options.gpu_id, options.not_cuda)
+    trained = RunFolder(options.load)
+    geometry, pyramids = load_trained(options, trained, device)
     coarsest = min(geometry.shapes[0])
-    a, b = config.input_a, config.input_b
+    a, b = options.input_a, options.input_b
     clip = Clip(a, "--input_a", coarsest) if a and is_clip(a) else None
     picture_a = open_image(a, "--input_a", coarsest) if a and not clip else None
     picture_b = open_image(b, "--input_b", coarsest) if b else None
     quant_level = trained_quant_level(trained) if clip else 0
-    out = RunFolder(config.out)
-    check_out(config, out, trained)
+    out = RunFolder(options.out)
+    check_out(options, out, trained)
     with FolderLock(out.path, "--out"):
-        check_out(config, out, trained)  # again: another process may have been there meanwhile
+        check_out(options, out, trained)  # again: another process may have been there meanwhile
         out.clear()
-        print(f"on {device_name(device)}, seed {config.seed}")
-        record: dict[str, Any] = {"options": config.options}
-        record |= {"device": device_name(device), "versions": versions()}
+        print(f"on {device_name(device)}, seed {options.seed}")
+        record = run_record(recorded(options), device)
         write_json(out.config, record)
 
         # Translate what is there, or draw.
         if clip is not None:
-            numbers = translate_clip(config, out, geometry, pyramids, clip, quant_level, device)
+            numbers = translate_clip(options, out, geometry, pyramids, clip, quant_level, device)
             write_json(out.config, record | {"clip": numbers})
             if picture_b is not None:
-                finest = shapes_of(config, geometry, picture_b.size)[-1]
+                finest = shapes_of(options, geometry, picture_b.size)[-1]
                 save_image(image_to_tensor(picture_b, finest, device), out.path / "real_b.png")
         elif picture_a is not None:
-            results = translate_pictures(config, out, geometry, pyramids, (picture_a, picture_b), device)
-            if config.metrics:
+            results = translate_pictures(options, out, geometry, pyramids, (picture_a, picture_b), device)
+            if options.metrics:
                 measure_results(out, results, device)
-        if config.samples:
-            draw_samples(config, out, geometry, pyramids, device)
+        if options.samples:
+            draw_samples(options, out, geometry, pyramids, device)
     print(out.path / ("results.png" if a else "samples.png"))
     return 0
 
 
-def load_trained(config: EvalConfig, trained: RunFolder, device: torch.device) -> tuple[Geometry, Pyramids]:
+def load_trained(options: EvalOptions, trained: RunFolder, device: torch.device) -> tuple[Geometry, Pyramids]:
     """The pair in --load; UserError where it is unfinished, or what is asked of it does not fit."""
-    geometry, architecture = read_shape(trained, domains=2)
-    for name, asked in config.geometry.items():
-        if asked != (made := getattr(geometry, name)):
-            raise UserError(f"--{name} {asked} contradicts {made}, which --load {config.load} was made with")
+    run = Run.open(trained, 2, device)
+    geometry = run.geometry
+    for name in GEOMETRY_OPTIONS:
+        asked, made = getattr(options, name), getattr(geometry, name)
+        if asked not in (None, made):
+            raise UserError(f"--{name} {asked} contradicts {made}, which --load {options.load} was made with")
     finest = geometry.stop_scale
-    if config.inject_scale is not None and config.inject_scale > finest:
+    if options.inject_scale is not None and options.inject_scale > finest:
         raise UserError(
-            f"--inject_scale {config.inject_scale}: the run in --load {config.load} has scales 0 to {finest}"
+            f"--inject_scale {options.inject_scale}: the run in --load {options.load} has scales 0 to {finest}"
         )
-    if config.out_size is not None and not geometry.min_size <= config.out_size <= MAX_SIDE:
-        raise UserError(f"--out_size {config.out_size}: must be {geometry.min_size} to {MAX_SIDE} for this run")
-    pyramids, _ = load_pyramids(trained, geometry, architecture, device)
+    if options.out_size is not None and not geometry.min_size <= options.out_size <= MAX_SIDE:
+        raise UserError(f"--out_size {options.out_size}: must be {geometry.min_size} to {MAX_SIDE} for this run")
+    pyramids, _ = run.load_pyramids()
     if (finished := len(pyramids[0].generators)) <= finest:
         raise UserError(
-            f"--load {config.load}: only {finished} of {finest + 1} scales are finished; "
-            f"to finish them: python train.py --load {config.load}"
+            f"--load {options.load}: only {finished} of {finest + 1} scales are finished; "
+            f"to finish them: {command('train.py', '--load', options.load)}"
         )
     return geometry, pyramids
 
@@ -109,23 +112,23 @@ def trained_quant_level(trained: RunFolder) -> int:
     return level
 
 
-def check_out(config: EvalConfig, out: RunFolder, trained: RunFolder) -> None:
+def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
     """UserError where the results must not go into --out."""
     if out.is_same(trained):
-        raise UserError(f"--out {config.out}: is the folder --load names; choose another for the evaluation")
+        raise UserError(f"--out {options.out}: is the folder --load names; choose another for the evaluation")
     if {out.scale(0), out.state} & set(out.own_files()):
-        raise UserError(f"--out {config.out}: holds a training run; choose another for the evaluation")
-    out.check_free(config.overwrite, "--overwrite to replace them, or choose another --out")
+        raise UserError(f"--out {options.out}: holds a training run; choose another for the evaluation")
+    out.check_free(options.overwrite, "--overwrite to replace them, or choose another --out")
 
 
-def shapes_of(config: EvalConfig, geometry: Geometry, size: tuple[int, int]) -> Shapes:
+def shapes_of(options: EvalOptions, geometry: Geometry, size: tuple[int, int]) -> Shapes:
     """(height, width) of every scale for an input of this (width, height)."""
-    keep = geometry.keep_aspect or config.keep_aspect
-    return geometry.shapes_for(aspect_of(size) if keep else 1.0, config.out_size)
+    keep = geometry.keep_aspect or options.keep_aspect
+    return geometry.shapes_for(aspect_of(size) if keep else 1.0, options.out_size)
 
 
 def translate_pictures(
-    config: EvalConfig,
+    options: EvalOptions,
     out: RunFolder,
     geometry: Geometry,
     pyramids: Pyramids,
@@ -133,15 +136,15 @@ def translate_pictures(
     device: torch.device,
 ) -> dict[str, Tensor]:
     """Both pictures directly and from every injection scale (METHOD section 8); all pictures written, by name."""
-    shapes = [shapes_of(config, geometry, picture.size) for picture in pictures]
+    shapes = [shapes_of(options, geometry, picture.size) for picture in pictures]
     reals = tuple(image_pyramid(picture, own, device) for picture, own in zip(pictures, shapes, strict=True))
     pyramids = tuple(pyramid.reshaped(own) for pyramid, own in zip(pyramids, shapes, strict=True))
     results = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
     results["direct_a2b"], results["direct_b2a"] = translate_directly(pyramids, reals)
     rows = [list(results.items())]
-    scales = injection_scales(geometry.stop_scale, config.inject_levels)
-    for scale in scales if config.inject_scale is None else [config.inject_scale]:
-        injected = inject(pyramids, reals, scale, config.seed)._asdict()
+    scales = injection_scales(geometry.stop_scale, options.inject_levels)
+    for scale in scales if options.inject_scale is None else [options.inject_scale]:
+        injected = inject(pyramids, reals, scale, options.seed)._asdict()
         row = [(f"inject_{scale:02d}_{name}", image) for name, image in injected.items()]
         results |= dict(row)
         rows.append(row)
@@ -163,15 +166,15 @@ def measure_results(out: RunFolder, results: dict[str, Tensor], device: torch.de
 
 
 def draw_samples(
-    config: EvalConfig, out: RunFolder, geometry: Geometry, pyramids: Pyramids, device: torch.device
+    options: EvalOptions, out: RunFolder, geometry: Geometry, pyramids: Pyramids, device: torch.device
 ) -> None:
     """New pictures of each domain, each with its analogy in the other: "paired generation"."""
     aspects = geometry.aspect_a, geometry.aspect_b
-    shapes = [geometry.shapes_for(aspect, config.out_size) for aspect in aspects]
+    shapes = [geometry.shapes_for(aspect, options.out_size) for aspect in aspects]
     pyramids = tuple(pyramid.reshaped(own) for pyramid, own in zip(pyramids, shapes, strict=True))
     rows: list[list[Cell]] = []
-    for index in range(config.samples):
-        pictures = sample(pyramids, config.seed, device, index)._asdict()
+    for index in range(options.samples):
+        pictures = sample(pyramids, options.seed, device, index)._asdict()
         row = [(f"sample_{index:03d}_{name}", image) for name, image in pictures.items()]
         for name, image in row:
             save_image(image, out.path / f"{name}.png")
@@ -180,7 +183,7 @@ def draw_samples(
 
 
 def translate_clip(
-    config: EvalConfig,
+    options: EvalOptions,
     out: RunFolder,
     geometry: Geometry,
     pyramids: Pyramids,
@@ -189,12 +192,12 @@ def translate_clip(
     device: torch.device,
 ) -> dict[str, Any]:
     """Every frame from one injection scale with one fixed noise, as a film (METHOD section 12); its numbers."""
-    shapes = shapes_of(config, geometry, clip.size)
+    shapes = shapes_of(options, geometry, clip.size)
     source, target = pyramids[0].reshaped(shapes), pyramids[1]
-    scale = default_injection_scale(shapes) if config.inject_scale is None else config.inject_scale
-    noise = fixed_noise(shapes, stream(config.seed, "clip", device=device))
+    scale = default_injection_scale(shapes) if options.inject_scale is None else options.inject_scale
+    noise = fixed_noise(shapes, stream(options.seed, "clip", device=device))
     # The film has the source's shape, also where the networks see squares.
-    height, width = geometry.shapes_for(aspect_of(clip.size), config.out_size)[-1]
+    height, width = geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1]
     frames = SimplifiedClip(clip, shapes[-1], quant_level) if quant_level else clip
     flicker, film = Flicker(), out.path / "a2b.mp4"
     rows: list[list[Cell]] = []
@@ -211,7 +214,7 @@ def translate_clip(
                 cells = {"input": real, f"refined, injected at {scale}": refined, "a2b": translated}
                 rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
     save_sheet(rows, out.path / "results.png")
-    if config.gif:
+    if options.gif:
         save_gif((np.asarray(frame) for frame in Clip(film, "--out")), out.path / "a2b.gif", clip.rate)
     numbers = {"frames": len(clip), "rate": str(clip.rate), "size": [width, height], "inject_scale": scale}
     restless = "the input does not move" if flicker.value is None else f"flicker {flicker.value:.2f} times the input's"

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from config import TrainConfig, parse_train
+from config import parse_train, recorded
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
-from training.cost import cost_table, step_costs
+from models.snapshot import Run
+from options import TrainOptions
 from training.domains import DomainThreads
-from training.lifecycle import check_run, is_finished, prepare_run, resume_command
+from training.lifecycle import announce, begin, stopped, writing
 from training.loop import train
-from training.pair import PairRecipe
+from training.pair import PASSES, PairRecipe
 from training.reals import frames, still
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip, is_clip
-from utils.device import compute_deterministically, device_name, pick_device, use_precision, versions
+from utils.device import compute_deterministically, pick_device, run_record, use_precision
 from utils.errors import UserError, one_line_errors
 from utils.interrupt import StopRequest
 from utils.pictures.image import fingerprint, image_pyramid, open_image, save_image
 from utils.pictures.sheet import save_sheet
-from utils.runs.lock import FolderLock
 from utils.runs.log import RunLog
 from utils.runs.loss_curves import save_loss_curves
 from utils.runs.run_folder import RunFolder
@@ -34,109 +34,93 @@ Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at eve
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
-    config = parse_train(arguments)
-    compute_deterministically(config.deterministic)
-    device = pick_device(config.gpu_id, config.not_cuda)
-    use_precision(config.precision, device)
-    inputs = open_inputs(config)
-    geometry = fitted_geometry(config, inputs)
-    run, source = RunFolder(config.out), RunFolder(config.load) if config.load is not None else None
-    a, b = inputs
+    options = parse_train(arguments)
+    compute_deterministically(options.deterministic)
+    device = pick_device(options.gpu_id, options.not_cuda)
+    use_precision(options.precision, device)
+    a, b = inputs = open_inputs(options)
     prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
-    check_run(run, source, prints, geometry, config.architecture, config.optimiser, config.overwrite)
-    finished = is_finished(source, geometry.stop_scale)
-    print(cost_table(geometry, config.architecture, config.schedule.niter))
-    print(f"on {device_name(device)}, seed {config.seed}")
-    if finished:
-        print("all scales of this run are finished: nothing is trained, its pictures are made again")
-    elif device.type == "cpu" and config.options["preset"] == "paper":
+    run = Run(RunFolder(options.out), fitted_geometry(options, inputs), options.architecture, device)
+    source = RunFolder(options.load) if options.load is not None else None
+    trained = begin(run, source, prints, options.optimiser, options.overwrite)
+    costs = announce(run, trained, options.niter, PASSES, options.seed)
+    if device.type == "cpu" and options.preset == "paper" and trained.scale <= run.geometry.stop_scale:
         print(
             "warning: the paper's settings are made for a GPU and take days on a CPU; "
             "--preset quick gives a smaller result in minutes",
             file=sys.stderr,
         )
-    if config.dry_run:
+    if options.dry_run:
         return 0
 
     # Train.
-    record = {"options": config.options, "fingerprints": list(prints.values())}
-    record |= {"device": device_name(device), "versions": versions()}
-    with FolderLock(run.path, "--out"):
-        prepare_run(run, source, config.overwrite, None if finished else record)
-        reals = still_pyramids(config, geometry, inputs, device)
-        threads = DomainThreads(device, side_by_side=not config.save_memory, bf16=config.precision == "bf16")
+    record = run_record(recorded(options), device) | {"fingerprints": list(prints.values())}
+    finished = trained.scale > run.geometry.stop_scale
+    threads = DomainThreads(device, side_by_side=not options.save_memory, bf16=options.precision == "bf16")
+    with writing(run, source, options.overwrite, None if finished else record):
+        reals = still_pyramids(options, run.geometry, inputs, device)
         with StopRequest() as stop, threads as both:
-            recipe = pair_recipe(config, geometry, a, reals, device, both)
-            costs = step_costs(geometry, config.architecture, device)
-            pyramids = train(run, recipe, config.schedule, costs=costs, should_stop=stop)
-            if pyramids is None:
-                command = resume_command("train.py", run, config.gpu_id, config.not_cuda)
-                print(f"stopped, everything is saved; to go on:\n{command}", file=sys.stderr)
-                return 128 + stop.signal
+            recipe = pair_recipe(options, run, a, reals, both)
+            pyramids = train(run, recipe, options.schedule, trained, costs, stop)
+        if pyramids is None:
+            return stopped("train.py", run, stop, options.gpu_id, options.not_cuda)
 
         # Write what a person wants to see.
-        write_results(run, pyramids, reals, config.seed)
-    print(run.path / "results.png")
+        write_results(run.folder, pyramids, reals, options.seed)
+    print(run.folder.path / "results.png")
     return 0
 
 
 def pair_recipe(
-    config: TrainConfig,
-    geometry: Geometry,
-    a: Image.Image | Clip,
-    reals: Reals,
-    device: torch.device,
-    both: DomainThreads,
+    options: TrainOptions, run: Run, a: Image.Image | Clip, reals: Reals, both: DomainThreads
 ) -> PairRecipe:
-    """What is to be trained: on the pictures `reals`, but on all frames where A is a clip."""
-    noise_amps = coarsest_sigmas = (config.noise_amp_a, config.noise_amp_b)
+    """What is to be trained: on the images `reals`, but on all frames where A is a clip."""
+    noise_amps = coarsest_sigmas = (options.noise_amp_a, options.noise_amp_b)
     source_a, source_b = still(reals[0]), still(reals[1])
     if isinstance(a, Clip):
-        clip = simplified(config, geometry, a)
-        source_a = frames(clip, geometry.domain_shapes[0], config.seed, device, config.out)
+        clip = simplified(options, run.geometry, a)
+        source_a = frames(clip, run.geometry.domain_shapes[0], options.seed, run.device, options.out)
         coarsest_sigmas = (1.0, 1.0)
     return PairRecipe(
-        geometry=geometry,
-        architecture=config.architecture,
-        optimiser=config.optimiser,
+        optimiser=options.optimiser,
         reals=(source_a, source_b),
-        weights=config.weights,
+        weights=options.weights,
         noise_amps=noise_amps,
         coarsest_sigmas=coarsest_sigmas,
-        fixed_rec=config.rec_noise == "fixed",
-        recompute=config.save_memory,
-        seed=config.seed,
-        device=device,
+        fixed_rec=options.rec_noise == "fixed",
+        recompute=options.save_memory,
+        seed=options.seed,
+        device=run.device,
         both=both,
     )
 
 
-def open_inputs(config: TrainConfig) -> Inputs:
-    """A picture or a clip, and a picture; UserError where one cannot be used."""
-    coarsest = min(config.geometry.shapes[0])
-    kind = Clip if is_clip(config.input_a) else open_image
-    return kind(config.input_a, "--input_a", coarsest), open_image(config.input_b, "--input_b", coarsest)
+def open_inputs(options: TrainOptions) -> Inputs:
+    """An image or a clip, and an image; UserError where one cannot be used."""
+    coarsest = min(options.geometry.shapes[0])
+    kind = Clip if is_clip(options.input_a) else open_image
+    return kind(options.input_a, "--input_a", coarsest), open_image(options.input_b, "--input_b", coarsest)
 
 
-def fitted_geometry(config: TrainConfig, inputs: Inputs) -> Geometry:
-    """The pyramids' sizes for these pictures; UserError where one is too long and thin for its shape to be kept."""
-    geometry = config.geometry.of_pictures(*(picture.size for picture in inputs))
+def fitted_geometry(options: TrainOptions, inputs: Inputs) -> Geometry:
+    """The pyramids' sizes for these images; UserError where one is too long and thin for its shape to be kept."""
+    geometry = options.geometry.of_pictures(*(picture.size for picture in inputs))
     for flag, shapes in zip("ab", geometry.domain_shapes, strict=True):
         try:
-            config.architecture.check_fits(shapes[0])
+            options.architecture.check_fits(shapes[0])
         except ValueError as error:
             raise UserError(f"--keep_aspect: --input_{flag} is too long and thin; {error}") from None
     return geometry
 
 
-def simplified(config: TrainConfig, geometry: Geometry, clip: Clip) -> Clip | SimplifiedClip:
+def simplified(options: TrainOptions, geometry: Geometry, clip: Clip) -> Clip | SimplifiedClip:
     """The clip as the networks are to see it."""
-    if not config.quant_level:
+    if not options.quant_level:
         return clip
-    return SimplifiedClip(clip, geometry.domain_shapes[0][-1], config.quant_level)
+    return SimplifiedClip(clip, geometry.domain_shapes[0][-1], options.quant_level)
 
 
-def still_pyramids(config: TrainConfig, geometry: Geometry, inputs: Inputs, device: torch.device) -> Reals:
+def still_pyramids(options: TrainOptions, geometry: Geometry, inputs: Inputs, device: torch.device) -> Reals:
     """Both pictures, or the clip's first frame and the picture, at every scale."""
     a, b = inputs
     first = next(iter(simplified(config, geometry, a))) if isinstance(a, Clip) else a
@@ -146,22 +130,22 @@ def still_pyramids(config: TrainConfig, geometry: Geometry, inputs: Inputs, devi
     )
 
 
-def write_results(run: RunFolder, pyramids: Pyramids, reals: Reals, seed: int) -> None:
+def write_results(folder: RunFolder, pyramids: Pyramids, reals: Reals, seed: int) -> None:
     """The paired generation, the real images translated, the sheet and the loss curves (METHOD section 7)."""
     stop_scale = len(reals[0]) - 1
     samples = sample(pyramids, seed, reals[0][0].device)
     for name, image in samples._asdict().items():
-        save_image(image, run.path / f"final_{name}.png")
+        save_image(image, folder.path / f"final_{name}.png")
     rows = [[("A", reals[0][-1]), ("B", reals[1][-1])]]
     rows.append([(f"final_{name}: sampled", image) for name, image in samples._asdict().items()])
     for scale in injection_scales(stop_scale, SHEET_LEVELS):
         translations = inject(pyramids, reals, scale, seed)
         rows.append([(f"{name}, injected at {scale}", image) for name, image in translations._asdict().items()])
         if scale == default_injection_scale(pyramids[0].shapes):
-            save_image(translations.a2b, run.path / "real_a2b.png")
-            save_image(translations.b2a, run.path / "real_b2a.png")
-    save_sheet(rows, run.path / "results.png")
-    save_loss_curves(RunLog(run.log).records(), run.path / "losses.png")
+            save_image(translations.a2b, folder.path / "real_a2b.png")
+            save_image(translations.b2a, folder.path / "real_b2a.png")
+    save_sheet(rows, folder.path / "results.png")
+    save_loss_curves(RunLog(folder.log).records(), folder.path / "losses.png")
 
 
 if __name__ == "__main__":

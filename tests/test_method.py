@@ -269,7 +269,7 @@ def test_penalty_between_pictures_of_different_shapes_is_in_the_middle_both_have
 def test_scores_are_those_of_each_picture_alone():
     discriminator = networks(architecture=Architecture(nfc=4, min_nfc=4, num_layer=3)).discriminator_a
     pictures = [random(1, 3, 9, 7, seed=i) * (i + 1) for i in range(3)]
-    expected = [discriminator(picture).mean().item() for picture in pictures]
+    expected = [discriminator(picture).mean().item() for picture in pictures.values()]
     assert scores(discriminator, torch.cat(pictures)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
@@ -351,7 +351,7 @@ def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_di
     # The rate is high enough that the discriminators before their update would have given something else.
     assert whole_graph_loss(before, both_inputs, reals, weights).item() != pytest.approx(loss.item(), rel=1e-2)
     # A translation has the shape of what it is made from.
-    assert [picture.shape[2:] for picture in pictures] == [shapes[0], shapes[1], shapes[1], shapes[0]]
+    assert [picture.shape[2:] for picture in pictures.values()] == [shapes[0], shapes[1], shapes[1], shapes[0]]
 
 
 def whole_discriminator_loss(discriminator, real, fakes, fake_weights, mix, lambda_grad) -> torch.Tensor:
@@ -377,7 +377,7 @@ def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lam
     losses, pictures = training_step(
         nets, Optimisers(nets, OptimiserSettings()), both_inputs, reals, weights, domain_threads(1)
     )
-    fakes = [[pictures.b2a, pictures.fake_a], [pictures.a2b, pictures.fake_b]]
+    fakes = [[pictures["b2a"], pictures["fake_a"]], [pictures["a2b"], pictures["fake_b"]]]
     if lambda_self:
         for own, third in zip(fakes, self_translations(before, both_inputs, reals), strict=True):
             own.append(third.detach())

@@ -104,7 +104,7 @@ def test_step(case, domain_threads, threads):
         squares = sum(p.double().square().sum() for p in getattr(networks, names[short]).parameters())
         assert squares.sqrt().item() == pytest.approx(expected["l2"], rel=1e-3), short
     for name, expected in case["images"].items():
-        assert getattr(pictures, name).abs().sum().item() == pytest.approx(expected["abs"], rel=1e-3), name
+        assert pictures[name].abs().sum().item() == pytest.approx(expected["abs"], rel=1e-3), name
 
 
 def card_pyramid() -> Pyramid:

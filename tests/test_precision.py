@@ -77,7 +77,7 @@ def test_bf16_is_of_the_convolutions_before_the_last_alone():
     losses, pictures = step(nets, bf16=True)
     assert {dtype for name, dtype in seen.items() if name.endswith("tail")} == {torch.float32}
     assert {dtype for name, dtype in seen.items() if not name.endswith("tail")} == {torch.bfloat16}
-    results = [*losses.values(), *pictures, *nets.parameters()]
+    results = [*losses.values(), *pictures.values(), *nets.parameters()]
     assert {result.dtype for result in results} == {torch.float32}
 
 

@@ -4,38 +4,43 @@ import time
 
 import torch
 
-from models.architecture import Architecture, ScaleNetworks
-from utils.scales import Geometry, ImageGeometry
+from models.snapshot import Run
+from utils.device import device_name
+from utils.progress import duration
 
 
 @torch.no_grad()
-def step_costs(geometry: Geometry | ImageGeometry, architecture: Architecture, device: torch.device) -> list[float]:
-    """Seconds of one generator forward pass at every scale.
+def step_seconds(run: Run, passes: int) -> list[float]:
+    """About how long a step takes at every scale: as long as `passes` forward passes of one generator.
 
-    A step is 74 such passes (METHOD section 9), so the ratios between scales foretell the whole run's pace,
-    small scales' fixed cost included.
+    Small scales' fixed cost is included, so the ratios foretell the whole run's pace.
     """
-    costs = []
-    for scale, shape in enumerate(geometry.domain_shapes[0]):
-        generator = architecture.generator(scale, geometry.stop_scale).to(device)
-        image = torch.zeros(1, 3, *shape, device=device)
-        generator(image, image)  # The first call of a size sets things up.
-        start = time.perf_counter()
-        generator(image, image).sum().item()
-        costs.append(time.perf_counter() - start)
-    return costs
+    seconds = []
+    for scale, shape in enumerate(run.geometry.domain_shapes[0]):
+        generator = run.architecture.generator(scale, run.geometry.stop_scale).to(run.device)
+        image = torch.zeros(1, 3, *shape, device=run.device)
+        for _ in range(2):  # The first call of a size sets things up; reading a value waits for the device.
+            start = time.perf_counter()
+            generator(image, image).sum().item()
+        seconds.append(passes * (time.perf_counter() - start))
+    return seconds
 
 
-def cost_table(geometry: Geometry | ImageGeometry, architecture: Architecture, niter: int) -> str:
-    """The scales with their sizes, widths, kinds and steps, and the totals."""
+def cost_table(run: Run, niter: int, seconds: list[float]) -> str:
+    """The scales with their sizes, widths, kinds and steps, and the totals.
+
+    Args:
+        seconds: of a step at every scale, or 0 where nothing is to be done.
+    """
     lines, parameters = ["scale  size       channels  generator  steps"], 0
-    for scale, (height, width) in enumerate(geometry.domain_shapes[0]):
+    for scale, (height, width) in enumerate(run.geometry.domain_shapes[0]):
         with torch.device("meta"):
-            networks = ScaleNetworks(architecture, scale, geometry.stop_scale)
+            networks = run.networks(scale)
         parameters += sum(p.numel() for p in networks.parameters())
         kind = "residual" if networks.generator_a.residual else "plain"
         size = f"{width}x{height}"
-        lines.append(f"{scale:5d}  {size:9s}  {architecture.widths(scale)[0]:8d}  {kind:9s}  {niter}")
-    scales = len(geometry.domain_shapes[0])
+        lines.append(f"{scale:5d}  {size:9s}  {run.architecture.widths(scale)[0]:8d}  {kind:9s}  {niter}")
+    scales = len(run.geometry.domain_shapes[0])
     lines.append(f"{scales} scales, {scales * niter} steps, {parameters / 1e6:.2f} million parameters")
+    lines.append(f"from the beginning about {duration(niter * sum(seconds))} on {device_name(run.device)}")
     return "\n".join(lines)

@@ -1,7 +1,8 @@
 """Work on both domains at the same time."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -10,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class DomainThreads:
-    """Context manager: runs a function for domain a and for domain b, side by side on a CPU.
+    """Context manager: runs functions for domain a and for domain b, side by side on a CPU.
 
     The networks are too small to keep several cores busy with one call, but the two domains do the same
     work on different numbers. Inside, each of the two threads has half of PyTorch's threads for itself.
@@ -18,7 +19,7 @@ class DomainThreads:
 
     Args:
         side_by_side: False lets b follow a on a CPU, too, with all threads each: that takes less memory.
-        bf16: run the work under autocast to bfloat16; weights, pictures and losses stay in float32.
+        bf16: run the work under autocast to bfloat16; weights, images and losses stay in float32.
     """
 
     def __init__(self, device: torch.device, *, side_by_side: bool = True, bf16: bool = False) -> None:
@@ -37,25 +38,31 @@ class DomainThreads:
             self.pool.shutdown()
             torch.set_num_threads(self.threads)
 
-    def __call__(self, work: Callable[[int], Result]) -> tuple[Result, Result]:
-        """work(0), work(1): the domain's index in, its result out."""
-        if self.bf16:
-            work = self._in_bf16(work)
-        if not self.parallel:
-            return work(0), work(1)
-        other = self.pool.submit(work, 1)
+    def __call__(self, *stages: Callable[[int], Result]) -> tuple[Result, Result]:
+        """For each domain all stages, in their order; a stage gets the domain's index, 0 or 1.
+
+        Returns:
+            What the last stage returned for a and for b.
+        """
+        other = self.pool.submit(self._second, stages) if self.parallel else None
         try:
-            mine = work(0)
+            with self._cast():
+                for stage in stages:
+                    mine = stage(0)
         finally:
-            theirs = other.result()
-        return mine, theirs
+            if other is not None:
+                wait([other])
+        return mine, other.result() if other is not None else self._second(stages)
 
-    def _in_bf16(self, work: Callable[[int], Result]) -> Callable[[int], Result]:
-        """The work under autocast, which is of the thread that enters it."""
+    def _second(self, stages: Sequence[Callable[[int], Result]]) -> Result:
+        with self._cast():
+            for stage in stages:
+                result = stage(1)
+        return result
 
-        def cast(domain: int) -> Result:
-            # Weights change in the course of a piece of work, so their casts must not be kept.
-            with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
-                return work(domain)
-
-        return cast
+    def _cast(self) -> AbstractContextManager:
+        """Autocast, which is of the thread that enters it."""
+        if not self.bf16:
+            return nullcontext()
+        # Weights change in the course of a piece of work, so their casts must not be kept.
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)

@@ -1,79 +1,97 @@
-"""Going on with a run, and who may write where: what every script that trains does around the loop."""
+"""What every script that trains does around the loop: going on with a run, who may write where, stopping."""
 
-import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from models.architecture import Architecture
-from training.loop import check_resumable
+from models.snapshot import Run
+from training.cost import cost_table, step_seconds
+from training.loop import Trained, read_trained
 from training.optimisers import OptimiserSettings
+from utils.commands import command
 from utils.errors import UserError
 from utils.files import write_json
-from utils.runs.lock import check_unlocked
+from utils.interrupt import StopRequest
+from utils.runs.lock import FolderLock, check_unlocked
 from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry, ImageGeometry
 
 OUT_TAKEN = "--load it to go on, --overwrite to replace it, or choose another --out"
 
 
-def check_run(
-    run: RunFolder,
-    source: RunFolder | None,
-    fingerprints: dict[str, str],
-    geometry: Geometry | ImageGeometry,
-    architecture: Architecture,
-    optimiser: OptimiserSettings,
-    overwrite: bool,
-) -> None:
-    """UserError where the run to go on with does not fit, or the folder to write into holds another one.
+def begin(
+    run: Run, source: RunFolder | None, fingerprints: dict[str, str], optimiser: OptimiserSettings, overwrite: bool
+) -> Trained:
+    """What there is of a run already; writes nothing.
 
     Args:
         run: where to write.
         source: the run to go on with, if any.
         fingerprints: of what it must be trained on, by the option it came from.
+
+    Raises:
+        UserError: the run to go on with does not fit, or the folder to write into holds another one.
     """
-    check_unlocked(run.path, "--out")
-    if source is not None:
-        check_unlocked(source.path, "--load")
-        recorded = source.recorded("fingerprints")
-        if not isinstance(recorded, list) or len(recorded) != len(fingerprints):
-            raise UserError(f"--load {source.config}: damaged, or not of this program")
-        for (flag, mine), theirs in zip(fingerprints.items(), recorded, strict=True):
-            if mine != theirs:
-                raise UserError(f"{flag}: not the picture the run in --load {source.path} is trained on")
-        check_resumable(source, geometry, architecture, optimiser)
-        if run.is_same(source):
-            return
-    run.check_free(overwrite, OUT_TAKEN)
+    check_unlocked(run.folder.path, "--out")
+    if source is None or not run.folder.is_same(source):
+        run.folder.check_free(overwrite, OUT_TAKEN)
+    if source is None:
+        return Trained(run.empty_pyramids(), None, None)
+    check_unlocked(source.path, "--load")
+    recorded = source.recorded("fingerprints")
+    if not isinstance(recorded, list) or len(recorded) != len(fingerprints):
+        raise UserError(f"--load {source.config}: damaged, or not of this program")
+    for (flag, mine), theirs in zip(fingerprints.items(), recorded, strict=True):
+        if mine != theirs:
+            raise UserError(f"{flag}: not the image the run in --load {source.path} is trained on")
+    return read_trained(replace(run, folder=source), optimiser)
 
 
-def prepare_run(run: RunFolder, source: RunFolder | None, overwrite: bool, record: dict[str, Any] | None) -> None:
-    """Make the folder ready, with the loaded run in it; the folder is locked.
+def announce(run: Run, trained: Trained, niter: int, passes: int, seed: int) -> list[float]:
+    """Say what is going to be done and about how long it takes.
+
+    Args:
+        passes: what a step costs, in forward passes of one network.
+
+    Returns:
+        Seconds of a step at every scale.
+    """
+    seconds = step_seconds(run, passes)
+    print(cost_table(run, niter, seconds))
+    print(f"seed {seed}")
+    if trained.scale > run.geometry.stop_scale:
+        print("all scales of this run are finished: nothing is trained, its results are made again")
+    return seconds
+
+
+@contextmanager
+def writing(run: Run, source: RunFolder | None, overwrite: bool, record: dict[str, Any] | None) -> Iterator[None]:
+    """Hold the run's folder, made ready with the loaded run in it.
 
     Args:
         record: for config.json; None leaves the loaded run's record as it is.
     """
-    if source is not None and run.is_same(source):
-        run.make_writable()
-    else:
-        run.check_free(overwrite, OUT_TAKEN)  # again: the first time it was not locked yet
-        run.clear()
-        if source is not None:
-            run.copy_from(source)
-    if record is not None:
-        write_json(run.config, record)
+    folder = run.folder
+    with FolderLock(folder.path, "--out"):
+        if source is not None and folder.is_same(source):
+            folder.make_writable()
+        else:
+            folder.check_free(overwrite, OUT_TAKEN)  # again: the first time it was not locked yet
+            folder.clear()
+            if source is not None:
+                folder.copy_from(source)
+        if record is not None:
+            write_json(folder.config, record)
+        yield
 
 
-def is_finished(source: RunFolder | None, stop_scale: int) -> bool:
-    """Whether every scale of the run to go on with is finished."""
-    return source is not None and source.finished_scales() > stop_scale
-
-
-def resume_command(script: str, run: RunFolder, gpu_id: int | None, not_cuda: bool) -> str:
-    """The command that goes on where a run stopped."""
-    words = [sys.executable, script, "--load", str(run.path)]
+def stopped(script: str, run: Run, stop: StopRequest, gpu_id: int | None, not_cuda: bool) -> int:
+    """Say how to go on with a run that was stopped; the exit status."""
+    words: list[object] = ["--load", run.folder.path]
     if gpu_id is not None:
-        words += ["--gpu_id", str(gpu_id)]
+        words += ["--gpu_id", gpu_id]
     if not_cuda:
         words.append("--not_cuda")
-    return shlex.join(words)
+    print(f"stopped, everything is saved; to go on:\n{command(script, *words)}", file=sys.stderr)
+    return 128 + stop.signal

@@ -2,179 +2,119 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-import torch
-
-from models.architecture import Architecture, ScaleNetworks
+from models.architecture import ScaleNetworks
 from models.blocks import initialise
-from models.generator import Generator
 from models.pyramid import Pyramid
-from models.snapshot import load_pyramids, load_scale, save_scale
+from models.snapshot import Run
 from training.optimisers import Optimisers, OptimiserSettings
-from training.scale import TakeStep, train_scale
+from training.scale import Schedule, Steps, train_scale
 from training.state import ScaleState
 from utils.progress import Progress
 from utils.runs.log import RunLog
-from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry, ImageGeometry
 from utils.streams import stream
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long a run is, and how often it reports and saves.
-
-    Args:
-        niter: steps per scale.
-        print_interval: steps between two lines of the log.
-        save_every: seconds between two saves of the scale in progress.
-    """
-
-    niter: int = 20000
-    print_interval: int = 1000
-    save_every: float = 60.0
 
 
 class Recipe(Protocol):
     """What is trained, and what a step of it is: a pair (training.pair) or one image (training.one_image)."""
 
-    geometry: Geometry | ImageGeometry
-    architecture: Architecture
     optimiser: OptimiserSettings
     seed: int
-    device: torch.device
 
-    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> AbstractContextManager[TakeStep]:
+    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> AbstractContextManager[Steps]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
 
 
-def start_networks(
-    scale: int,
-    geometry: Geometry | ImageGeometry,
-    architecture: Architecture,
-    previous: ScaleNetworks | None,
-    seed: int,
-    device: torch.device,
-) -> ScaleNetworks:
-    """The networks a scale starts from: the previous scale's where the widths agree, else fresh (section 3)."""
-    networks = ScaleNetworks(architecture, scale, geometry.stop_scale)
-    if previous is not None and architecture.widths(scale) == architecture.widths(scale - 1):
-        networks.load_state_dict(previous.state_dict())
-    else:
-        initialise(networks, stream(seed, "initialise", scale))
-    return networks.to(device)
+class Trained(NamedTuple):
+    """How far a run has come.
+
+    pyramids: every domain's finished scales; networks: of the last of them; state: the scale in progress, where it
+    was left in one.
+    """
+
+    pyramids: tuple[Pyramid, ...]
+    networks: ScaleNetworks | None
+    state: ScaleState | None
+
+    @property
+    def scale(self) -> int:
+        """The scale to go on with; one more than the finest if all are finished."""
+        return len(self.pyramids[0].generators)
 
 
-def start_state(
-    run: RunFolder, scale: int, networks: ScaleNetworks, optimiser: OptimiserSettings, device: torch.device
-) -> ScaleState:
-    """The state a scale starts from: the saved one where the run was left in this scale, else a new one."""
-    state = ScaleState(scale, networks, Optimisers(networks, optimiser))
-    if run.state.is_file():
-        state.load(run.state, device)
-    return state
-
-
-def check_resumable(
-    run: RunFolder, geometry: Geometry | ImageGeometry, architecture: Architecture, optimiser: OptimiserSettings
-) -> None:
-    """Read everything a resume will need; CheckpointError where it would fail."""
-    cpu = torch.device("cpu")
-    pyramids, _ = load_pyramids(run, geometry, architecture, cpu)
+def read_trained(run: Run, optimiser: OptimiserSettings) -> Trained:
+    """What a run's folder holds; CheckpointError where it cannot be gone on with."""
+    pyramids, networks = run.load_pyramids()
     scale = len(pyramids[0].generators)
-    if scale <= geometry.stop_scale:
-        start_state(run, scale, ScaleNetworks(architecture, scale, geometry.stop_scale), optimiser, cpu)
+    state = read_state(run, scale, optimiser) if scale <= run.geometry.stop_scale else None
+    return Trained(pyramids, networks, state)
+
+
+def read_state(run: Run, scale: int, optimiser: OptimiserSettings) -> ScaleState | None:
+    """A scale in progress, where the run was left in it; CheckpointError where its file does not fit."""
+    if not run.folder.state.is_file():
+        return None
+    state = new_state(run, scale, optimiser)
+    return state if state.load(run.folder.state, run.device) else None
+
+
+def new_state(run: Run, scale: int, optimiser: OptimiserSettings) -> ScaleState:
+    """A scale whose networks are not filled yet."""
+    networks = run.networks(scale).to(run.device)
+    return ScaleState(scale, networks, Optimisers(networks, optimiser))
+
+
+def fill_networks(run: Run, state: ScaleState, previous: ScaleNetworks | None, seed: int) -> None:
+    """What a scale starts from: the previous scale's networks where the widths agree, else fresh (section 3)."""
+    widths = run.architecture.widths
+    if previous is not None and widths(state.scale) == widths(state.scale - 1):
+        state.networks.load_state_dict(previous.state_dict())
+    else:
+        initialise(state.networks, stream(seed, "initialise", state.scale))
 
 
 def train(
-    run: RunFolder,
+    run: Run,
     recipe: Recipe,
     schedule: Schedule,
-    *,
+    trained: Trained,
     costs: list[float],
     should_stop: Callable[[], bool],
+    last: int | None = None,
 ) -> tuple[Pyramid, ...] | None:
-    """Train every scale that is not finished yet, going on from whatever the run folder holds.
+    """Train every scale that is not finished yet.
 
     Args:
-        costs: relative cost of a step at each scale, for the time left.
+        trained: what there is already; its pyramids grow.
+        costs: of a step at every scale, relative, for the time left.
         should_stop: asked between steps; the run is saved before it is left.
+        last: the last scale to train; the finest if None.
 
     Returns:
         The finished pyramid of every domain; None if stopped before the end.
     """
-    geometry, architecture, device = recipe.geometry, recipe.architecture, recipe.device
-    pyramids, networks = load_pyramids(run, geometry, architecture, device)
-    progress: Progress | None = None
-    for scale in range(len(pyramids[0].generators), geometry.stop_scale + 1):
-        networks = start_networks(scale, geometry, architecture, networks, recipe.seed, device)
-        state = start_state(run, scale, networks, recipe.optimiser, device)
-        progress = progress or Progress(costs, schedule.niter, done=(scale, state.step))
-        if not finish_scale(run, recipe, schedule, pyramids, state, progress, should_stop):
-            progress.close()
-            return None
-        for pyramid, generator, sigma in zip(pyramids, networks.generators, state.sigmas, strict=True):
-            pyramid.append(generator, sigma)
-    if progress:
-        progress.close()
+    pyramids, networks, state = trained
+    last = run.geometry.stop_scale if last is None else last
+    if trained.scale > last:
+        return pyramids
+    begin = (trained.scale, state.step if state else 0)
+    with Progress(costs[: last + 1], schedule.niter, begin) as progress:
+        for scale in range(trained.scale, last + 1):
+            # Start from what was saved, or from the previous scale.
+            if state is None:
+                state = new_state(run, scale, recipe.optimiser)
+                fill_networks(run, state, networks, recipe.seed)
+            RunLog(run.folder.log).forget_after(scale, state.step)
+
+            with recipe.steps(pyramids, state) as steps:
+                if not train_scale(state, steps, schedule, run.folder, progress, should_stop):
+                    return None
+
+            # Keep the scale, and freeze its generators.
+            run.save_scale(scale, state.networks, state.sigmas)
+            run.folder.state.unlink(missing_ok=True)
+            for pyramid, generator, sigma in zip(pyramids, state.networks.generators, state.sigmas, strict=True):
+                pyramid.append(generator, sigma)
+            networks, state = state.networks, None
     return pyramids
-
-
-def finish_scale(
-    run: RunFolder,
-    recipe: Recipe,
-    schedule: Schedule,
-    pyramids: tuple[Pyramid, ...],
-    state: ScaleState,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-) -> bool:
-    """Take the steps of a scale that are still to be done, and keep the scale; False if stopped before the end."""
-    log = RunLog(run.log)
-    log.forget_after(state.scale, state.step)
-    with recipe.steps(pyramids, state) as take_step:
-        finished = train_scale(
-            state,
-            take_step,
-            niter=schedule.niter,
-            print_interval=schedule.print_interval,
-            save_every=schedule.save_every,
-            run=run,
-            progress=progress,
-            should_stop=should_stop,
-        )
-    if finished:
-        save_scale(run, state.scale, state.networks, state.sigmas, recipe.geometry, recipe.architecture)
-        run.state.unlink(missing_ok=True)
-    return finished
-
-
-def train_single_scale(
-    run: RunFolder,
-    recipe: Recipe,
-    pyramid: Pyramid,
-    scale: int,
-    schedule: Schedule,
-    should_stop: Callable[[], bool],
-) -> tuple[Generator, float] | None:
-    """Train one scale of a single domain from a fresh start, upon a pyramid's coarser scales.
-
-    Args:
-        run: a folder for this scale alone; what it holds is used, or gone on with.
-
-    Returns:
-        The generator and its noise amplitude; None if stopped before the end.
-    """
-    geometry, architecture, device = recipe.geometry, recipe.architecture, recipe.device
-    if run.scale(scale).is_file():
-        networks, (sigma,) = load_scale(run, scale, geometry, architecture, device)
-        return networks.generators[0], sigma
-    run.make_writable()
-    networks = start_networks(scale, geometry, architecture, None, recipe.seed, device)
-    state = start_state(run, scale, networks, recipe.optimiser, device)
-    progress = Progress([1.0] * (scale + 1), schedule.niter, done=(scale, state.step))
-    finished = finish_scale(run, recipe, schedule, (pyramid,), state, progress, should_stop)
-    progress.close()
-    return (networks.generators[0], state.sigmas[0]) if finished else None

@@ -4,22 +4,25 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.architecture import Architecture
+from models.architecture import ScaleNetworks
 from models.pyramid import Noise, Pyramid, gaussian_noise
 from training.batching import generate
 from training.draws import in_chunks, rec_start, steps_per_chunk
-from training.optimisers import OptimiserSettings
-from training.scale import Losses, TakeStep
+from training.optimisers import Optimisers, OptimiserSettings
+from training.scale import Images, Losses, Steps
 from training.state import ScaleState
 from training.step import discriminator_backward
 from utils.scales import ImageGeometry
 from utils.streams import stream
 
+PASSES = 63  # forward passes of one network that a step costs
+OPTIMISER = OptimiserSettings(lr_g=0.0005, lr_d=0.0005, tenth_after=0.8)
 UPDATES = 3  # of the discriminator in a step, and then of the generator
 StepInputs = tuple[Tensor, Tensor, Tensor]
 
@@ -30,6 +33,7 @@ class OneImageRecipe:
 
     Args:
         reals: the image at every scale, (1, 3, H, W) each, [-1, 1].
+        optimiser: rates a tenth for the last fifth of a scale's steps.
         alpha: weight of the reconstruction.
         lambda_grad: weight of the gradient penalty.
         noise_amp: noise amplitude above scale 0, relative to the reconstruction error.
@@ -37,18 +41,17 @@ class OneImageRecipe:
     """
 
     geometry: ImageGeometry
-    architecture: Architecture
-    optimiser: OptimiserSettings
     reals: list[Tensor]
-    alpha: float
-    lambda_grad: float
-    noise_amp: float
     seed: int
     device: torch.device
+    optimiser: OptimiserSettings = OPTIMISER
+    alpha: float = 10.0
+    lambda_grad: float = 0.1
+    noise_amp: float = 0.1
     recolour: Callable[[Tensor], Tensor] = lambda image: image
 
     @contextmanager
-    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> Iterator[TakeStep]:
+    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> Iterator[Steps]:
         """The steps of a scale; measures the noise amplitude of a state that has none yet."""
         (pyramid,), scale, real = pyramids, state.scale, self.reals[state.scale]
         rec_base = self._coarser(pyramid, scale, self._rec_noise())
@@ -58,11 +61,18 @@ class OneImageRecipe:
         (sigma,) = state.sigmas
         rec_input = rec_base if scale else sigma * self._rec_noise()(0)
         inputs = self._inputs(pyramid, scale, sigma)
-
-        def take_step(step: int) -> tuple[Losses, dict[str, Tensor]]:
-            return one_image_step(state, inputs(step), real, (rec_input, rec_base), self.alpha, self.lambda_grad)
-
-        yield take_step
+        yield Steps(
+            inputs=lambda step: (inputs(step),),
+            take=partial(
+                one_image_step,
+                state.networks,
+                state.optimisers,
+                real=real,
+                rec=(rec_input, rec_base),
+                alpha=self.alpha,
+                lambda_grad=self.lambda_grad,
+            ),
+        )
 
     def _rec_noise(self) -> Noise:
         """The noise the image itself is remembered by: z* at scale 0, nothing above."""
@@ -94,24 +104,25 @@ class OneImageRecipe:
 
 
 def one_image_step(
-    state: ScaleState,
+    networks: ScaleNetworks,
+    optimisers: Optimisers,
     inputs: list[StepInputs],
     real: Tensor,
     rec: tuple[Tensor, Tensor],
     alpha: float,
     lambda_grad: float,
-) -> tuple[Losses, dict[str, Tensor]]:
+) -> tuple[Losses, Images]:
     """Update the discriminator with every one of the inputs, then the generator as often with the last of them.
 
     Args:
-        inputs: (noisy input, base, mixing number) each; pictures are (1, 3, H, W).
+        inputs: (noisy input, base, mixing number) each; images are (1, 3, H, W).
         rec: input and base that should give the real picture.
 
     Returns:
-        The weighted loss terms of the last updates, and the pictures made before the last one.
+        The weighted loss terms of the last updates, and the images made before the last one.
     """
-    (generator,), (discriminator,) = state.networks.generators, state.networks.discriminators
-    optimiser_g, optimiser_d = state.optimisers.all()
+    (generator,), (discriminator,) = networks.generators, networks.discriminators
+    optimiser_g, optimiser_d = optimisers.all()
     for noisy, base, mix in inputs:
         with torch.no_grad():
             fake = generator(noisy, base)

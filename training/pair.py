@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor
 
-from models.architecture import Architecture
 from models.pyramid import Pyramid
 from training.domains import DomainThreads
 from training.draws import StepDraws
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from training.reals import RealSource
-from training.scale import Losses, TakeStep
+from training.scale import Steps
 from training.state import ScaleState
 from training.step import training_step
-from utils.scales import Geometry
+
+PASSES = 74  # forward passes of one network that a step costs (METHOD section 9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,6 @@ class PairRecipe:
         both: runs a piece of work for both domains.
     """
 
-    geometry: Geometry
-    architecture: Architecture
     optimiser: OptimiserSettings
     reals: tuple[RealSource, RealSource]
     weights: LossWeights
@@ -47,7 +45,7 @@ class PairRecipe:
     both: DomainThreads
 
     @contextmanager
-    def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[TakeStep]:
+    def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[Steps]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
         scale = state.scale
         self_term = bool(self.weights.lambda_self)
@@ -59,12 +57,14 @@ class PairRecipe:
             draws.self_sigmas = state.sigmas
             if scale:  # While scale 0 itself trains, its input is noise of amplitude 1.
                 draws.sigmas = state.sigmas
-
-            def take_step(step: int) -> tuple[Losses, dict[str, Tensor]]:
-                inputs, reals = draws.inputs(step), (real_a(step), real_b(step))
-                losses, pictures = training_step(
-                    state.networks, state.optimisers, inputs, reals, self.weights, self.both, self.recompute
-                )
-                return losses, pictures._asdict()
-
-            yield take_step
+            yield Steps(
+                inputs=lambda step: (draws.inputs(step), (real_a(step), real_b(step))),
+                take=partial(
+                    training_step,
+                    state.networks,
+                    state.optimisers,
+                    weights=self.weights,
+                    both=self.both,
+                    recompute=self.recompute,
+                ),
+            )

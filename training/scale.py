@@ -1,7 +1,9 @@
-"""Train one scale: steps, the log, sample pictures, and the state to resume from."""
+"""Train one scale: steps, the log, sample images, and the state to resume from."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -13,18 +15,40 @@ from utils.runs.log import RunLog
 from utils.runs.run_folder import RunFolder
 
 Losses = dict[str, Tensor]
-# Takes a step, counted from 0: its loss terms, and by name the pictures it made, (1, 3, H, W) each.
-TakeStep = Callable[[int], tuple[Losses, dict[str, Tensor]]]
+Images = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a run is, and how often it reports and saves.
+
+    Args:
+        niter: steps per scale.
+        print_interval: steps between two lines of the log.
+        save_every: seconds between two saves of the scale in progress.
+    """
+
+    niter: int = 20000
+    print_interval: int = 1000
+    save_every: float = 60.0
+
+
+class Steps(NamedTuple):
+    """The steps of one scale.
+
+    inputs: what a step starts from, by its number, from 0.
+    take: takes a step from that: its loss terms, and the images it made, (1, 3, H, W) each.
+    """
+
+    inputs: Callable[[int], tuple]
+    take: Callable[..., tuple[Losses, Images]]
 
 
 def train_scale(
     state: ScaleState,
-    take_step: TakeStep,
-    *,
-    niter: int,
-    print_interval: int,
-    save_every: float,
-    run: RunFolder,
+    steps: Steps,
+    schedule: Schedule,
+    folder: RunFolder,
     progress: Progress,
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -32,8 +56,6 @@ def train_scale(
 
     Args:
         state: where to start from; updated in place.
-        niter: steps of the scale in all.
-        save_every: seconds after which the state is saved.
         should_stop: asked between steps; when it says so the state is saved and the scale left.
 
     Returns:
@@ -42,32 +64,37 @@ def train_scale(
     Raises:
         RunError: a loss became NaN or infinite; noticed within a print interval.
     """
-    log = RunLog(run.log)
     saved = begun = time.monotonic()
     seconds_before = state.seconds
-    while state.step < niter and not should_stop():
-        state.optimisers.set_rates(state.step, niter)
-        losses, pictures = take_step(state.step)
-        state.sums.add(losses)
+    while state.step < schedule.niter and not should_stop():
+        # Take a step.
+        state.optimisers.set_rates(state.step, schedule.niter)
+        losses, images = steps.take(*steps.inputs(state.step))
         state.step += 1
+
+        # Report it.
+        state.sums.add(losses)
         progress.update(state.scale, state.step, losses)
         state.seconds = seconds_before + time.monotonic() - begun
-        if state.step % print_interval == 0 or state.step == niter:
-            _report(state, pictures, log, run)
-        if time.monotonic() - saved >= save_every:
-            state.save(run.state)
+        if state.step % schedule.print_interval == 0 or state.step == schedule.niter:
+            report(state, images, folder)
+
+        # Save now and then.
+        if time.monotonic() - saved >= schedule.save_every:
+            state.save(folder.state)
             saved = time.monotonic()
-    if state.step < niter:
-        state.save(run.state)
-    return state.step >= niter
+    finished = state.step >= schedule.niter
+    if not finished:
+        state.save(folder.state)
+    return finished
 
 
-def _report(state: ScaleState, pictures: dict[str, Tensor], log: RunLog, run: RunFolder) -> None:
-    """Write a line of the log and the pictures of the step just taken; start new sums."""
+def report(state: ScaleState, images: Images, folder: RunFolder) -> None:
+    """Write a line of the log and the images of the step just taken; start new sums."""
     state.sums.check_finite(state.scale, state.step)
     record = {"scale": state.scale, "step": state.step, **state.sums.means(), "seconds": round(state.seconds, 2)}
-    log.append(record)
-    run.samples.mkdir(exist_ok=True)
-    for name, picture in pictures.items():
-        save_image(picture, run.sample(state.scale, state.step, name))
+    RunLog(folder.log).append(record)
+    folder.samples.mkdir(exist_ok=True)
+    for name, image in images.items():
+        save_image(image, folder.sample(state.scale, state.step, name))
     state.sums = LossSums()

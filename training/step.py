@@ -1,4 +1,4 @@
-"""One training step at one scale: a discriminator update, then a generator update (METHOD section 6)."""
+"""One training step at one scale: the discriminators' update, then the generators' (METHOD section 6)."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -6,11 +6,9 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.optim import Adam
 
 from models.architecture import ScaleNetworks
 from models.discriminator import Discriminator
-from models.generator import Generator
 from training.batching import batches_with, generate, share_call
 from training.domains import DomainThreads
 from training.losses import LossWeights, gradient_penalty, scores
@@ -18,11 +16,11 @@ from training.optimisers import Optimisers
 
 
 class DomainInputs(NamedTuple):
-    """Everything random in a step of one domain. Pictures are (1, 3, H, W); symbols as in METHOD section 6.
+    """Everything random in a step of one domain. Images are (1, 3, H, W); symbols as in METHOD section 6.
 
     noisy: n, input of the unconditional sample; prev: its base; z_prev: start of the reconstruction;
-    mix: (2,) in [0, 1], the penalty's mixing numbers with the translated picture and with the sample; with the
-    self term (3,); self_noise: what that adds to the other domain's real picture, in its shape, else None.
+    mix: (2,) in [0, 1], the penalty's mixing numbers with the translated image and with the sample; with the
+    self term (3,); self_noise: what that adds to the other domain's real image, in its shape, else None.
     """
 
     noisy: Tensor
@@ -33,15 +31,6 @@ class DomainInputs(NamedTuple):
 
 
 StepInputs = tuple[DomainInputs, DomainInputs]
-
-
-class Pictures(NamedTuple):
-    """What the generators made in a step, before their update; (1, 3, H, W) each."""
-
-    fake_a: Tensor
-    fake_b: Tensor
-    b2a: Tensor
-    a2b: Tensor
 
 
 def discriminator_backward(
@@ -80,107 +69,22 @@ def weighted(weights: Sequence[float], terms: Iterable[Tensor]) -> list[Tensor]:
     return [weight * term for weight, term in zip(weights, terms, strict=True)]
 
 
-class DomainStep:
-    """One domain's share of a step, in stages that touch this domain's networks only.
+class Cut:
+    """An image cut out of the graph that made it.
 
-    A stage starts from a picture cut out of the graph that made it. The gradient that arrives at the cut is
-    handed back, on the way back, to the stage that made the picture. This is ordinary backpropagation, in
-    pieces that both domains can work on at the same time.
+    What uses the image starts from `leaf`, whose `grad` gathers what every later loss has to say of it;
+    `backward_through` hands that back to the graph of `image`. It is ordinary backpropagation, in pieces that both
+    domains can work on at the same time.
     """
 
-    def __init__(
-        self,
-        generator: Generator,
-        discriminator: Discriminator,
-        inputs: DomainInputs,
-        real: Tensor,
-        weights: LossWeights,
-        adversarial_weight: float,
-        recompute: bool,
-    ) -> None:
-        self.generator, self.discriminator = generator, discriminator
-        self.inputs, self.real, self.weights = inputs, real, weights
-        self.adversarial_weight, self.recompute = adversarial_weight, recompute
-        self.fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
-        self.losses: dict[str, Tensor] = {}
-        self.pending: list[Tensor] = []  # losses that go back with the sample
+    def __init__(self, image: Tensor) -> None:
+        self.image, self.leaf = image, image.detach().requires_grad_()
 
-    # Forward.
 
-    def sample(self) -> None:
-        """The unconditional sample and the reconstruction; one too large to share its call goes back at once."""
-        noisy, prev, z_prev = self.inputs[:3]
-        if self.weights.alpha and share_call([noisy, z_prev]):
-            self.fake, rec = generate(self.generator, [noisy, z_prev], [prev, z_prev], self.recompute)
-            self.pending = [self.reconstruction_loss(rec)]
-            return
-        if self.weights.alpha:
-            self.reconstruction_loss(self.generator(z_prev, z_prev)).backward()
-        (self.fake,) = generate(self.generator, [noisy], [prev], self.recompute)
-
-    def reconstruction_loss(self, rec: Tensor) -> Tensor:
-        loss = self.losses["G/reconstruction"] = self.weights.alpha * F.mse_loss(rec, self.real)
-        return loss
-
-    def translate(self, other: "DomainStep") -> None:
-        """The other domain's sample, translated into this one, and in the same call its noisy real image."""
-        self.source = other.fake.detach().requires_grad_()
-        sources = [self.source]
-        if self.weights.lambda_self:
-            sources.append(self.inputs.self_noise + other.real)
-        self.translations = generate(self.generator, sources, sources, self.recompute)
-        self.translated = self.translations[0]
-
-    def fakes(self) -> list[Tensor]:
-        """What the discriminator is to tell from the real picture: the translation, the sample, the self translation."""
-        translated, *self_translated = self.translations
-        return [translated, self.fake, *self_translated]
-
-    # Update the discriminator, then let it judge.
-
-    def update_discriminator(self, optimiser: Adam) -> None:
-        optimiser.zero_grad()
-        self.losses |= discriminator_backward(
-            self.discriminator, self.real, self.fakes(), self.fake_weights, self.inputs.mix, self.weights.lambda_grad
-        )
-        optimiser.step()
-
-    def judge(self) -> None:
-        """Adversarial loss of the generators; its gradient in every fake."""
-        terms: list[Tensor] = []
-        gradients: list[Tensor] = []
-        for batch, weights in batches_with([picture.detach() for picture in self.fakes()], self.fake_weights):
-            batch.requires_grad_()
-            terms += weighted(weights, -self.adversarial_weight * scores(self.discriminator, batch))
-            gradients += torch.autograd.grad(sum(terms[-len(batch) :]), batch)[0].split(1)
-        in_translated, self.fake_gradient, *in_self = gradients
-        self.translations_gradients = [in_translated, *in_self]
-        self.losses["G/adversarial"] = sum(terms)
-
-    # Backward, to the generator's weights and across the cuts.
-
-    def close_cycle(self, other: "DomainStep") -> None:
-        """The sample's translation, translated back: forward and backward; gradients flow into both sides."""
-        if not self.weights.beta:
-            return
-        self.cycle_source = other.translated.detach().requires_grad_()
-        fake = self.fake.detach().requires_grad_()
-        cycle = self.weights.beta * F.mse_loss(self.generator(self.cycle_source, self.cycle_source), fake)
-        cycle.backward()
-        self.fake_gradient = self.fake_gradient + fake.grad
-        self.losses["G/cycle"] = cycle
-
-    def translate_backward(self, other: "DomainStep") -> None:
-        """Through the translation, judged here and in the other domain's cycle."""
-        in_translated, *in_self = self.translations_gradients
-        if self.weights.beta:
-            in_translated = in_translated + other.cycle_source.grad
-        torch.autograd.backward(self.translations, [in_translated, *in_self])
-
-    def sample_backward(self, other: "DomainStep") -> None:
-        """Through the sample, judged here, in the cycle and in the other domain's translation; with what is pending."""
-        gradient = self.fake_gradient + other.source.grad
-        torch.autograd.backward([self.fake, *self.pending], [gradient] + [None] * len(self.pending))
+def backward_through(cuts: Sequence[Cut], losses: Sequence[Tensor] = ()) -> None:
+    """Go back from the gradients gathered at the cuts, and from losses that were kept for it."""
+    gradients = [cut.leaf.grad for cut in cuts] + [None] * len(losses)
+    torch.autograd.backward([cut.image for cut in cuts] + list(losses), gradients)
 
 
 def training_step(
@@ -191,8 +95,20 @@ def training_step(
     weights: LossWeights,
     both: DomainThreads,
     recompute: bool = False,
-) -> tuple[dict[str, Tensor], Pictures]:
-    """Update both discriminators, then both generators, in place.
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Update both discriminators, then both generators, in place (METHOD section 6).
+
+    Six stages. In each, domain x (a or b) works on its own networks only, and both domains at the same time; y is the
+    other domain, fakes of x are y2x, fake_x and, with the self term, self_x.
+
+    | stage        | computes                                                                                      |
+    | ------------ | --------------------------------------------------------------------------------------------- |
+    | sample       | fake_x = G_x(n_x, prev_x); rec_x = G_x(z_prev_x, z_prev_x); alpha mse(rec_x, real_x)          |
+    | translate    | y2x = G_x(fake_y, fake_y); self_x = G_x(v_x, v_x) with v_x = sigma_x z + real_y               |
+    | discriminate | L_D_x = sum over fakes of -mean D_x(real_x) + mean D_x(fake) + GP(real_x, fake); D_x's update |
+    | judge        | sum over fakes of -mean D_x(fake), times lambda_g for b, by the updated discriminator         |
+    | close_cycle  | cyc_x = G_x(x2y, x2y); beta mse(cyc_x, fake_x)                                                |
+    | go_back      | L_G's gradient through y2x and self_x, then through fake_x; G_x's update                      |
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
@@ -201,37 +117,83 @@ def training_step(
             keeping it.
 
     Returns:
-        The weighted loss terms, detached scalars on the device, under slash-path names such as
-        `D/penalty_a`, and the pictures made before the update.
+        The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the
+        images made before the update, (1, 3, H, W) each: fake_a, fake_b, b2a, a2b.
     """
-    steps = [
-        DomainStep(*domain, weights, adversarial_weight, recompute)
-        for *domain, adversarial_weight in zip(
-            networks.generators, networks.discriminators, inputs, reals, (1.0, weights.lambda_g), strict=True
+    generators, discriminators = networks.generators, networks.discriminators
+    fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
+    losses: tuple[dict[str, Tensor], ...] = ({}, {})
+    kept: tuple[list[Tensor], ...] = ([], [])  # losses that go back with the sample
+    samples: list[Cut | None] = [None, None]
+    translations: list[list[Cut]] = [[], []]  # of the other domain's sample; of its real image
+
+    def fakes(x: int) -> list[Cut]:
+        translated, *self_translated = translations[x]
+        return [translated, samples[x], *self_translated]
+
+    def sample(x: int) -> None:
+        optimisers.generators[x].zero_grad()
+        noisy, prev, z_prev = inputs[x][:3]
+        starts, bases = [noisy], [prev]
+        if weights.alpha and share_call([noisy, z_prev]):
+            starts, bases = [noisy, z_prev], [prev, z_prev]
+        elif weights.alpha:  # Large images have a call each; the reconstruction goes back before the sample is made.
+            reconstruct(x, generators[x](z_prev, z_prev)).backward()
+        fake, *rec = generate(generators[x], starts, bases, recompute)
+        samples[x] = Cut(fake)
+        kept[x].extend(reconstruct(x, image) for image in rec)
+
+    def reconstruct(x: int, rec: Tensor) -> Tensor:
+        losses[x]["G/reconstruction"] = loss = weights.alpha * F.mse_loss(rec, reals[x])
+        return loss
+
+    def translate(x: int) -> None:
+        sources = [samples[1 - x].leaf]
+        if weights.lambda_self:
+            sources.append(inputs[x].self_noise + reals[1 - x])
+        translations[x] = [Cut(image) for image in generate(generators[x], sources, sources, recompute)]
+
+    def discriminate(x: int) -> None:
+        optimisers.discriminators[x].zero_grad()
+        images = [fake.image for fake in fakes(x)]
+        losses[x].update(
+            discriminator_backward(
+                discriminators[x], reals[x], images, fake_weights, inputs[x].mix, weights.lambda_grad
+            )
         )
-    ]
+        optimisers.discriminators[x].step()
 
-    def first(i: int) -> None:
-        optimisers.generators[i].zero_grad()
-        steps[i].sample()
+    def judge(x: int) -> None:
+        leaves = [fake.leaf for fake in fakes(x)]
+        adversarial_weight = (1.0, weights.lambda_g)[x]
+        terms: list[Tensor] = []
+        for batch, own_leaves, own_weights in batches_with(leaves, leaves, fake_weights):
+            own = weighted(own_weights, -adversarial_weight * scores(discriminators[x], batch))
+            sum(own).backward(inputs=own_leaves)
+            terms += own
+        losses[x]["G/adversarial"] = sum(terms)
 
-    def middle(i: int) -> None:
-        steps[i].update_discriminator(optimisers.discriminators[i])
-        steps[i].judge()
-        steps[i].close_cycle(steps[1 - i])
+    def close_cycle(x: int) -> None:
+        if weights.beta:
+            translated = translations[1 - x][0].leaf
+            cycle = generators[x](translated, translated)
+            losses[x]["G/cycle"] = loss = weights.beta * F.mse_loss(cycle, samples[x].leaf)
+            loss.backward()
 
-    def last(i: int) -> None:
-        steps[i].sample_backward(steps[1 - i])
-        optimisers.generators[i].step()
+    def go_back_through_translations(x: int) -> None:
+        backward_through(translations[x])
 
-    both(first)
-    both(lambda i: steps[i].translate(steps[1 - i]))
-    both(middle)
-    both(lambda i: steps[i].translate_backward(steps[1 - i]))
-    both(last)
+    def go_back_through_sample(x: int) -> None:
+        backward_through([samples[x]], kept[x])
+        optimisers.generators[x].step()
 
-    losses = {
-        f"{name}_{x}": term.detach() for x, step in zip("ab", steps, strict=True) for name, term in step.losses.items()
-    }
-    a, b = steps
-    return losses, Pictures(*(image.detach() for image in (a.fake, b.fake, a.translated, b.translated)))
+    # Each call waits for both domains: the next stage needs what the other one made.
+    both(sample)
+    both(translate)
+    both(discriminate, judge, close_cycle)
+    both(go_back_through_translations)
+    both(go_back_through_sample)
+
+    terms = {f"{name}_{x}": term.detach() for x, own in zip("ab", losses, strict=True) for name, term in own.items()}
+    images = {"fake_a": samples[0], "fake_b": samples[1], "b2a": translations[0][0], "a2b": translations[1][0]}
+    return terms, {name: cut.image.detach() for name, cut in images.items()}

@@ -1,8 +1,9 @@
-"""Command lines: types of options that say what they want, and a parser whose errors are one line."""
+"""Command lines: options declared as the fields of a dataclass, types that say what they want, one line per error."""
 
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn
 
 from utils.errors import UserError
@@ -53,29 +54,70 @@ def only(legal: int) -> Callable[[str], int]:
     return parse
 
 
-class Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds each default to the help, but for options whose text says what happens without them."""
+@dataclass(frozen=True)
+class Option:
+    """All there is to say of an option but its name and its default.
 
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default is None else super()._get_help_string(action)
+    Args:
+        kind: an argparse type; bool for a switch.
+        help: what it does; its default is added.
+        group: the heading it stands under.
+        flag: another name for the command line.
+        metavar: what the help calls its value.
+        choices: the values it may have.
+        fixed: a run that is gone on with has fixed it for good.
+        per_call: it belongs to a call, not to a run that is gone on with.
+    """
+
+    kind: Callable[[str], Any] | type
+    help: str
+    group: str
+    flag: str | None = None
+    metavar: str | None = None
+    choices: tuple[str, ...] | None = None
+    fixed: bool = False
+    per_call: bool = False
+
+
+def option(kind: Callable[[str], Any] | type, default: Any, help: str, group: str, **more: Any) -> Any:
+    """A dataclass field that is an option of the command line; its name is the option's."""
+    return field(default=default, metadata={"option": Option(kind, help, group, **more)})
+
+
+def options_of(settings: type) -> dict[str, Option]:
+    """Every option of a dataclass made of `option` fields, by its name."""
+    return {f.name: f.metadata["option"] for f in fields(settings)}
+
+
+def defaults_of(settings: type) -> dict[str, Any]:
+    """Every option at its default."""
+    return {f.name: f.default for f in fields(settings)}
 
 
 class Parser(argparse.ArgumentParser):
-    """One line per error, defaults in the help, and a record of what was given explicitly."""
+    """The command line of a dataclass made of `option` fields; one line per error, defaults in the help."""
 
-    def __init__(self, description: str) -> None:
-        super().__init__(description=description, allow_abbrev=False, formatter_class=Formatter)
+    def __init__(self, settings: type, description: str) -> None:
+        super().__init__(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+        defaults, groups = defaults_of(settings), {}
+        for name, each in options_of(settings).items():
+            if each.group not in groups:
+                groups[each.group] = self.add_argument_group(each.group)
+            flags = [f"--{name}"] + ([each.flag] if each.flag else [])
+            if each.kind is bool:
+                groups[each.group].add_argument(
+                    *flags, dest=name, action="store_true", help=f"{each.help} (default: off)"
+                )
+                continue
+            default = "" if defaults[name] is None else f" (default: {defaults[name]})".replace("%", "%%")
+            more = {"metavar": each.metavar} if each.metavar else {}
+            groups[each.group].add_argument(
+                *flags, dest=name, type=each.kind, choices=each.choices, help=each.help + default, **more
+            )
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message.removeprefix("argument ") + " (--help lists the options)")
 
     def explicit(self, arguments: Sequence[str] | None) -> dict[str, Any]:
         """Only the options that stand on the command line."""
-        missing = object()
-        blank = argparse.Namespace(**{action.dest: missing for action in self._actions})
-        found = vars(self.parse_args(arguments, blank))
-        return {name: value for name, value in found.items() if value is not missing}
-
-    def defaults(self) -> dict[str, Any]:
-        """Every option at its default."""
-        return {a.dest: a.default for a in self._actions if a.dest != "help"}
+        return vars(self.parse_args(arguments))

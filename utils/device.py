@@ -3,6 +3,7 @@
 import os
 import platform
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -63,6 +64,11 @@ def device_name(device: torch.device) -> str:
         return "Apple GPU"
     threads = torch.get_num_threads()
     return f"CPU ({platform.machine()}, {threads} thread{'s' if threads > 1 else ''})"
+
+
+def run_record(options: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """What config.json keeps of a run."""
+    return {"options": options, "device": device_name(device), "versions": versions()}
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Scale, step, losses and the time left for the whole run: a bar on a terminal, else lines now and then.
+    """Context manager: scale, step, losses and the time left, in a bar on a terminal, else in lines now and then.
 
     Args:
         costs: relative cost of one step of each scale; makes the time left right across scales.
@@ -56,7 +56,10 @@ class Progress:
         done = self.position - self.initial
         return (time.monotonic() - self.start) / done * (self.total - self.position) if done else math.inf
 
-    def close(self) -> None:
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.bar.close()
 
 

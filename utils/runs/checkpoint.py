@@ -1,84 +1,93 @@
-"""Checkpoints: weights and plain numbers, written atomically, read without running any code in them."""
+"""Checkpoints: tensors and plain values in one safetensors file, written atomically; nothing in it can be code."""
 
-import io
+import hashlib
+import json
 import math
-import warnings
 from pathlib import Path
 
+import safetensors.torch
 import torch
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 
 from utils.errors import UserError
 from utils.files import write_atomic
-from utils.runs.archive import check_archive
 
 
 class CheckpointError(UserError):
     """A checkpoint that cannot be used; the message names the file."""
 
 
-def save_checkpoint(content: dict, path: Path) -> None:
-    """Write a (nested) dict of tensors, numbers and strings; a crash leaves the old file or the new one."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomic(path, buffer.getvalue())
+def save_checkpoint(tensors: dict[str, Tensor], values: dict, path: Path) -> None:
+    """Write tensors, and plain values (whatever JSON has) beside them; a crash leaves the old file or the new one."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(values)
+    metadata = {"values": text, "sha256": _checksum(tensors, text)}
+    write_atomic(path, safetensors.torch.save(tensors, metadata))
 
 
-def load_checkpoint(path: Path, keys: dict[str, type | tuple[type, ...]]) -> dict:
-    """Read a checkpoint on the CPU, weights only.
+def load_checkpoint(path: Path, keys: dict[str, type]) -> tuple[dict[str, Tensor], dict]:
+    """Read a checkpoint on the CPU: its tensors and its values.
 
     Args:
-        keys: every entry that must be there, with its type.
+        keys: every value that must be there, with its type.
 
     Raises:
-        CheckpointError: missing, damaged, holding anything but tensors and plain values, or lacking a key.
+        CheckpointError: missing, damaged, not of this program, or lacking a value.
     """
     if not path.is_file():
         raise CheckpointError(f"--load {path}: no such file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.load also warns about files it then refuses.
-            declared = check_archive(path)
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except OSError as error:
         raise CheckpointError(f"--load {path}: {error.strerror or error}") from None
-    except Exception:  # torch.load raises many kinds on damaged files, and on pickles with code in them.
+    except (SafetensorError, MemoryError, ValueError):
         raise CheckpointError(f"--load {path}: damaged, or not a checkpoint of this program") from None
-    if _storage_bytes(content) != declared:
-        raise CheckpointError(f"--load {path}: its tensors declare other sizes than the file holds")
-    if not isinstance(content, dict):
+    text = metadata.get("values", "")
+    if metadata.get("sha256") != _checksum(tensors, text):
+        raise CheckpointError(f"--load {path}: damaged, or not a checkpoint of this program: its checksum differs")
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
         raise CheckpointError(f"--load {path}: not a checkpoint of this program")
     for key, kind in keys.items():
-        if not isinstance(content.get(key), kind) or isinstance(content[key], bool):
+        if not isinstance(values.get(key), kind) or isinstance(values[key], bool):
             raise CheckpointError(f"--load {path}: '{key}' is missing or of the wrong type")
-        if isinstance(content[key], float) and not math.isfinite(content[key]):
-            raise CheckpointError(f"--load {path}: '{key}' is {content[key]}")
-    return content
+        if isinstance(values[key], float) and not math.isfinite(values[key]):
+            raise CheckpointError(f"--load {path}: '{key}' is {values[key]}")
+    return tensors, values
 
 
-def _storage_bytes(content: object) -> int:
-    """Size of the storages of all tensors in nested dicts and lists; a storage shared by several counts once."""
-    storages, waiting, seen = {}, [content], set()
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, torch.Tensor):
-            storage = value.untyped_storage()
-            storages[storage.data_ptr() or id(storage)] = storage.nbytes()
-        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
-            seen.add(id(value))
-            waiting += value.values() if isinstance(value, dict) else value
-    return sum(storages.values())
+def _checksum(tensors: dict[str, Tensor], text: str) -> str:
+    """SHA-256 of the values' text, and of every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
-def check_tensors(found: dict, like: dict[str, torch.Tensor], path: Path) -> None:
+def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under longer names."""
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin with `prefix`, under the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def check_tensors(found: dict[str, Tensor], like: dict[str, Tensor], path: Path) -> None:
     """Raise CheckpointError unless `found` has exactly the entries of `like`, same shapes and types, finite."""
     if found.keys() != like.keys():
-        difference = sorted(map(str, found.keys() ^ like.keys()))
-        raise CheckpointError(f"--load {path}: unexpected or missing weights, such as {difference[0]}")
+        difference = sorted(found.keys() ^ like.keys())
+        raise CheckpointError(f"--load {path}: unexpected or missing tensors, such as {difference[0]}")
     for name, tensor in found.items():
         wanted = like[name]
-        if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided:
-            raise CheckpointError(f"--load {path}: {name} is not a plain tensor")
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
             raise CheckpointError(
                 f"--load {path}: {name} is {tuple(tensor.shape)} {tensor.dtype}, "
@@ -88,7 +97,7 @@ def check_tensors(found: dict, like: dict[str, torch.Tensor], path: Path) -> Non
             raise CheckpointError(f"--load {path}: {name} holds NaN or infinite values")
 
 
-def load_weights(network: nn.Module, weights: dict, path: Path) -> None:
-    """Fill a network from a checked state dict; the network may be on any device."""
+def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Fill a network from a state dict after checking that it fits; the network may be on any device."""
     check_tensors(weights, network.state_dict(), path)
     network.load_state_dict(weights)

@@ -16,7 +16,7 @@ RESULTS = re.compile(
 )
 # What a run may replace; everything else in its folder is somebody's own.
 OWN_FILES = re.compile(
-    r"config\.json|log\.jsonl|state\.pt|scale_\d+\.pt|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png"
+    r"config\.json|log\.jsonl|state\.safetensors|scale_\d+\.safetensors|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png"
     r"|tensorboard/events\.out\.tfevents\.[^/]+|" + RESULTS.pattern
 )
 SAMPLE = re.compile(r"(\d+)_step(\d+)_(\w+)\.png")
@@ -29,7 +29,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
-        self.state = path / "state.pt"
+        self.state = path / "state.safetensors"
         self.metrics = path / "metrics.json"
         self.samples = path / "samples"
         self.tensorboard = path / "tensorboard"
@@ -37,7 +37,7 @@ class RunFolder:
 
     def scale(self, scale: int) -> Path:
         """The checkpoint of a finished scale."""
-        return self.path / f"scale_{scale:02d}.pt"
+        return self.path / f"scale_{scale:02d}.safetensors"
 
     def quantised(self, scale: int) -> "RunFolder":
         """What refine.py trains again for a quantised start scale: a run folder of its own."""
@@ -80,6 +80,13 @@ class RunFolder:
             return json.loads(self.config.read_text(encoding="utf-8")).get(entry)
         except (OSError, ValueError, AttributeError, RecursionError):
             return None
+
+    def check_format(self) -> None:
+        """UserError where the folder holds a run of the program's first format."""
+        if not self.scale(0).is_file() and any((self.path / name).is_file() for name in ("scale_00.pt", "state.pt")):
+            raise UserError(
+                f"--load {self.path}: holds .pt files, a format this program no longer reads; train it anew"
+            )
 
     def finished_scales(self) -> int:
         """How many scales are finished, counted from the coarsest without a gap."""
