@@ -44,7 +44,7 @@ class Architecture:
     padding_mode: str = "zeros"
 
     def check_fits(self, coarsest: tuple[int, int]) -> None:
-        """Raise ValueError where a value cannot be, or the discriminators leave nothing of a coarsest (height, width)."""
+        """ValueError where a value cannot be, or the discriminators leave nothing of a coarsest (height, width)."""
         for name, (least, most) in LIMITS.items():
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"--{name} must be {least} to {most}, not {getattr(self, name)}")
