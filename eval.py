@@ -11,7 +11,7 @@ from torch import Tensor
 
 from config import parse_eval, recorded
 from models.inference import (
-    Pyramids,
+    TrainedPair,
     default_injection_scale,
     inject,
     injection_scales,
@@ -20,11 +20,9 @@ from models.inference import (
     translate_directly,
 )
 from models.pyramid import fixed_noise
-from models.snapshot import Run
 from options import EvalOptions
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip, is_clip, save_gif, video_writer
-from utils.commands import command
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError, one_line_errors
 from utils.files import write_json
@@ -35,7 +33,7 @@ from utils.pictures.image import image_pyramid, image_to_tensor, open_image, sav
 from utils.pictures.sheet import Cell, save_sheet
 from utils.runs.lock import FolderLock
 from utils.runs.run_folder import RunFolder
-from utils.scales import GEOMETRY_OPTIONS, MAX_SIDE, Geometry, Shapes, aspect_of
+from utils.scales import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
 from utils.streams import stream
 
 SHEET_SAMPLES = 16
@@ -46,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_eval(arguments)
     device = pick_device(options.gpu_id, options.not_cuda)
     trained = RunFolder(options.load)
-    geometry, pyramids = load_trained(options, trained, device)
-    coarsest = min(geometry.shapes[0])
+    pair = load_trained(options, device)
+    coarsest = min(pair.geometry.shapes[0])
     a, b = options.input_a, options.input_b
     clip = Clip(a, "--input_a", coarsest) if a and is_clip(a) else None
     picture_a = open_image(a, "--input_a", coarsest) if a and not clip else None
@@ -64,43 +62,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # Translate what is there, or draw.
         if clip is not None:
-            numbers = translate_clip(options, out, geometry, pyramids, clip, quant_level, device)
+            numbers = translate_clip(options, out, pair, clip, quant_level)
             write_json(out.config, record | {"clip": numbers})
             if picture_b is not None:
-                finest = shapes_of(options, geometry, picture_b.size)[-1]
+                finest = pair.shapes_for(picture_b.size, options.out_size, options.keep_aspect)[-1]
                 save_image(image_to_tensor(picture_b, finest, device), out.path / "real_b.png")
         elif picture_a is not None:
-            results = translate_pictures(options, out, geometry, pyramids, (picture_a, picture_b), device)
+            results = translate_pictures(options, out, pair, (picture_a, picture_b))
             if options.metrics:
                 measure_results(out, results, device)
         if options.samples:
-            draw_samples(options, out, geometry, pyramids, device)
+            draw_samples(options, out, pair)
     print(out.path / ("results.png" if a else "samples.png"))
     return 0
 
 
-def load_trained(options: EvalOptions, trained: RunFolder, device: torch.device) -> tuple[Geometry, Pyramids]:
+def load_trained(options: EvalOptions, device: torch.device) -> TrainedPair:
     """The pair in --load; UserError where it is unfinished, or what is asked of it does not fit."""
-    run = Run.open(trained, 2, device)
-    geometry = run.geometry
+    pair = TrainedPair.load(options.load, device)
     for name in GEOMETRY_OPTIONS:
-        asked, made = getattr(options, name), getattr(geometry, name)
+        asked, made = getattr(options, name), getattr(pair.geometry, name)
         if asked not in (None, made):
             raise UserError(f"--{name} {asked} contradicts {made}, which --load {options.load} was made with")
-    finest = geometry.stop_scale
+    finest, coarsest = pair.geometry.stop_scale, pair.geometry.min_size
     if options.inject_scale is not None and options.inject_scale > finest:
         raise UserError(
             f"--inject_scale {options.inject_scale}: the run in --load {options.load} has scales 0 to {finest}"
         )
-    if options.out_size is not None and not geometry.min_size <= options.out_size <= MAX_SIDE:
-        raise UserError(f"--out_size {options.out_size}: must be {geometry.min_size} to {MAX_SIDE} for this run")
-    pyramids, _ = run.load_pyramids()
-    if (finished := len(pyramids[0].generators)) <= finest:
-        raise UserError(
-            f"--load {options.load}: only {finished} of {finest + 1} scales are finished; "
-            f"to finish them: {command('train.py', '--load', options.load)}"
-        )
-    return geometry, pyramids
+    if options.out_size is not None and not coarsest <= options.out_size <= MAX_SIDE:
+        raise UserError(f"--out_size {options.out_size}: must be {coarsest} to {MAX_SIDE} for this run")
+    return pair
 
 
 def trained_quant_level(trained: RunFolder) -> int:
@@ -121,28 +112,17 @@ def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
     out.check_free(options.overwrite, "--overwrite to replace them, or choose another --out")
 
 
-def shapes_of(options: EvalOptions, geometry: Geometry, size: tuple[int, int]) -> Shapes:
-    """(height, width) of every scale for an input of this (width, height)."""
-    keep = geometry.keep_aspect or options.keep_aspect
-    return geometry.shapes_for(aspect_of(size) if keep else 1.0, options.out_size)
-
-
 def translate_pictures(
-    options: EvalOptions,
-    out: RunFolder,
-    geometry: Geometry,
-    pyramids: Pyramids,
-    pictures: tuple[Image.Image, Image.Image],
-    device: torch.device,
+    options: EvalOptions, out: RunFolder, pair: TrainedPair, pictures: tuple[Image.Image, Image.Image]
 ) -> dict[str, Tensor]:
     """Both pictures directly and from every injection scale (METHOD section 8); all pictures written, by name."""
-    shapes = [shapes_of(options, geometry, picture.size) for picture in pictures]
-    reals = tuple(image_pyramid(picture, own, device) for picture, own in zip(pictures, shapes, strict=True))
-    pyramids = tuple(pyramid.reshaped(own) for pyramid, own in zip(pyramids, shapes, strict=True))
+    shapes = [pair.shapes_for(picture.size, options.out_size, options.keep_aspect) for picture in pictures]
+    reals = tuple(image_pyramid(picture, own, pair.device) for picture, own in zip(pictures, shapes, strict=True))
+    pyramids = pair.reshaped(*shapes)
     results = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
     results["direct_a2b"], results["direct_b2a"] = translate_directly(pyramids, reals)
     rows = [list(results.items())]
-    scales = injection_scales(geometry.stop_scale, options.inject_levels)
+    scales = injection_scales(pair.geometry.stop_scale, options.inject_levels)
     for scale in scales if options.inject_scale is None else [options.inject_scale]:
         injected = inject(pyramids, reals, scale, options.seed)._asdict()
         row = [(f"inject_{scale:02d}_{name}", image) for name, image in injected.items()]
@@ -165,16 +145,13 @@ def measure_results(out: RunFolder, results: dict[str, Tensor], device: torch.de
     write_metrics(results, out.metrics, stem, reason)
 
 
-def draw_samples(
-    options: EvalOptions, out: RunFolder, geometry: Geometry, pyramids: Pyramids, device: torch.device
-) -> None:
+def draw_samples(options: EvalOptions, out: RunFolder, pair: TrainedPair) -> None:
     """New pictures of each domain, each with its analogy in the other: "paired generation"."""
-    aspects = geometry.aspect_a, geometry.aspect_b
-    shapes = [geometry.shapes_for(aspect, options.out_size) for aspect in aspects]
-    pyramids = tuple(pyramid.reshaped(own) for pyramid, own in zip(pyramids, shapes, strict=True))
+    aspects = pair.geometry.aspect_a, pair.geometry.aspect_b
+    pyramids = pair.reshaped(*(pair.geometry.shapes_for(aspect, options.out_size) for aspect in aspects))
     rows: list[list[Cell]] = []
     for index in range(options.samples):
-        pictures = sample(pyramids, options.seed, device, index)._asdict()
+        pictures = sample(pyramids, options.seed, pair.device, index)._asdict()
         row = [(f"sample_{index:03d}_{name}", image) for name, image in pictures.items()]
         for name, image in row:
             save_image(image, out.path / f"{name}.png")
@@ -183,21 +160,15 @@ def draw_samples(
 
 
 def translate_clip(
-    options: EvalOptions,
-    out: RunFolder,
-    geometry: Geometry,
-    pyramids: Pyramids,
-    clip: Clip,
-    quant_level: int,
-    device: torch.device,
+    options: EvalOptions, out: RunFolder, pair: TrainedPair, clip: Clip, quant_level: int
 ) -> dict[str, Any]:
     """Every frame from one injection scale with one fixed noise, as a film (METHOD section 12); its numbers."""
-    shapes = shapes_of(options, geometry, clip.size)
-    source, target = pyramids[0].reshaped(shapes), pyramids[1]
+    device, shapes = pair.device, pair.shapes_for(clip.size, options.out_size, options.keep_aspect)
+    source, target = pair.pyramids[0].reshaped(shapes), pair.pyramids[1]
     scale = default_injection_scale(shapes) if options.inject_scale is None else options.inject_scale
     noise = fixed_noise(shapes, stream(options.seed, "clip", device=device))
     # The film has the source's shape, also where the networks see squares.
-    height, width = geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1]
+    height, width = pair.geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1]
     frames = SimplifiedClip(clip, shapes[-1], quant_level) if quant_level else clip
     flicker, film = Flicker(), out.path / "a2b.mp4"
     rows: list[list[Cell]] = []

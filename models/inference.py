@@ -1,14 +1,22 @@
 """Using a trained pair on real images and on nothing at all (METHOD sections 7 and 8)."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from models.architecture import DOMAINS
 from models.pyramid import Noise, Pyramid, gaussian_noise
+from models.snapshot import Run
+from utils.commands import command
+from utils.pictures.image import image_pyramid, open_image, to_uint8
 from utils.resize import upsample
-from utils.scales import Shapes
+from utils.runs.checkpoint import CheckpointError
+from utils.runs.run_folder import RunFolder
+from utils.scales import Geometry, Shapes, aspect_of
 from utils.streams import stream
 
 Pyramids = tuple[Pyramid, Pyramid]
@@ -63,17 +71,30 @@ def refine_and_translate(
     return refined, target.translate(refined)
 
 
+def inject_one(pyramids: Pyramids, direction: str, real: list[Tensor], scale: int, seed: int) -> tuple[Tensor, Tensor]:
+    """A real image put in at one scale, refined and translated; see `refine_and_translate`.
+
+    Args:
+        direction: "a2b" or "b2a".
+        real: the real image at every scale, (1, 3, H, W) each, [-1, 1].
+    """
+    domain = DOMAINS.index(direction[0])
+    source, target = pyramids[domain], pyramids[1 - domain]
+    noise = gaussian_noise(source.shapes, stream(seed, "inject", scale, direction[0], device=real[scale].device))
+    return refine_and_translate(source, target, real[scale], scale, noise)
+
+
 def inject(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]], scale: int, seed: int) -> Translations:
     """Both directions from the real images at one scale.
 
     Args:
-        reals: domain a's and b's real image at every scale, (1, 3, H, W) each, [-1, 1].
+        reals: domain a's and domain b's real image at every scale, (1, 3, H, W) each, [-1, 1].
     """
-    pictures: list[Tensor] = []
-    for source, target, real, name in zip(pyramids, pyramids[::-1], reals, DOMAINS, strict=True):
-        noise = gaussian_noise(source.shapes, stream(seed, "inject", scale, name, device=real[scale].device))
-        pictures += refine_and_translate(source, target, real[scale], scale, noise)
-    return Translations(*pictures)
+    a2b, b2a = (
+        inject_one(pyramids, direction, real, scale, seed)
+        for direction, real in zip(("a2b", "b2a"), reals, strict=True)
+    )
+    return Translations(*a2b, *b2a)
 
 
 def translate_directly(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]]) -> tuple[Tensor, Tensor]:
@@ -110,3 +131,62 @@ def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tens
         image = upsample(image, pyramid.factor, pyramid.shapes[scale])
     noise = gaussian_noise(pyramid.shapes, stream(seed, "refine", scale, device=image.device))
     return pyramid.draw(image, scale, len(pyramid.shapes), noise)
+
+
+@dataclass(frozen=True)
+class TrainedPair:
+    """A finished run of train.py, to translate images with.
+
+    Args:
+        geometry: the sizes it was trained at.
+        pyramids: of a and of b.
+        device: where they are.
+    """
+
+    geometry: Geometry
+    pyramids: Pyramids
+    device: torch.device
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "TrainedPair":
+        """The pair in a run's folder; CheckpointError (a UserError) where it cannot be used."""
+        run = Run.open(RunFolder(Path(folder)), 2, torch.device(device))
+        pyramids, _ = run.load_pyramids()
+        finished, scales = len(pyramids[0].generators), run.geometry.stop_scale + 1
+        if finished < scales:
+            raise CheckpointError(
+                f"--load {folder}: only {finished} of {scales} scales are finished; "
+                f"to finish them: {command('train.py', '--load', Path(folder))}"
+            )
+        return cls(run.geometry, pyramids, run.device)
+
+    def shapes_for(self, size: tuple[int, int], img_size: int | None = None, keep_aspect: bool = False) -> Shapes:
+        """(height, width) of every scale for an image of this (width, height).
+
+        Args:
+            img_size: longer side of the finest scale, pixels; None: as trained.
+            keep_aspect: keep the image's shape also where the pair was trained on squares.
+        """
+        aspect = aspect_of(size) if self.geometry.keep_aspect or keep_aspect else 1.0
+        return self.geometry.shapes_for(aspect, img_size)
+
+    def reshaped(self, *shapes: Shapes) -> Pyramids:
+        """The pyramids for images of other shapes, a's and b's."""
+        return tuple(pyramid.reshaped(own) for pyramid, own in zip(self.pyramids, shapes, strict=True))
+
+    def translate(
+        self, image: Image.Image | str | Path, direction: str = "a2b", *, scale: int | None = None, seed: int = 0
+    ) -> Image.Image:
+        """An image with another one's appearance, as eval.py makes it.
+
+        Args:
+            image: a file, or an opened image; of domain A for "a2b", of domain B for "b2a".
+            scale: where to put it in (METHOD section 8); None: the default injection scale.
+        """
+        if not isinstance(image, Image.Image):
+            image = open_image(Path(image), "image")
+        shapes = self.shapes_for(image.size)
+        scale = default_injection_scale(shapes) if scale is None else scale
+        real = image_pyramid(image.convert("RGB"), shapes, self.device)
+        _, translated = inject_one(self.reshaped(shapes, shapes), direction, real, scale, seed)
+        return Image.fromarray(to_uint8(translated))
