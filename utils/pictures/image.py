@@ -148,7 +148,7 @@ def _orientation(image: Image.Image) -> int | None:
     """How a loaded image lies in its file, as EXIF numbers it; some editors leave that in XMP alone."""
     if image.format == "TIFF":
         return image.tag_v2.get(ORIENTATION)
-    found = orientation(image.info.get("exif", b""))
+    found = orientation(image.info.get("exif") or b"")
     if found is None and image.format in ("JPEG", "PNG", "WEBP"):
         with contextlib.suppress(Exception):  # Damaged notes raise many kinds.
             found = image.getexif().get(ORIENTATION)
