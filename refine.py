@@ -1,6 +1,12 @@
 """Clean up a translated picture so that its patches are those of a reference: a one-image pyramid (SinGAN)."""
 
 import sys
+
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("refine")
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -16,7 +22,7 @@ from training.lifecycle import check_run, is_finished, prepare_run, resume_comma
 from training.loop import train, train_single_scale
 from training.one_image import OneImageRecipe
 from utils.device import compute_deterministically, device_name, pick_device, versions
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.interrupt import StopRequest
 from utils.pictures.image import fingerprint, image_to_tensor, open_image, save_image
 from utils.pictures.palette import main_colours, recolour
@@ -143,8 +149,3 @@ def write_results(
         save_image(refined, run.path / f"{name}_{scale:02d}.png")
     rows = [[("input", image), ("reference", recipe.reals[-1])]]
     save_sheet(rows + [cells[i : i + ROW] for i in range(0, len(cells), ROW)], run.path / "results.png")
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

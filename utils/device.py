@@ -1,8 +1,9 @@
 """The device a run computes on."""
 
+import contextlib
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
@@ -67,5 +68,7 @@ def device_name(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what computes, for the run's records."""
-    torches = {"torch": torch.__version__, "torchvision": version("torchvision")}
-    return {"python": platform.python_version(), **torches}
+    found = {"python": platform.python_version(), "torch": torch.__version__}
+    with contextlib.suppress(PackageNotFoundError):  # only the measures need it
+        found["torchvision"] = version("torchvision")
+    return found

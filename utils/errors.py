@@ -1,11 +1,21 @@
 """What a person can get wrong ends in one line, never in a traceback."""
 
 import errno
+import importlib
 import io
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
 
+ROOT = Path(__file__).resolve().parent.parent
+# What PyTorch's allocators for the CPU say, on Linux and macOS and on Windows: a plain RuntimeError.
+NO_CPU_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
+# Packages whose modules are called otherwise.
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}
 FULL = {errno.ENOSPC, errno.EDQUOT}
 ROOM = "; make room and start again (train.py goes on with --load from the last save)"
 
@@ -32,16 +42,46 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         _fail(message + ROOM if error.errno in FULL else message, status=1)
-    except (MemoryError, RuntimeError) as error:  # PyTorch reports a full memory as a RuntimeError.
+    except ImportError as error:
+        _fail(_cure(error), status=1)
+    except (MemoryError, RuntimeError) as error:
         if "deterministic implementation" in str(error):
             _fail(f"--deterministic: {str(error).partition('. ')[0]}; leave the option out", status=1)
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        if not _is_out_of_memory(error):
             raise
         _fail("out of memory; try a smaller --img_size or fewer channels (--max_nfc)", status=1)
     except KeyboardInterrupt:
         _fail("interrupted", status=130)
 
 
-def _fail(message: object, status: int) -> None:
+def run_script(name: str) -> NoReturn:
+    """Import the module of a script, whose imports may fail or be interrupted like all it does, and run its `main`."""
+    with one_line_errors():
+        sys.exit(importlib.import_module(name).main())
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    torch = sys.modules.get("torch")  # not imported for this: it may be what is missing
+    if isinstance(error, (MemoryError, getattr(torch, "OutOfMemoryError", MemoryError))):
+        return True
+    return type(error) is RuntimeError and any(words in str(error) for words in NO_CPU_MEMORY)
+
+
+def _cure(error: ImportError) -> str:
+    """What to do about a package that is missing or broken; raises the error where it is this program's own."""
+    package = (error.name or "").partition(".")[0]
+    if package and ((ROOT / package).is_dir() or (ROOT / f"{package}.py").is_file()):
+        raise error
+    if isinstance(error, ModuleNotFoundError):
+        trouble = f"the package {DISTRIBUTIONS.get(package, package)} is missing"
+    else:
+        trouble = f"the package {package} cannot be imported ({error})" if package else str(error)
+    required = ROOT / "requirements.txt"
+    named = re.search(rf"^{re.escape(DISTRIBUTIONS.get(package, package))}\b", required.read_text(), re.MULTILINE)
+    what = ["-r", str(required)] if named or not package else [DISTRIBUTIONS.get(package, package)]
+    return f"{trouble}; to install it: {shlex.join([sys.executable, '-m', 'pip', 'install', *what])}"
+
+
+def _fail(message: object, status: int) -> NoReturn:
     print("error:", " ".join(str(message).split()), file=sys.stderr)
     raise SystemExit(status)
