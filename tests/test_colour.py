@@ -6,6 +6,7 @@ import sys
 import zlib
 
 import numpy as np
+import PIL
 import pytest
 import tifffile
 from conftest import TINY, complaint
@@ -77,7 +78,10 @@ def patched(path, before: bytes, after: bytes) -> None:
     path.write_bytes(data.replace(before, after))
 
 
-@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize(
+    "mode",
+    ["RGBA", pytest.param("LA", marks=pytest.mark.skipif(PIL.__version__ < "13", reason="new in Pillow 13"))],
+)
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
 def test_premultiplied_tiff(tmp_path, mode, compression):
     # A fifth of 51/51 = 255: 20 % of white, in front of white; and half transparent black.
@@ -316,6 +320,21 @@ def test_formats_that_pillow_lacks(cli, pair, monkeypatch, tmp_path, content, wo
     path.write_bytes(content)
     line = complaint(cli("train.py", "--input_a", path, "--input_b", pair[1], "--out", tmp_path / "o", *TINY))
     assert all(part in line for part in ("--input_a", "x.jpg", words))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"keep_rgb": True}, {"YCCK": True}])
+def test_jpeg_says_itself_how_its_colours_are_stored(tmp_path, mode, options):
+    path, rng = tmp_path / "x.jpg", np.random.default_rng(4)
+    values = rng.integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    image = Image.frombytes("CMYK", (8, 8), values.tobytes()).convert(mode)
+    options = dict(options)
+    as_ycck = options.pop("YCCK", False)
+    image.save(path, comment=b"note", **options)
+    if as_ycck and mode == "CMYK":  # the last byte of Adobe's segment
+        patched(path, b"Adobe\0d\0\0\0\0\0", b"Adobe\0d\0\0\0\0\2")
+    with Image.open(path) as opened:
+        assert np.array_equal(np.asarray(opened.convert("RGB")), np.asarray(open_image(path, "--input_a")))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF", "AVIF", "MPO", "PDF"])

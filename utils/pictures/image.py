@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import logging
 import os
 import stat
 import sys
@@ -30,6 +31,8 @@ from utils.pictures.containers import (
     orientation,
 )
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of a file, the error line says, too
+WHOLE = Essentials(b"")  # a file that is not reduced
 HEAD = 256  # bytes that tell what a file is
 JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 # Tags of TIFF.
@@ -93,30 +96,43 @@ def _decoded(file: BinaryIO, name: str) -> Image.Image:
     head = file.read(HEAD)
     if brands(head) & HEIC_BRANDS:
         _add_heif(name)
-    kept = essentials(head + file.read()) if is_known(head) else Essentials(b"")
+    kept = essentials(head + file.read()) if is_known(head) else WHOLE
     # Never by its name: Pillow would map an uncompressed TIFF into memory, and lay its rows out as if it were upright.
     with _identified(io.BytesIO(kept.data) if kept.data else file, head, name) as image:
         if image.format == "TIFF":
-            if image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & 1:
+            kind = image.tag_v2.get(NEW_SUBFILE_TYPE)
+            if isinstance(kind, int) and kind & 1:
                 raise UserError(f"{name}: holds a small copy of its image first (a camera's raw file?); save it as PNG")
             image.load_end = lambda: None  # Pillow's turns it upright, and needs every tag to be in order for that.
         image.load()
-        picture, opacity = split_transparency(image.copy())
-        if kept.key:
-            opacity = _opacity_by_key(image, kept)
+        return as_shown(image, name, kept)
 
-        # Bring it to 8-bit sRGB.
-        if picture.mode.startswith(("I", "F")):
-            picture = _grey_of_16_bits(picture, image, name)
-        profile = image.info.get("icc_profile") if kept.profile is None else kept.profile
-        try:
-            picture = to_srgb(picture, profile)
-        except ProfileError as error:
-            _warn(f"{name}: its colour profile {error} and is left out")
-            picture = to_srgb(picture, None)
-        if opacity is not None:
-            picture = on_white(picture, opacity)
-        turn = TURNS.get(_orientation(image))
+
+def as_shown(image: Image.Image, name: str, kept: Essentials = WHOLE) -> Image.Image:
+    """A loaded image, or its current frame, as 8-bit sRGB, upright, on white.
+
+    Args:
+        image: as Pillow opened it, with what its file says about its colours.
+        name: of the file, for the line about a colour profile that cannot be used.
+        kept: what was left of the file, where it was reduced.
+
+    Raises:
+        ValueError: 32-bit pixels whose range is not known (`to_16_bits`).
+    """
+    picture, opacity = split_transparency(image.copy())
+    if kept.key:
+        opacity = _opacity_by_key(image, kept)
+    if picture.mode.startswith(("I", "F")):
+        picture = _grey_of_16_bits(picture, image, name)
+    profile = image.info.get("icc_profile") if kept.profile is None else kept.profile
+    try:
+        picture = to_srgb(picture, profile)
+    except ProfileError as error:
+        _warn(f"{name}: its colour profile {error} and is left out")
+        picture = to_srgb(picture, None)
+    if opacity is not None:
+        picture = on_white(picture, opacity)
+    turn = TURNS.get(_orientation(image))
     return picture if turn is None else picture.transpose(turn)
 
 
