@@ -1,17 +1,14 @@
-"""What a person can get wrong ends in one line, never in a traceback."""
+"""What a person can get wrong ends in one line, never in a traceback.
+
+Scripts import this module first; it imports little itself, so that Ctrl-C hardly ever comes before it is there.
+"""
 
 import errno
-import importlib
 import io
-import re
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parent.parent
 # What PyTorch's allocators for the CPU say, on Linux and macOS and on Windows: a plain RuntimeError.
 NO_CPU_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
 # Packages whose modules are called otherwise.
@@ -54,10 +51,12 @@ def one_line_errors() -> Iterator[None]:
         _fail("interrupted", status=130)
 
 
-def run_script(name: str) -> NoReturn:
-    """Import the module of a script, whose imports may fail or be interrupted like all it does, and run its `main`."""
+def run_script(name: str) -> None:
+    """Import a script as a module, since its imports, too, may fail or be interrupted; exit with its `main`."""
     with one_line_errors():
-        sys.exit(importlib.import_module(name).main())
+        from importlib import import_module
+
+        sys.exit(import_module(name).main())
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -69,19 +68,24 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _cure(error: ImportError) -> str:
     """What to do about a package that is missing or broken; raises the error where it is this program's own."""
-    package = (error.name or "").partition(".")[0]
-    if package and ((ROOT / package).is_dir() or (ROOT / f"{package}.py").is_file()):
+    import re
+    import shlex
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parent.parent
+    module = (error.name or "").partition(".")[0]
+    if module and ((root / module).is_dir() or (root / f"{module}.py").is_file()):
         raise error
+    package, required = DISTRIBUTIONS.get(module, module), root / "requirements.txt"
     if isinstance(error, ModuleNotFoundError):
-        trouble = f"the package {DISTRIBUTIONS.get(package, package)} is missing"
+        trouble = f"the package {package} is missing"
     else:
         trouble = f"the package {package} cannot be imported ({error})" if package else str(error)
-    required = ROOT / "requirements.txt"
-    named = re.search(rf"^{re.escape(DISTRIBUTIONS.get(package, package))}\b", required.read_text(), re.MULTILINE)
-    what = ["-r", str(required)] if named or not package else [DISTRIBUTIONS.get(package, package)]
-    return f"{trouble}; to install it: {shlex.join([sys.executable, '-m', 'pip', 'install', *what])}"
+    named = re.search(rf"^{re.escape(package)}\b", required.read_text(), re.MULTILINE)
+    wanted = ["-r", str(required)] if named else [package]
+    return f"{trouble}; to install it: {shlex.join([sys.executable, '-m', 'pip', 'install', *wanted])}"
 
 
-def _fail(message: object, status: int) -> NoReturn:
+def _fail(message: object, status: int) -> None:
     print("error:", " ".join(str(message).split()), file=sys.stderr)
     raise SystemExit(status)
