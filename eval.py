@@ -1,6 +1,12 @@
 """Use a trained pair: parse, load, inject real images or a clip's frames, or draw new ones, translate, save."""
 
 import sys
+
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("eval")
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +30,7 @@ from options import EvalOptions
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip, is_clip, save_gif, video_writer
 from utils.device import device_name, pick_device, run_record
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.files import write_json
 from utils.measures.flicker import Flicker
 from utils.measures.metrics_file import write_metrics
@@ -199,8 +205,3 @@ def resized(image: Tensor, size: tuple[int, int]) -> np.ndarray:
     if pixels.shape[1::-1] == size:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

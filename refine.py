@@ -1,6 +1,11 @@
 """Clean up a translated image so that its patches are those of a reference: a one-image pyramid (SinGAN)."""
 
-import sys
+
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("refine")
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,7 +22,7 @@ from training.lifecycle import announce, begin, stopped, writing
 from training.loop import Trained, read_state, train
 from training.one_image import OPTIMISER, PASSES, OneImageRecipe
 from utils.device import pick_device, run_record
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.interrupt import StopRequest
 from utils.pictures.image import fingerprint, image_to_tensor, open_image, save_image
 from utils.pictures.palette import main_colours, recolour
@@ -135,8 +140,3 @@ def write_results(
         save_image(refined, folder.path / f"{name}_{scale:02d}.png")
     rows = [[("input", image), ("reference", recipe.reals[-1])]]
     save_sheet(rows + [cells[i : i + ROW] for i in range(0, len(cells), ROW)], folder.path / "results.png")
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

@@ -1,6 +1,12 @@
 """Train on one pair of images: parse, prepare the run folder, train every scale, write the results."""
 
 import sys
+
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("train")
+
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +24,7 @@ from training.reals import frames, still
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip, is_clip
 from utils.device import compute_deterministically, pick_device, run_record, use_precision
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.interrupt import StopRequest
 from utils.pictures.image import fingerprint, image_pyramid, open_image, save_image
 from utils.pictures.sheet import save_sheet
@@ -146,8 +152,3 @@ def write_results(folder: RunFolder, pyramids: Pyramids, reals: Reals, seed: int
             save_image(translations.b2a, folder.path / "real_b2a.png")
     save_sheet(rows, folder.path / "results.png")
     save_loss_curves(RunLog(folder.log).records(), folder.path / "losses.png")
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

@@ -1,18 +1,23 @@
 """The growth of a run's images from the coarsest scale to the finest, as an animation: `python scripts/growth.py RUN`."""
 
-import argparse
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("scripts.growth")
+
+import argparse
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from utils.clips.video import save_gif
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.pictures.image import open_image
 from utils.pictures.sheet import CELL
 from utils.runs.run_folder import RunFolder
@@ -61,8 +66,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     save_growth(run)
     print(run.path / "growth.gif")
     return 0
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

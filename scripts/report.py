@@ -4,6 +4,15 @@ The page is a single file that opens from disk: pictures, styles and script are 
 template. Every text goes through the template's escaping.
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("scripts.report")
+
 import argparse
 import base64
 import hashlib
@@ -11,19 +20,15 @@ import json
 import math
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 import jinja2
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from scripts.loss_panels import sum_panel, term_panel
 from scripts.run_summary import GROWTH, MEASURED, RunSummary, summarise
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.files import write_atomic
 from utils.measures.metrics import HIGHER_IS_BETTER
 from utils.progress import duration
@@ -225,8 +230,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_atomic(out, page)
     print(f"{out}: {len(runs)} runs, {len(page) / 1e6:.1f} MB")
     return 0
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

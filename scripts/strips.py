@@ -1,14 +1,19 @@
 """The README's pictures of the applications, from what `scripts/check_readme.sh --full` left."""
 
-import json
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("scripts.strips")
+
+import json
+
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.pictures.image import image_to_tensor, open_image
 from utils.pictures.sheet import Cell, save_sheet
 
@@ -48,8 +53,3 @@ def main() -> int:
     for source, target in (("refine", "refine"), ("clip", "video")):
         (OUT / f"{target}.png").write_bytes((ROOT / f"output_{source}" / "results.png").read_bytes())
     return 0
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

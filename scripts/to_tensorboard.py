@@ -4,17 +4,22 @@ Writes the numbers of the run's log and its sample images into RUN/tensorboard, 
 then `tensorboard --logdir RUN`. TensorBoard is an optional package.
 """
 
-import argparse
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
+    from utils.errors import run_script
+
+    run_script("scripts.to_tensorboard")
+
+import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from utils.errors import UserError, one_line_errors
+from utils.errors import UserError
 from utils.pictures.image import open_image
 from utils.runs.log import RunLog, positions
 from utils.runs.run_folder import RunFolder
@@ -82,8 +87,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         board.writer.close()
     print(f"{run.tensorboard}: {written} lines of the log; to look: tensorboard --logdir {run.path}")
     return 0
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        sys.exit(main())

@@ -84,7 +84,7 @@ BAD_PICTURES = {
     "thin.png": lambda path: Image.new("RGB", (40, 11)).save(path),
     "bomb.png": lambda path: bomb(path, 20000),
     "small_bomb.png": lambda path: bomb(path, 10000),
-    "float.tiff": lambda path: Image.new("F", (40, 40), 0.5).save(path),
+    "float.tiff": lambda path: Image.new("F", (40, 40), 7.5).save(path),
     "two\nlines.png": lambda path: path.write_text("This is not a picture.\n"),
 }
 

@@ -86,7 +86,7 @@ class OneImageRecipe:
         return self.recolour(drawn) if scale else drawn
 
     def _inputs(self, pyramid: Pyramid, scale: int, sigma: float) -> Callable[[int], list[StepInputs]]:
-        """Of every step: for each update of the discriminator the generator's input, its base, and the mixing number."""
+        """Of every step: for each discriminator update the generator's input, its base, and the mixing number."""
         length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]))
 
         def make_chunk(chunk: int) -> list[list[StepInputs]]:

@@ -1,8 +1,9 @@
 """The device a run computes on."""
 
+import contextlib
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -73,5 +74,7 @@ def run_record(options: dict[str, Any], device: torch.device) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of what computes, for the run's records."""
-    torches = {"torch": torch.__version__, "torchvision": version("torchvision")}
-    return {"python": platform.python_version(), **torches}
+    found = {"python": platform.python_version(), "torch": torch.__version__}
+    with contextlib.suppress(PackageNotFoundError):  # only the measures need it
+        found["torchvision"] = version("torchvision")
+    return found

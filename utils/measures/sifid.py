@@ -18,9 +18,14 @@ def load_inception_stem(device: torch.device) -> nn.Module:
     """Inception v3 up to its first max pooling, with torchvision's weights: from its cache, else downloaded.
 
     Raises:
-        UserError: they cannot be had; the line says where they come from and where to put them.
+        UserError: torchvision or they cannot be had; the line says where they come from and where to put them.
     """
-    from torchvision.models import Inception_V3_Weights, inception_v3  # two seconds; only this needs it
+    try:
+        from torchvision.models import Inception_V3_Weights, inception_v3  # two seconds; only this needs it
+    except Exception as error:  # Beside another PyTorch than its own, torchvision raises a RuntimeError.
+        raise UserError(
+            f"SIFID needs torchvision, which cannot be imported ({error}); install it beside torch"
+        ) from None
 
     weights = Inception_V3_Weights.IMAGENET1K_V1
     try:
