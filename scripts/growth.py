@@ -1,4 +1,4 @@
-"""The growth of a run's images from the coarsest scale to the finest, as an animation: `python scripts/growth.py RUN`."""
+"""The growth of a run, coarsest scale to finest, as an animation: `python scripts/growth.py RUN`."""
 
 import sys
 from pathlib import Path
