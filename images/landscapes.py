@@ -170,8 +170,9 @@ def crown(rng):
     while len(clumps) < 40:  # clumps that keep some distance inside a wide dome
         x, y, r = rng.uniform(40, 470), rng.uniform(40, 360), rng.uniform(38, 62)
         dome = np.hypot((x - 252) / 190, (y - 190) / 138)
-        if dome < 1 and all(np.hypot(x - a, y - b) > 0.62 * max(r, c) for a, b, _, c in clumps):
-            clumps.append((x, y, rng.uniform(0, 70), r))
+        if dome < 1 and all(np.hypot(x - a, y - b) > 0.62 * max(r, c) for a, b, c in clumps):
+            clumps.append((x, y, r))
+    clumps = [(x, y, rng.uniform(0, 70), r) for x, y, r in clumps]
     for x, y, z, r in clumps:
         tint = rng.normal(0, 0.1)
         for _ in range(270):
@@ -197,11 +198,11 @@ def add_flower(scene, ball, turn, pale):
 
 
 def blossom(rng):
-    """A cherry tree in full blossom on a dark hill, before a pale sky."""
-    sky = mix((0.36, 0.66, 0.80), (0.90, 0.95, 0.88), (YY / 430) ** 1.2)
-    sky = mix(sky, (1.0, 1.0, 0.97), 0.5 * smoothstep(0, 2.2, noise(rng, 3.2, stretch=(1, 2), largest=260)))
+    """A cherry tree in full blossom on a dark hill, before a plain evening sky."""
+    sky = mix((0.07, 0.24, 0.38), (0.34, 0.56, 0.58), (YY / 430) ** 1.4)
+    sky = sky * (1 + 0.012 * noise(rng, 3.2, stretch=(1, 2), largest=260))[..., None]
     wood = wood_of_tree(rng)
-    bark, soil = noise(rng, 1.8, stretch=(6, 1), largest=90), noise(rng, 1.4, largest=60)
+    bark, soil = noise(rng, 1.8, stretch=(6, 1), largest=90), noise(rng.spawn(1)[0], 1.4, largest=60)
     grain = np.where(YY < 445 + 0.0006 * (XX - 250) ** 2, bark, soil)
     ground = 12 * blur(wood.astype(float), 6) + 0.5 * grain
     scene = Scene(ground, mix((0.13, 0.08, 0.10), (0.30, 0.20, 0.20), 0.5 + 0.25 * grain))

@@ -26,7 +26,7 @@ SEED = 17
 
 def backdrop(rng):
     """Return the evening sky, the mountain in front of it, and where the mountain is."""
-    sky = mix((0.20, 0.40, 0.68), (0.98, 0.80, 0.62), (YY / 390) ** 1.7)
+    sky = mix((0.10, 0.20, 0.45), (0.62, 0.44, 0.42), (YY / 390) ** 1.8)
     away = np.abs(XX - CRATER[0])
     rough = noise(rng, 2.6, largest=90, smallest=3)
     slope = CRATER[1] - 6 + 0.55 * np.clip(away - 26, 0, None) ** 1.03 + 3 * blur(rough, 1.5)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 SIDE = 512  # scenes are laid out on a square of this many units, whatever the size of the picture
-SIZE = 512  # pixels on a side of a finished picture
+SIZE = 512  # pixels on a side of a finished picture, at least 256
 SAMPLES = 2 * SIZE  # scenes are sampled at twice the size and reduced, against jagged edges
 STEP = SIDE / SAMPLES  # units from one sample to the next
 YY, XX = (np.mgrid[0:SAMPLES, 0:SAMPLES] + 0.5) * STEP  # in units
