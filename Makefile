@@ -7,9 +7,9 @@ DEMO := output_demo
 .PHONY: demo test clean
 
 demo: $(VENV)/.installed
-	$(BIN)/python train.py --input_a images/balloons.png --input_b images/jellyfish.png \
+	$(BIN)/python train.py --input_a images/balloons.jpg --input_b images/jellyfish.jpg \
 		--preset quick --seed 1 --out $(DEMO)/train --overwrite
-	$(BIN)/python eval.py --input_a images/balloons.png --input_b images/jellyfish.png \
+	$(BIN)/python eval.py --input_a images/balloons.jpg --input_b images/jellyfish.jpg \
 		--load $(DEMO)/train --seed 1 --out $(DEMO)/eval --overwrite
 
 test: $(VENV)/.installed-dev

@@ -1,7 +1,7 @@
 """Which recipe gives the best picture in the same time? Trains pairs with each of them, measures and shows the results.
 
     python benchmarks/compare_recipes.py
-    python benchmarks/compare_recipes.py --pairs images/oranges.png images/bowls.png images/coins.png images/daisies.png
+    python benchmarks/compare_recipes.py --pairs images/oranges.jpg images/bowls.jpg images/coins.jpg images/daisies.jpg
 
 The recipes, on the CPU, each in a process of its own, one after the other:
 
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--table", type=Path, default=Path("benchmarks/recipes.md"), metavar="FILE", help="the table, Markdown")
     add("--sheet", type=Path, default=Path("readme_imgs/recipes.png"), metavar="FILE", help="the pictures, PNG")
     options = parser.parse_args(arguments)
-    files = options.pairs or [Path("images") / f"{name}.png" for name in PICTURES]
+    files = options.pairs or [Path("images") / f"{name}.jpg" for name in PICTURES]
     if len(files) % 2:
         parser.error("--pairs: A and B of each pair, so an even number of files")
     for file in files:

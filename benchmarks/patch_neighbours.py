@@ -8,7 +8,7 @@ counts at every scale, which keeps the layout (and flatters it in `layout_agreem
 coarsest side and the two weights were chosen by a look at oranges/bowls, coins/daisies and mountains/painted_hills:
 lower ones are crisper, but lose the layout.
 
-    python benchmarks/patch_neighbours.py --input_a images/oranges.png --input_b images/bowls.png --out output_nn
+    python benchmarks/patch_neighbours.py --input_a images/oranges.jpg --input_b images/bowls.jpg --out output_nn
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Things that float, for make_images.py: hot-air balloons in the sky and jellyfish in the sea."""
 
 import numpy as np
-from render import LIGHT, WORK, XX, YY, finish, mix, noise, scatter, smoothstep
+from render import LIGHT, SIDE, STEP, XX, YY, finish, mix, noise, scatter, smoothstep, window
 
 TALL = 1.35  # a balloon or a jellyfish with all that hangs from it, relative to its width
 GORES = 5  # strips of cloth on the visible half of a balloon
@@ -9,8 +9,8 @@ RED, GOLD = (0.87, 0.08, 0.10), (1.0, 0.75, 0.10)
 
 
 def inside(distance):
-    """Cover where a distance to an outline, in pixels, is negative; soft over a pixel."""
-    return smoothstep(1.0, -1.0, distance)
+    """Cover where a distance to an outline, in units, is negative; soft over a pixel."""
+    return smoothstep(STEP, -STEP, distance)
 
 
 def paint(picture, color, cover):
@@ -20,7 +20,9 @@ def paint(picture, color, cover):
 
 def add_balloon(picture, x, y, r, turn):
     """Paint one balloon: a striped envelope of radius r, four ropes and a basket."""
-    u, v = (XX - x) / r, (YY - y) / r + 0.35  # the envelope's middle lies above that of the whole
+    part = window(x, y, 1.5 * r)
+    picture = picture[part]
+    u, v = (XX[part] - x) / r, (YY[part] - y) / r + 0.35  # the envelope's middle lies above that of the whole
     # A ball above, from 0.65 downwards a cone that touches it.
     width = np.where(v < 0.65, np.sqrt(np.clip(1 - v**2, 0, 1)), 0.76 - 0.855 * (v - 0.65))
     across = u / np.maximum(width, 0.02)
@@ -38,6 +40,10 @@ def add_balloon(picture, x, y, r, turn):
     normal_z = np.sqrt(np.clip(1 - across**2, 0, 1)) * np.sqrt(np.clip(1 - (0.75 * v) ** 2, 0, 1))
     diffuse = np.clip(u * LIGHT[0] + 0.9 * v * LIGHT[1] + normal_z * LIGHT[2], 0, 1)
     light = (0.42 + 0.75 * diffuse) * (1 - 0.22 * smoothstep(0.36, 0.5, bulge))
+    latitude = np.arcsin(np.clip(v / 1.35, -1, 1)) * 8  # the cloth is sewn of panels, which wrinkle at the seams
+    seam = np.minimum(np.abs(latitude - np.rint(latitude)) / 8, (0.5 - bulge) / GORES * 2 * width) * r
+    wrinkle = np.sin(latitude * 19) * smoothstep(0.3, 0.5, bulge)
+    light = light * (1 - 0.28 * smoothstep(1.3, 0.2, seam)) * (1 + 0.05 * wrinkle)
     lit = striped**2.2 * light[..., None] + 0.16 * (diffuse**14)[..., None]
     mouth = inside(np.abs(v - 1.27) * r - 4)
     lit *= (1 - 0.6 * mouth)[..., None]
@@ -47,7 +53,7 @@ def add_balloon(picture, x, y, r, turn):
 
 def balloons(rng):
     """Red and gold hot-air balloons in a blue sky with thin clouds."""
-    sky = mix((0.16, 0.45, 0.82), (0.62, 0.83, 0.95), YY / WORK)
+    sky = mix((0.16, 0.45, 0.82), (0.62, 0.83, 0.95), YY / SIDE)
     cloud = noise(rng, 3.2, stretch=(1, 2.5), largest=300)
     picture = mix(sky, (0.97, 0.98, 1.0), smoothstep(0.1, 2.6, cloud) * 0.75)
     for x, y, r in scatter(rng, 9, (43, 60), 12, margin=5, tall=TALL):
@@ -74,10 +80,12 @@ def add_tentacles(rng, picture, frame, r):
         paint(picture, tone, inside((away - ruffle) * r) * fade * 0.9)
 
 
-def add_jellyfish(rng, picture, x, y, r):
+def add_jellyfish(rng, picture, skin, x, y, r):
     """Paint one jellyfish: a glow, tentacles, and a translucent bell of radius r."""
     tilt = rng.uniform(-0.28, 0.28)
-    dx, dy = (XX - x) / r, (YY - y) / r + 0.3
+    part = window(x, y, 2.6 * r)
+    picture = picture[part]
+    dx, dy = (XX[part] - x) / r, (YY[part] - y) / r + 0.3
     u, v = dx * np.cos(tilt) + dy * np.sin(tilt), dy * np.cos(tilt) - dx * np.sin(tilt)
     glow = np.exp(-((np.hypot(u, v - 0.1) / 1.15) ** 2))
     picture += glow[..., None] * np.array((0.20, 0.05, 0.20))
@@ -90,6 +98,8 @@ def add_jellyfish(rng, picture, x, y, r):
     depth = np.sqrt(np.clip(1 - u**2 - np.clip(v / 0.92, -1, 0.6) ** 2, 0, 1))
     ribs = 0.5 + 0.5 * np.cos(9 * around)
     tone = 0.15 + 0.6 * depth + 0.16 * ribs * smoothstep(-0.5, 0.3, v)
+    veins = np.cos(54 * around + 1.5 * skin[part]) * smoothstep(-0.2, 0.35, v)
+    tone = tone + 0.06 * veins + 0.03 * skin[part] + 0.3 * smoothstep(2.0, 2.6, skin[part])
     bell = mix((0.78, 0.14, 0.50), (1.0, 0.62, 0.66), tone)
     shine = np.exp(-(np.hypot(u + 0.32, v + 0.42) ** 2) / 0.07) + 0.25 * np.exp(-(((v - hem + 0.06) / 0.05) ** 2))
     bell = mix(bell, (1.0, 0.93, 0.88), 0.8 * shine)
@@ -102,11 +112,12 @@ def jellyfish(rng):
     """Pink jellyfish in a deep blue sea, with faint light from above."""
     rays = noise(rng, 2.5, stretch=(9, 1), largest=160)
     murk = noise(rng, 3.0, largest=260)
-    picture = mix((0.03, 0.27, 0.45), (0.01, 0.05, 0.20), YY / WORK * 1.1 + 0.05 * murk)
-    fall = np.clip(1.1 - YY / WORK, 0, 1)[..., None]
+    picture = mix((0.03, 0.27, 0.45), (0.01, 0.05, 0.20), YY / SIDE * 1.1 + 0.05 * murk)
+    fall = np.clip(1.1 - YY / SIDE, 0, 1)[..., None]
     picture = picture * (1 + 0.16 * rays[..., None] * fall)
     specks = smoothstep(3.0, 3.8, noise(rng, 0.0, smallest=5))
     picture += 0.18 * specks[..., None] * np.array((0.6, 0.9, 1.0))
+    skin = noise(rng.spawn(1)[0], 1.0, largest=24, smallest=2.5)
     for x, y, r in scatter(rng, 8, (44, 64), 12, margin=6, tall=TALL):
-        add_jellyfish(rng, picture, x, y, r)
+        add_jellyfish(rng, picture, skin, x, y, r)
     return finish(picture)

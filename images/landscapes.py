@@ -2,10 +2,27 @@
 
 import numpy as np
 from PIL import Image, ImageDraw
-from render import LIGHT, WORK, XX, YY, Scene, finish, heap, mix, noise, smoothstep
+from render import (
+    LIGHT,
+    SAMPLES,
+    SIDE,
+    STEP,
+    XX,
+    YY,
+    Scene,
+    blur,
+    finish,
+    heap,
+    lookup,
+    mix,
+    noise,
+    slopes,
+    smoothstep,
+    window,
+)
 from scipy import ndimage
 
-FAR = 330  # depth of the terrain, in map pixels
+FAR = 330  # depth of the terrain, in units
 
 
 def terrain(rng):
@@ -15,7 +32,7 @@ def terrain(rng):
     rise = smoothstep(80, 290, YY)  # the range stands behind the lake
     height = 7 * noise(rng, 3.8, largest=160) - 9 + rise * (14 + 85 * np.clip(ridges, 0, 2))
     height = height + (0.4 + 3.2 * rise) * rough
-    gy, gx = np.gradient(height)
+    gy, gx = slopes(height)
     shade = (1 + 0.75 * gx + 0.3 * gy) / np.sqrt(1 + gx**2 + gy**2)
     wood = mix((0.09, 0.16, 0.08), (0.24, 0.32, 0.12), 0.4 + 0.25 * rough)
     rock = mix((0.3, 0.27, 0.25), (0.5, 0.46, 0.43), 0.5 + 0.2 * rough)
@@ -32,34 +49,31 @@ def cloudy_sky(rng, horizon):
     return mix(sky, (1.0, 0.99, 0.97), smoothstep(0.2, 2.0, cloud) * 0.9)
 
 
-def sample(picture, at):
-    """Look a colour picture up at fractional (row, column) positions."""
-    channels = [ndimage.map_coordinates(picture[..., c], at, order=1) for c in range(3)]
-    return np.stack(channels, axis=-1)
-
-
 def mountains(rng):
     """A mountain lake: terrain drawn from far to near, with haze and a reflection."""
-    horizon, eye = 0.58 * WORK, 14.0
+    horizon, eye = 0.58 * SIDE, 14.0
     height, color = terrain(rng)
     picture = cloudy_sky(rng, horizon)
-    water = np.zeros((WORK, WORK), bool)
-    columns = np.linspace(-0.5, 0.5, WORK)
-    for depth in np.geomspace(FAR, 12, 700):
-        at = [np.full(WORK, depth), (WORK / 2 + columns * depth * 1.15) % (WORK - 1)]
-        ground = ndimage.map_coordinates(height, at, order=1)
-        paint = sample(color, at)
-        haze = 1 - np.exp(-depth / 520)
-        paint = paint * (1 - haze) + np.array((0.72, 0.8, 0.9)) * haze
-        top = horizon + (eye - np.maximum(ground, 0)) / depth * 460
-        covered = top[None, :] <= YY
-        picture = np.where(covered[..., None], paint[None], picture)
-        water = np.where(covered, ground[None, :] <= 0, water)
+    # Lines of ground at depths from near to far; in each column the first that reaches a row is seen there.
+    depth = np.geomspace(12, FAR, 1400)[:, None]
+    at = np.broadcast_arrays(depth, (SIDE / 2 + np.linspace(-0.5, 0.5, SAMPLES) * depth * 1.15) % (SIDE - 1))
+    ground, paint = lookup(height, *at), lookup(color, *at)
+    haze = 1 - np.exp(-depth / 520)[..., None]
+    paint = paint * (1 - haze) + np.array((0.72, 0.8, 0.9)) * haze
+    top = np.minimum.accumulate(horizon + (eye - np.maximum(ground, 0)) / depth * 460)
+    seen = np.stack([np.searchsorted(-top[:, k], -YY[:, k]) for k in range(SAMPLES)], axis=1)
+    land, line = seen < len(depth), np.minimum(seen, len(depth) - 1)
+    columns = np.arange(SAMPLES)[None]
+    ground_color = paint[line, columns]
+    leaves = noise(rng.spawn(1)[0], 0.8, stretch=(1, 1.6), largest=14)  # the map is too coarse for trees close by
+    green = smoothstep(0.02, 0.08, ground_color[..., 1] - ground_color[..., 0])
+    ground_color = ground_color * (1 + 0.22 * leaves * green)[..., None]
+    picture = np.where(land[..., None], ground_color, picture)
+    water = land & (ground[line, columns] <= 0)
     # A calm lake shows what stands above its far shore upside down, broken by ripples.
     ripple = noise(rng, 1.5, stretch=(1, 12), largest=60) * np.clip((YY - horizon) / 60, 0, 2)
-    shore = ndimage.gaussian_filter1d(water.argmax(0).astype(float), 4)
-    source = [np.clip(2 * shore - YY + 2 * ripple, 0, WORK - 1), np.clip(XX + ripple, 0, WORK - 1)]
-    mirror = sample(picture, source)
+    shore = ndimage.gaussian_filter1d(water.argmax(0) * STEP, 4 / STEP)
+    mirror = lookup(picture, 2 * shore - YY + 2 * ripple, XX + ripple)
     lake = mirror * np.array((0.72, 0.8, 0.84)) + 0.02 * ripple[..., None]
     return finish(np.where(water[..., None], lake, picture))
 
@@ -88,7 +102,7 @@ def hill_scene(rng):
         below = line < YY
         rows = np.sin((YY - line) / 5 + XX / 40)
         color = np.where(below[..., None], np.array(paint) * (1 + 0.22 * rows[..., None]), color)
-        angle = np.where(below, np.arctan(np.gradient(line, axis=1)), angle)
+        angle = np.where(below, np.arctan(slopes(line)[1]), angle)
     tree = np.abs(XX - 85 - 6 * np.sin(YY / 30)) < 34 * np.clip((YY - 170) / 150, 0, 1) ** 0.7
     tree &= YY < 440
     color = np.where(tree[..., None], np.array((0.07, 0.22, 0.16)), color)
@@ -99,19 +113,19 @@ def painted_hills(rng):
     """Paint the hill scene with short curved strokes, broad ones first, fine ones last."""
     color, angle = hill_scene(rng)
     canvas = Image.fromarray((np.clip(color * 0.8, 0, 1) * 255).astype(np.uint8))
-    relief = Image.new("L", (WORK, WORK), 128)
+    relief = Image.new("L", (SAMPLES, SAMPLES), 128)
     pen, carve = ImageDraw.Draw(canvas), ImageDraw.Draw(relief)
     for width, length, count in ((16, 60, 1500), (10, 44, 3500), (6, 26, 4500)):
-        for x, y in rng.uniform(0, WORK - 1, (count, 2)):
-            tone = color[int(y), int(x)] * rng.normal(1, 0.09) + rng.normal(0, 0.035, 3)
+        for x, y in rng.uniform(0, SIDE, (count, 2)):
+            tone = color[int(y / STEP), int(x / STEP)] * rng.normal(1, 0.09) + rng.normal(0, 0.035, 3)
             path = [(x, y)]
             for _ in range(5):  # follow the direction field
                 px, py = path[-1]
-                turn = angle[int(np.clip(py, 0, WORK - 1)), int(np.clip(px, 0, WORK - 1))]
+                row, column = np.clip((py / STEP, px / STEP), 0, SAMPLES - 1).astype(int)
+                turn = angle[row, column]
                 path.append((px + np.cos(turn) * length / 5, py + np.sin(turn) * length / 5))
             draw_stroke(rng, (pen, carve), path, width, tone)
-    height = ndimage.gaussian_filter(np.asarray(relief, float) / 255, 0.8)
-    gy, gx = np.gradient(height)
+    gy, gx = slopes(blur(np.asarray(relief, float) / 255, 0.6))
     lit = 1 - 0.9 * (gx * LIGHT[0] + gy * LIGHT[1])
     return finish(np.asarray(canvas) / 255 * lit[..., None])
 
@@ -119,27 +133,27 @@ def painted_hills(rng):
 def draw_stroke(rng, pens, path, width, tone):
     """Draw one stroke as a bundle of bristle lines of slightly different tone and height."""
     pen, carve = pens  # one for the colour, one for the thickness of the paint
-    bristles = max(2, width // 3)
+    bristles = max(3, width // 2)
     dx, dy = path[-1][0] - path[0][0], path[-1][1] - path[0][1]
     norm = np.hypot(dx, dy) + 1e-9
     for k in range(bristles):
         off = (k - (bristles - 1) / 2) * width / bristles
-        line = [(x - dy / norm * off, y + dx / norm * off) for x, y in path]
+        line = [((x - dy / norm * off) / STEP, (y + dx / norm * off) / STEP) for x, y in path]
         shade = np.clip(tone * rng.normal(1, 0.06), 0, 1)
-        pen.line(line, fill=tuple((shade * 255).astype(int)), width=width // bristles + 1)
-        carve.line(line, fill=int(rng.integers(70, 200)), width=width // bristles + 1)
+        pen.line(line, fill=tuple((shade * 255).astype(int)), width=round((width / bristles + 0.5) / STEP))
+        carve.line(line, fill=int(rng.integers(70, 200)), width=round((width / bristles + 0.5) / STEP))
 
 
 def wood_of_tree(rng):
     """Return the mask of a trunk that forks into boughs, standing on a bare hill."""
-    canvas = Image.new("L", (WORK, WORK))
+    canvas = Image.new("L", (SAMPLES, SAMPLES))
     pen = ImageDraw.Draw(canvas)
 
     def grow(x, y, angle, length, width):
         for _ in range(40):
             angle += rng.normal(0, 0.03)
             x, y, width = x + length / 40 * np.cos(angle), y - length / 40 * np.sin(angle), width * 0.99
-            pen.ellipse((x - width, y - width, x + width, y + width), fill=255)
+            pen.ellipse(tuple(c / STEP for c in (x - width, y - width, x + width, y + width)), fill=255)
         if width > 6:
             for turn in (0.55, -0.5):
                 grow(x, y, angle + turn, length * 0.8, width * 0.7)
@@ -151,38 +165,52 @@ def wood_of_tree(rng):
 
 
 def crown(rng):
-    """Return the blossoms of a crown, rows of (x, y, z, r), and how pale each is: clumps of small balls."""
-    clumps, balls, tones = [], [], []
+    """Return the clumps of a crown, rows of (x, y, z, r), and its flowers: (x, y, z, r), turn and paleness of each."""
+    clumps, flowers = [], []
     while len(clumps) < 40:  # clumps that keep some distance inside a wide dome
         x, y, r = rng.uniform(40, 470), rng.uniform(40, 360), rng.uniform(38, 62)
         dome = np.hypot((x - 252) / 190, (y - 190) / 138)
         if dome < 1 and all(np.hypot(x - a, y - b) > 0.62 * max(r, c) for a, b, c in clumps):
             clumps.append((x, y, r))
-    for x, y, r in clumps:
-        depth, tint = rng.uniform(0, 70), rng.normal(0, 0.1)
-        balls.append((x, y, depth, 0.85 * r))  # shade between the blossoms
-        tones.append(0.0)
-        for _ in range(220):
+    clumps = [(x, y, rng.uniform(0, 70), r) for x, y, r in clumps]
+    for x, y, z, r in clumps:
+        tint = rng.normal(0, 0.1)
+        for _ in range(270):
             way = rng.standard_normal(3)
             way *= 0.9 * r / np.linalg.norm(way)
-            balls.append((x + way[0], y + way[1], depth + 15 + 0.8 * abs(way[2]), rng.uniform(4, 7)))
-            tones.append(0.55 + tint + rng.normal(0, 0.25) - 0.45 * way[1] / r)
-    return balls, np.clip(tones, 0, 1)
+            ball = x + way[0], y + way[1], z + 15 + 0.8 * abs(way[2]), rng.uniform(5.5, 8.5)
+            pale = 0.5 + tint + rng.normal(0, 0.2) - 0.5 * way[1] / r
+            flowers.append((ball, rng.uniform(0, 2 * np.pi), np.clip(pale, 0, 1)))
+    return clumps, flowers
+
+
+def add_flower(scene, ball, turn, pale):
+    """Put one flower on the scene: a shallow cup of five notched petals around yellow stamens."""
+    x, y, z, r = ball
+    part = window(x, y, r)
+    dx, dy = (XX[part] - x) / r, (YY[part] - y) / r
+    distance, wave = np.hypot(dx, dy), np.abs(np.cos(2.5 * (np.arctan2(dy, dx) + turn)))
+    edge = 0.55 + 0.45 * wave**0.5 - 0.12 * wave**12
+    height = z + r * (0.35 + 0.3 * distance**2 + 0.18 * wave)
+    color = mix((0.85, 0.32, 0.52), (1.0, 0.86, 0.91), pale + 0.55 * distance - 0.3 + 0.15 * (wave - 0.5))
+    color = mix(color, (0.96, 0.78, 0.30), smoothstep(0.26, 0.14, distance))
+    scene.add(height, color, 0.0, distance < edge, part)
 
 
 def blossom(rng):
-    """A cherry tree in full blossom on a dark hill, before a pale sky."""
-    sky = mix((0.36, 0.66, 0.80), (0.90, 0.95, 0.88), (YY / 430) ** 1.2)
-    sky = mix(sky, (1.0, 1.0, 0.97), 0.5 * smoothstep(0, 2.2, noise(rng, 3.2, stretch=(1, 2), largest=260)))
+    """A cherry tree in full blossom on a dark hill, before a plain evening sky."""
+    sky = mix((0.07, 0.24, 0.38), (0.34, 0.56, 0.58), (YY / 430) ** 1.4)
+    sky = sky * (1 + 0.012 * noise(rng, 3.2, stretch=(1, 2), largest=260))[..., None]
     wood = wood_of_tree(rng)
-    bark = noise(rng, 1.8, stretch=(6, 1), largest=90)
-    scene = Scene(
-        12 * ndimage.gaussian_filter(wood.astype(float), 6) + 0.4 * bark,
-        mix((0.13, 0.08, 0.10), (0.30, 0.20, 0.20), 0.5 + 0.25 * bark),
-    )
-    balls, tones = crown(rng)
-    height, top = heap(balls)
-    color = mix((0.87, 0.30, 0.52), (1.0, 0.84, 0.90), tones[top])
-    scene.add(height, color, 0.0, top >= 0)
-    tree = finish(np.repeat((wood | (top >= 0))[..., None], 3, axis=2)).convert("L")
+    bark, soil = noise(rng, 1.8, stretch=(6, 1), largest=90), noise(rng.spawn(1)[0], 1.4, largest=60)
+    grain = np.where(YY < 445 + 0.0006 * (XX - 250) ** 2, bark, soil)
+    ground = 12 * blur(wood.astype(float), 6) + 0.5 * grain
+    scene = Scene(ground, mix((0.13, 0.08, 0.10), (0.30, 0.20, 0.20), 0.5 + 0.25 * grain))
+    clumps, flowers = crown(rng)
+    height, top = heap([(x, y, z, 0.8 * r) for x, y, z, r in clumps])
+    shade = mix((0.34, 0.10, 0.20), (0.62, 0.24, 0.40), 0.5 + 0.3 * soil)  # seen between the flowers
+    scene.add(height + soil, shade, 0.0, top >= 0)
+    for flower in flowers:
+        add_flower(scene, *flower)
+    tree = finish(np.repeat((wood | (scene.height > ground))[..., None], 3, axis=2)).convert("L")
     return Image.composite(scene.photograph(rng, ambient=0.55), finish(sky), tree)

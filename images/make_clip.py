@@ -12,24 +12,24 @@ try:
     import av
     import numpy as np
     from PIL import Image
-    from render import XX, YY, Scene, finish, heap, mix, noise, smoothstep
-    from scipy import ndimage  # comes with scikit-image
+    from render import XX, YY, Scene, blur, finish, heap, mix, noise, smoothstep
 except ModuleNotFoundError as error:
     sys.exit(f"make_clip.py needs {error.name}: pip install av scikit-image matplotlib pillow")
 
 FRAMES, RATE = 32, 16  # one round of the loop, and frames a second
-WIDTH, HEIGHT = 160, 120  # of the clip; 4 x 3, the upper three quarters of a square scene
+WIDTH, HEIGHT = 320, 240  # of the clip; 4 x 3, the upper three quarters of a square scene
 CRATER = (190, 292)  # x and y
 PUFFS, LIFE = 9, 3  # puffs in a round, and rounds from the crater until a puff has left the picture
+BUMPS = 60  # on each puff
 SEED = 17
 
 
 def backdrop(rng):
     """Return the evening sky, the mountain in front of it, and where the mountain is."""
-    sky = mix((0.20, 0.40, 0.68), (0.98, 0.80, 0.62), (YY / 390) ** 1.7)
+    sky = mix((0.10, 0.20, 0.45), (0.62, 0.44, 0.42), (YY / 390) ** 1.8)
     away = np.abs(XX - CRATER[0])
-    rough = noise(rng, 2.6, largest=90)
-    slope = CRATER[1] - 6 + 0.55 * np.clip(away - 26, 0, None) ** 1.03 + 3 * rough
+    rough = noise(rng, 2.6, largest=90, smallest=3)
+    slope = CRATER[1] - 6 + 0.55 * np.clip(away - 26, 0, None) ** 1.03 + 3 * blur(rough, 1.5)
     gully = noise(rng, 2.4, stretch=(3, 1), largest=120)
     height = 8 * gully + 4 * rough - 0.45 * away
     lit = Scene(height, mix((0.16, 0.12, 0.15), (0.34, 0.25, 0.24), 0.5 + 0.3 * rough)).photograph(rng)
@@ -38,7 +38,7 @@ def backdrop(rng):
 
 def make_puffs(rng):
     """Return what tells the puffs of a round apart: birth, drift, size and the bumps on each."""
-    bumps = rng.standard_normal((PUFFS, 26, 3))
+    bumps = rng.standard_normal((PUFFS, BUMPS, 3))
     bumps /= np.linalg.norm(bumps, axis=2, keepdims=True)
     return {
         "birth": (np.arange(PUFFS) + rng.uniform(-0.2, 0.2, PUFFS)) / PUFFS,
@@ -46,7 +46,7 @@ def make_puffs(rng):
         "size": rng.uniform(0.85, 1.15, PUFFS),
         "spin": rng.choice([-1, 1], PUFFS) * rng.uniform(0.6, 1.2, PUFFS),
         "bumps": bumps,
-        "bump_size": rng.uniform(0.34, 0.52, (PUFFS, 26)),
+        "bump_size": rng.uniform(0.22, 0.48, (PUFFS, BUMPS)),
     }
 
 
@@ -75,12 +75,12 @@ def frame(setting, puffs, grain, time):
     balls, ages = plume(puffs, time)
     height, top = heap(balls)
     smoke = top >= 0
-    age = ndimage.gaussian_filter(np.where(smoke, ages[top], 0), 3)
+    age = blur(np.where(smoke, ages[top], 0), 3)
     color = mix((0.42, 0.36, 0.36), (0.90, 0.87, 0.86), smoothstep(0, 0.55, age) + 0.04 * grain)
     color = mix((1.0, 0.42, 0.08), color, smoothstep(0.02, 0.14, age))  # lit from the crater
-    height = ndimage.gaussian_filter(np.where(smoke, height, 30), 1.5) + 0.4 * grain
+    height = blur(np.where(smoke, height, 30), 2.0) + 0.12 * grain
     lit = Scene(height, color).photograph(np.random.default_rng(SEED), ambient=0.6, sun=0.8)
-    soft = ndimage.gaussian_filter(smoke.astype(float), 2.0)
+    soft = blur(smoke.astype(float), 2.0)
     cover = finish(np.repeat(soft[..., None], 3, axis=2)).convert("L")
     picture = Image.composite(lit, sky, cover)
     picture.paste(mountain, mask=mountain_mask)
