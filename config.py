@@ -18,7 +18,7 @@ from training.loop import Schedule
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from utils.arguments import Parser
-from utils.clips.video import is_clip
+from utils.clips.kind import is_clip
 from utils.errors import UserError
 from utils.runs.run_folder import RunFolder
 from utils.scales import GEOMETRY_OPTIONS, Geometry

@@ -14,8 +14,9 @@ from training.lifecycle import check_run, is_finished, prepare_run, resume_comma
 from training.loop import train
 from training.pair import PairRecipe
 from training.reals import frames, still
+from utils.clips.kind import is_clip, refuse_clip
 from utils.clips.simplified import SimplifiedClip
-from utils.clips.video import Clip, is_clip
+from utils.clips.video import Clip
 from utils.device import compute_deterministically, device_name, pick_device, use_precision, versions
 from utils.errors import UserError, one_line_errors
 from utils.interrupt import StopRequest
@@ -114,6 +115,7 @@ def pair_recipe(
 def open_inputs(config: TrainConfig) -> Inputs:
     """A picture or a clip, and a picture; UserError where one cannot be used."""
     coarsest = min(config.geometry.shapes[0])
+    refuse_clip(config.input_b, "--input_b")
     kind = Clip if is_clip(config.input_a) else open_image
     return kind(config.input_a, "--input_a", coarsest), open_image(config.input_b, "--input_b", coarsest)
 

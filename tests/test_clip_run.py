@@ -16,7 +16,9 @@ from PIL import Image
 
 import config
 import training.pair
-from utils.clips.video import Clip, video_writer
+from utils.clips.times import Times
+from utils.clips.video import Clip
+from utils.clips.writer import video_writer
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
 NITER = 3  # of TINY's four scales
@@ -25,7 +27,7 @@ NITER = 3  # of TINY's four scales
 def moving(path, count: int = COUNT, size: tuple[int, int] = SIZE):
     """A film of a bright square that moves over a coloured ground."""
     ground = np.asarray(Image.open(make_picture(path.with_suffix(".png"), 4, size=size)))
-    with video_writer(path, RATE, size) as write:
+    with video_writer(path, Times.constant(RATE, count), size) as write:
         for index in range(count):
             frame = ground.copy()
             frame[8:20, (left := 4 * index % (size[0] - 12)) : left + 12] = 250
@@ -71,8 +73,7 @@ def evaluate(cli, clip_run, clip, tmp_path):
 
 @pytest.mark.parametrize("kind", ["clip.mp4", "frames"])
 def test_defaults_of_a_clip(tmp_path, kind):
-    if kind == "frames":
-        (tmp_path / kind).mkdir()
+    (tmp_path / kind).mkdir() if kind == "frames" else film(tmp_path / kind)
     words = ["--input_a", str(tmp_path / kind), "--input_b", "b.png", "--out", "out"]
     settings = config.parse_train(words)
     assert (settings.schedule.niter, settings.geometry.min_size, settings.weights.lambda_self) == (24000, 22, 1)
