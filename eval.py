@@ -21,6 +21,7 @@ from models.inference import (
 )
 from models.pyramid import fixed_noise
 from models.snapshot import load_pyramids, read_shape
+from utils.clips.ffmpeg import import_av
 from utils.clips.kind import is_clip, refuse_clip
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     coarsest = min(geometry.shapes[0])
     a, b = config.input_a, config.input_b
     clip = Clip(a, "--input_a", coarsest) if a and is_clip(a) else None
+    if clip:
+        import_av(f"--out {config.out}: ")  # now, not when the old results are cleared
     if b:
         refuse_clip(b, "--input_b")
     picture_a = open_image(a, "--input_a", coarsest) if a and not clip else None

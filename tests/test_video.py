@@ -420,8 +420,10 @@ def test_a_cover_is_no_film(tmp_path):
     with av.open(str(tmp_path / "x.mp4"), "w") as container:
         cover, stream = (container.add_stream(codec, rate=25) for codec in ("png", "mpeg4"))
         cover.disposition = av.stream.Disposition.attached_pic
-        for made, kind, size, count in ((cover, "rgb24", (400, 300), 1), (stream, "yuv420p", (48, 32), 3)):
+        films = (cover, "rgb24", (400, 300), 1), (stream, "yuv420p", (48, 32), 3)
+        for made, kind, size, _ in films:
             made.width, made.height, made.pix_fmt = *size, kind
+        for made, kind, size, count in films:
             for pts in range(count):
                 frame = av.VideoFrame.from_ndarray(flat(90, size), "rgb24").reformat(format=kind)
                 frame.pts = pts

@@ -5,11 +5,11 @@ from types import ModuleType
 from utils.errors import UserError
 
 
-def import_av(what: str) -> ModuleType:
-    """The package av; UserError where it is missing, with `what` was to be read or written."""
+def import_av(start: str) -> ModuleType:
+    """The package av; UserError, its line beginning with `start`, where it cannot be imported."""
     try:
         import av
     except ImportError as error:
         reason = "" if isinstance(error, ModuleNotFoundError) and error.name == "av" else f" ({error})"
-        raise UserError(f"{what}: films need the package av{reason}: pip install av") from None
+        raise UserError(f"{start}films need the package av{reason}: pip install av") from None
     return av

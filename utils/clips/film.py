@@ -1,5 +1,6 @@
 """Films: whatever FFmpeg decodes, frame by frame."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -38,7 +39,7 @@ Turn = tuple[int, Image.Transpose | None]
 
 def is_film(path: Path) -> bool | None:
     """Whether FFmpeg finds a film in a file; False for a still image, None where it cannot read the file."""
-    av = import_av(str(path))
+    av = import_av(f"{path}: is no image that Pillow reads, and ")
     try:
         with av.open(f"file:{path}") as container:
             stream = _film_stream(av, container)
@@ -66,7 +67,7 @@ class Film:
         self.files = [path]
         self.faults: list[str] = []
         self._path, self._flag = path, flag
-        self._av = import_av(f"{flag} {path}")
+        self._av = import_av(f"{flag} {path}: ")
         with self._open() as (container, stream):
             self.clock = Fraction(stream.time_base)
             rates = (stream.average_rate, stream.guessed_rate)
@@ -82,14 +83,12 @@ class Film:
             pixel, decoder = _pixel_aspect(stream), self._decoder(stream)
             number = shown = 0  # packets, frames
             broken, turn = set(), None
-            for packet in self._packets(container):
-                if packet.stream_index != stream.index:
-                    continue
-                number += bool(packet.size)
-                if packet.is_corrupt:
+            for packet in itertools.chain(self._packets(container, stream), [None]):  # None: those that still wait
+                number += 1
+                if packet is not None and packet.is_corrupt and packet.pts is not None:
                     broken.add(packet.pts)
                 try:
-                    decoded = decoder.decode(packet if packet.size else None)
+                    decoded = decoder.decode(packet)
                 except self._av.error.FFmpegError:
                     damaged.append(number)
                     shown += 1
@@ -117,8 +116,8 @@ class Film:
         except self._av.error.FFmpegError as error:
             raise UserError(f"{self._flag} {self._path}: cannot be decoded: {error.strerror or error}") from None
 
-    def _packets(self, container: "av.container.InputContainer") -> Iterator["av.Packet"]:
-        """All packets of the file, as far as there are any; a file that ends early becomes a fault."""
+    def _packets(self, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator["av.Packet"]:
+        """All packets of the stream, as far as there are any; a file that ends early becomes a fault."""
         reached, longest, last = None, 0, None
         packets = container.demux()
         while True:
@@ -129,13 +128,14 @@ class Film:
                 return
             if packet is None:
                 break
-            if packet.size:
+            if packet.size:  # Those without content end a stream, or repeat a frame.
                 last = packet
                 if (start := packet.pts if packet.pts is not None else packet.dts) is not None:
                     seconds = float((start + (packet.duration or 0)) * packet.time_base)
                     longest = max(longest, seconds - reached) if reached is not None else longest
                     reached = seconds if reached is None else max(reached, seconds)
-            yield packet
+                if packet.stream_index == stream.index:
+                    yield packet
         promised = (container.duration or 0) / self._av.time_base
         if last is not None and last.is_corrupt:
             self.faults.append("it ends in mid-frame")

@@ -33,7 +33,7 @@ def kind_of(path: Path) -> Kind:
     What is missing, or no regular file, counts as a still image: opening it says what is wrong.
 
     Raises:
-        UserError: neither a folder nor an image, and the package av is missing.
+        UserError: neither a folder nor an image, nor named like one, and the package av is missing.
     """
     if os.path.isdir(path):
         return Kind.FOLDER
@@ -51,7 +51,12 @@ def kind_of(path: Path) -> Kind:
         pass
     except Exception:  # An image, but damaged, too large, or not to be opened.
         return Kind.STILL
-    film = is_film(path)
+    try:
+        film = is_film(path)
+    except UserError:
+        if path.suffix.lower() not in image_suffixes():
+            raise
+        film = None
     return Kind.UNREADABLE if film is None else Kind.FILM if film else Kind.STILL
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
@@ -37,8 +38,7 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
     Raises:
         UserError: the package av is missing.
     """
-    av = import_av(str(path))
-    formats = av.video.reformatter
+    av = import_av(f"{path}: ")
     even = tuple(side + side % 2 for side in size)
     clock = times.clock
     if max(clock.numerator, clock.denominator) > FINEST_CLOCK:
@@ -50,31 +50,43 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
         stream.codec_context.time_base = clock
         # BT.601 with the narrow range: said here, and assumed of small pictures by readers that do not look.
         stream.codec_context.colorspace = 6
-        stream.codec_context.color_range = formats.ColorRange.MPEG
-        written = 0
+        stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
+        written, lasting = 0, {}
+
+        def mux(packets: list) -> None:
+            for packet in packets:
+                packet.duration = lasting.pop(packet.pts)  # The encoder takes the mean.
+                container.mux(packet)
 
         def write(pixels: np.ndarray) -> None:
             nonlocal written
             if pixels.shape != (size[1], size[0], 3):
                 raise ValueError(f"a frame of shape {pixels.shape} in a film of {size[0]}x{size[1]} pixels")
-            picture = Image.fromarray(pixels)
-            if even != size:
-                picture = picture.resize(even, Image.Resampling.BICUBIC)
-            frame = av.VideoFrame.from_ndarray(np.array(picture), "rgb24").reformat(
-                format="yuv420p",
-                src_color_range=formats.ColorRange.JPEG,
-                dst_colorspace=formats.Colorspace.ITU601,
-                dst_color_range=formats.ColorRange.MPEG,
-            )
+            frame = _frame(av, pixels, even)
             start, end = (round(times.seconds(index) / clock) for index in (written, written + 1))
-            frame.pts, frame.duration, frame.time_base = start, end - start, clock
-            container.mux(stream.encode(frame))
+            frame.pts, frame.time_base = start, clock
+            lasting[start] = end - start
+            mux(stream.encode(frame))
             written += 1
 
         yield write
         if written != len(times):
             raise ValueError(f"{written} frames in a film of {len(times)}")
-        container.mux(stream.encode(None))
+        mux(stream.encode(None))
+
+
+def _frame(av: ModuleType, pixels: np.ndarray, size: tuple[int, int]) -> "av.VideoFrame":
+    """A frame as the encoder takes it, resized to (width, height) where it is not of that size."""
+    picture = Image.fromarray(pixels)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
+    formats = av.video.reformatter
+    return av.VideoFrame.from_ndarray(np.array(picture), "rgb24").reformat(
+        format="yuv420p",
+        src_color_range=formats.ColorRange.JPEG,
+        dst_colorspace=formats.Colorspace.ITU601,
+        dst_color_range=formats.ColorRange.MPEG,
+    )
 
 
 def save_gif(frames: Iterable[np.ndarray], path: Path, times: Times) -> None:
