@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 from utils.clips.times import Times
 from utils.clips.writer import video_writer
@@ -65,7 +66,13 @@ def encoded(
         stream.codec_context.time_base = clock if starts else 1 / rate
         for index, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(pixels, "rgba" if pixels.shape[2] == 4 else "rgb24")
-            frame = frame.reformat(format=kind, dst_colorspace=av.video.reformatter.Colorspace.ITU601)
+            full = not kind.startswith("yuv") or kind.startswith("yuvj")
+            frame = frame.reformat(
+                format=kind,
+                src_color_range=ColorRange.JPEG,
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            )
             frame.pts, frame.time_base = starts[index] if starts else index, clock if starts else 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

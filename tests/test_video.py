@@ -419,7 +419,7 @@ def test_a_film_that_changes_while_it_is_used(tmp_path):
 def test_a_cover_is_no_film(tmp_path):
     with av.open(str(tmp_path / "x.mp4"), "w") as container:
         cover, stream = (container.add_stream(codec, rate=25) for codec in ("png", "mpeg4"))
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = av.stream.Disposition.attached_pic.value
         films = (cover, "rgb24", (400, 300), 1), (stream, "yuv420p", (48, 32), 3)
         for made, kind, size, _ in films:
             made.width, made.height, made.pix_fmt = *size, kind

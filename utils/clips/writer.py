@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,9 @@ from PIL import Image
 from utils.clips.ffmpeg import import_av
 from utils.clips.times import Times
 from utils.files import replacing
+
+if TYPE_CHECKING:
+    import av
 
 # Browsers play frames shorter than this at a tenth of a second. Seconds.
 GIF_FASTEST = Fraction(1, 50)
