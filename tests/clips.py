@@ -39,6 +39,7 @@ def encoded(
     clock: Fraction = Fraction(1, 1000),
     rate: Fraction | int = 25,
     pixel: Fraction | None = None,
+    title: str = "",
     muxer: str | None = None,
     options: dict[str, str] | None = None,
     muxer_options: dict[str, str] | None = None,
@@ -53,11 +54,13 @@ def encoded(
         clock: seconds a tick.
         rate: what the container is told of the rate.
         pixel: width of a pixel over its height.
+        title: as its metadata have it.
         muxer, muxer_options: FFmpeg's name of the container and its options.
         options: of the encoder.
     """
     rate = Fraction(rate)
     with av.open(str(path), "w", format=muxer, options=muxer_options or {}) as container:
+        container.metadata["title"] = title
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = kind

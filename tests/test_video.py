@@ -146,6 +146,13 @@ def test_images_texts_and_what_is_missing_are_no_clips(tmp_path):
         assert not is_clip(tmp_path / name)
 
 
+def test_a_title_in_another_encoding(tmp_path):
+    path = encoded(tmp_path / "x.avi", [flat(90)] * 3, title="TITLE HERE")
+    path.write_bytes(path.read_bytes().replace(b"TITLE HERE", "Été à Köln".encode("latin-1")))
+    assert is_clip(path)
+    assert len(Clip(path, "--input_a")) == 3
+
+
 def test_a_text_is_no_film(tmp_path):
     (tmp_path / "x.txt").write_text("no film\n" * 100)  # FFmpeg shows texts in 25 frames a second.
     assert "no film in it" in error(tmp_path / "x.txt")

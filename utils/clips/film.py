@@ -41,7 +41,7 @@ def is_film(path: Path) -> bool | None:
     """Whether FFmpeg finds a film in a file; False for a still image, None where it cannot read the file."""
     av = import_av(f"{path}: is no image that Pillow reads, and ")
     try:
-        with av.open(f"file:{path}") as container:
+        with _opened(av, path) as container:
             stream = _film_stream(av, container)
             if container.format.name.endswith("_pipe") or container.metadata.get("major_brand") in STILL_BRANDS:
                 return False
@@ -107,8 +107,7 @@ class Film:
     def _open(self) -> Iterator[tuple]:
         """The open container and its main video stream; FFmpeg's errors as UserError."""
         try:
-            # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
-            with self._av.open(f"file:{self._path}") as container:
+            with _opened(self._av, self._path) as container:
                 stream = _film_stream(self._av, container)
                 if stream is None:
                     raise UserError(f"{self._flag} {self._path}: has no film in it that FFmpeg can decode")
@@ -176,6 +175,11 @@ class Film:
             dst_color_range=formats.ColorRange.JPEG,
         )
         return on_white(Image.fromarray(converted.to_ndarray()))
+
+
+def _opened(av: ModuleType, path: Path) -> "av.container.InputContainer":
+    # "file:" keeps FFmpeg from reading a protocol into a name with a colon; titles come in any encoding.
+    return av.open(f"file:{path}", metadata_errors="replace")
 
 
 def _film_stream(av: ModuleType, container: "av.container.InputContainer") -> "av.VideoStream | None":
