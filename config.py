@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from options import CLIP, PRESETS, REFINE_PRESETS, Common, EvalOptions, RefineOptions, TrainOptions
 from utils.arguments import Parser, defaults_of, options_of
-from utils.clips.video import is_clip
+from utils.clips.kind import is_clip
 from utils.errors import UserError
 from utils.runs.run_folder import RunFolder
 

@@ -27,8 +27,11 @@ from models.inference import (
 )
 from models.pyramid import fixed_noise
 from options import EvalOptions
+from utils.clips.ffmpeg import import_av
+from utils.clips.kind import is_clip, refuse_clip
 from utils.clips.simplified import SimplifiedClip
-from utils.clips.video import Clip, is_clip, save_gif, video_writer
+from utils.clips.video import Clip
+from utils.clips.writer import save_gif, video_writer
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
 from utils.files import write_json
@@ -54,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     coarsest = min(pair.geometry.shapes[0])
     a, b = options.input_a, options.input_b
     clip = Clip(a, "--input_a", coarsest) if a and is_clip(a) else None
+    if clip:
+        import_av(f"--out {options.out}: ")  # now, not when the old results are cleared
+    if b:
+        refuse_clip(b, "--input_b")
     picture_a = open_image(a, "--input_a", coarsest) if a and not clip else None
     picture_b = open_image(b, "--input_b", coarsest) if b else None
     quant_level = trained_quant_level(trained) if clip else 0
@@ -179,7 +186,7 @@ def translate_clip(
     flicker, film = Flicker(), out.path / "a2b.mp4"
     rows: list[list[Cell]] = []
     shown = {0, len(clip) // 2, len(clip) - 1}
-    with video_writer(film, clip.rate, (width, height)) as write:
+    with video_writer(film, clip.times, (width, height)) as write:
         for index, frame in enumerate(frames):
             real = image_to_tensor(frame, shapes[-1], device)
             refined, translated = refine_and_translate(
@@ -192,7 +199,7 @@ def translate_clip(
                 rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
     save_sheet(rows, out.path / "results.png")
     if options.gif:
-        save_gif((np.asarray(frame) for frame in Clip(film, "--out")), out.path / "a2b.gif", clip.rate)
+        save_gif((np.asarray(frame) for frame in Clip(film, "--out")), out.path / "a2b.gif", clip.times)
     numbers = {"frames": len(clip), "rate": str(clip.rate), "size": [width, height], "inject_scale": scale}
     restless = "the input does not move" if flicker.value is None else f"flicker {flicker.value:.2f} times the input's"
     print(f"{film}: {len(clip)} frames, {width}x{height}, {restless}")

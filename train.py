@@ -21,8 +21,9 @@ from training.lifecycle import announce, begin, stopped, writing
 from training.loop import train
 from training.pair import PASSES, PairRecipe
 from training.reals import frames, still
+from utils.clips.kind import is_clip, refuse_clip
 from utils.clips.simplified import SimplifiedClip
-from utils.clips.video import Clip, is_clip
+from utils.clips.video import Clip
 from utils.device import compute_deterministically, pick_device, run_record, use_precision
 from utils.errors import UserError
 from utils.interrupt import StopRequest
@@ -104,6 +105,7 @@ def pair_recipe(
 def open_inputs(options: TrainOptions) -> Inputs:
     """An image or a clip, and an image; UserError where one cannot be used."""
     coarsest = min(options.geometry.shapes[0])
+    refuse_clip(options.input_b, "--input_b")
     kind = Clip if is_clip(options.input_a) else open_image
     return kind(options.input_a, "--input_a", coarsest), open_image(options.input_b, "--input_b", coarsest)
 

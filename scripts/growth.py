@@ -16,7 +16,8 @@ from fractions import Fraction
 import numpy as np
 from PIL import Image
 
-from utils.clips.video import save_gif
+from utils.clips.times import Times
+from utils.clips.writer import save_gif
 from utils.errors import UserError
 from utils.pictures.image import open_image
 from utils.pictures.sheet import CELL
@@ -45,7 +46,8 @@ def save_growth(run: RunFolder) -> None:
     factor = max(1, CELL // max(side for picture in pairs[-1] for side in picture.size))
     sizes = [(factor * picture.width, factor * picture.height) for picture in pairs[-1]]
     frames = [_side_by_side(pair, sizes) for pair in pairs]
-    save_gif(frames + frames[-1:] * (HOLD - 1), run.path / "growth.gif", RATE)
+    frames += frames[-1:] * (HOLD - 1)
+    save_gif(frames, run.path / "growth.gif", Times.constant(RATE, len(frames)))
 
 
 def _side_by_side(pair: list[Image.Image], sizes: list[tuple[int, int]]) -> np.ndarray:

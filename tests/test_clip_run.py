@@ -2,21 +2,25 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from clips import film, flat
-from conftest import TINY, make_picture
+from clips import GREYS, damaged, encoded, film, flat, with_matrix, without_default_duration
+from conftest import ROOT, TINY, make_picture
 from folders import copy_run, names, size
 from interrupted import StopAfter, same_results
 from memory import peak_of
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import config
 import training.pair
-from utils.clips.video import Clip, video_writer
+from utils.clips.times import Times
+from utils.clips.video import Clip
+from utils.clips.writer import video_writer
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
 NITER = 3  # of TINY's four scales
@@ -25,7 +29,7 @@ NITER = 3  # of TINY's four scales
 def moving(path, count: int = COUNT, size: tuple[int, int] = SIZE):
     """A film of a bright square that moves over a coloured ground."""
     ground = np.asarray(Image.open(make_picture(path.with_suffix(".png"), 4, size=size)))
-    with video_writer(path, RATE, size) as write:
+    with video_writer(path, Times.constant(RATE, count), size) as write:
         for index in range(count):
             frame = ground.copy()
             frame[8:20, (left := 4 * index % (size[0] - 12)) : left + 12] = 250
@@ -71,8 +75,7 @@ def evaluate(cli, clip_run, clip, tmp_path):
 
 @pytest.mark.parametrize("kind", ["clip.mp4", "frames"])
 def test_defaults_of_a_clip(tmp_path, kind):
-    if kind == "frames":
-        (tmp_path / kind).mkdir()
+    (tmp_path / kind).mkdir() if kind == "frames" else film(tmp_path / kind)
     words = ["--input_a", str(tmp_path / kind), "--input_b", "b.png", "--out", "out"]
     settings = config.parse_train(words)
     assert (settings.schedule.niter, settings.geometry.min_size, settings.weights.lambda_self) == (24000, 22, 1)
@@ -85,6 +88,23 @@ def test_defaults_of_a_clip(tmp_path, kind):
     # B as a clip's picture changes nothing: A decides.
     pictures = config.parse_train(["--input_a", "a.png", "--input_b", "b.png", "--out", "out"])
     assert (pictures.schedule.niter, pictures.geometry.min_size, pictures.weights.lambda_self) == (20000, 18, 0)
+
+
+@pytest.mark.parametrize("name", ["film", "film.flv", "animated.jpg", "single.gif", "still.mp4"])
+def test_what_is_a_clip_shows_in_its_content(cli, pair, tmp_path, name):
+    path, kind = tmp_path / name, name.partition(".")[0]
+    images = [Image.fromarray(flat(grey, SIZE)) for grey in GREYS[: 1 if kind == "single" else 3]]
+    if kind == "film":
+        film(tmp_path / "film.mp4", size=SIZE).rename(path)
+    elif kind == "still":
+        images[0].save(path, format="PNG")
+    else:
+        images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=100)
+    words = ["--input_a", path, "--input_b", pair[1], "--out", tmp_path / "out", *TINY, "--dry_run"]
+    result = cli("train.py", *words)
+    assert (result.code, result.err.count("\n")) == (0, 1), result  # the warning of the paper's settings
+    clip = kind in ("film", "animated")
+    assert config.parse_train([str(word) for word in words]).schedule.niter == (24000 if clip else 20000)
 
 
 # Training.
@@ -201,6 +221,69 @@ def test_all_frames_have_the_same_noise(evaluate, written, tmp_path):
     assert not np.array_equal(written[8], first)
 
 
+def starts_of(path) -> list[int]:
+    """When the frames of a film are shown, and when it ends, in milliseconds."""
+    times = Clip(path, "--out").times
+    return [round(1000 * times.seconds(index)) for index in range(len(times) + 1)]
+
+
+# Two frames, a still, then a burst; faster than a GIF can be at the end.
+UNEVEN = [0, 40, 2000, 2033, 2067, 2100, 2110, 2120]
+
+
+@pytest.mark.parametrize("name", ["x.mkv", "none.mkv", "x.mp4", "x.ts"])
+def test_frames_are_shown_when_those_of_the_source_were(evaluate, tmp_path, name):
+    codec = "libx264" if name == "x.ts" else "mpeg4"
+    path = encoded(tmp_path / name, [flat(25 * i, SIZE) for i in range(8)], codec, starts=UNEVEN, rate=30)
+    if name == "none.mkv":
+        without_default_duration(path)
+    out = evaluate("--input_a", path, "--gif")
+    shown = starts_of(out / "a2b.mp4")
+    assert shown[:-1] == UNEVEN
+    assert shown == starts_of(path)
+    numbers = json.loads((out / "config.json").read_text())["clip"]
+    assert float(Fraction(numbers["rate"])) == pytest.approx(8 / 2.15, abs=0.02)
+    with Image.open(out / "a2b.gif") as gif:
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
+    assert min(durations) >= 20
+    assert sum(durations) == round(shown[-1], -1)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animated_image(evaluate, tmp_path, kind):
+    first, *others = [Image.fromarray(flat(grey, SIZE)) for grey in GREYS[:3]]
+    first.save(tmp_path / "x", format=kind, save_all=True, append_images=others, duration=[40, 500, 120])
+    assert starts_of(evaluate("--input_a", tmp_path / "x") / "a2b.mp4") == [0, 40, 540, 660]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "pixel", "shape"),
+    [
+        (None, Fraction(64, 27), (20, 6)),  # 114x32: 20 32 / 114 = 5.6
+        ((0, 1, -1, 0), None, (14, 20)),
+        ((0, 1, 1, 0), Fraction(2), (7, 20)),  # mirrored, turned, and not square: 32x96, 6.7
+    ],
+)
+def test_the_result_has_the_shape_a_player_shows(evaluate, tmp_path, matrix, pixel, shape):
+    path = encoded(tmp_path / "x.mp4", [flat(grey, SIZE) for grey in GREYS], pixel=pixel)
+    out = evaluate("--input_a", with_matrix(path, *matrix) if matrix else path)
+    assert Clip(out / "a2b.mp4", "--out").size == tuple(side + side % 2 for side in shape)
+
+
+@pytest.mark.parametrize("name", ["x.avi", "x.mov", "x.mp4"])
+def test_a_damaged_frame_costs_itself_alone(cli, clip_run, pair, tmp_path, name):
+    codec, kind = {"x.avi": ("mjpeg", "yuvj420p"), "x.mov": ("png", "rgb24"), "x.mp4": ("mpeg4", "yuv420p")}[name]
+    path = damaged(encoded(tmp_path / name, [flat(grey, SIZE) for grey in GREYS], codec, kind), 4)
+    line = f"warning: --input_a {path}: frame 4 is damaged and left out\n"
+    words = ["--input_a", path, "--out", tmp_path / "out", "--gpu_id", -1]
+    result = cli("eval.py", *words, "--load", clip_run)
+    assert (result.code, result.err) == (0, line)
+    assert starts_of(tmp_path / "out" / "a2b.mp4") == [0, 40, 80, 160, 200, 240]
+    words = ["--input_a", path, "--input_b", pair[1], "--out", tmp_path / "run", *TINY, "--dry_run"]
+    result = cli("train.py", *words, "--preset", "quick")
+    assert (result.code, result.err) == (0, line)
+
+
 def test_a_folder_of_frames(evaluate, tmp_path):
     (tmp_path / "frames").mkdir()
     for index in range(3):
@@ -271,9 +354,54 @@ def test_bad_clip(refused, clip_run, pair, tmp_path, script, name):
     assert name in line
 
 
-def test_a_clip_as_b(refused, inputs, clip, tmp_path):
-    line = refused(["train.py", *inputs, "--out", tmp_path / "out", *TINY, "--input_b", clip])
-    assert "--input_b" in line
+@pytest.mark.parametrize("script", ["train", "eval"])
+@pytest.mark.parametrize("kind", ["mp4", "webm", "gif"])
+def test_a_clip_as_b(refused, clip_run, inputs, tmp_path, script, kind):
+    path = tmp_path / "b.png"
+    if kind == "gif":
+        first, second = (Image.fromarray(flat(grey)) for grey in GREYS[:2])
+        first.save(path, format="GIF", save_all=True, append_images=[second])
+    else:
+        codec = "libvpx" if kind == "webm" else "mpeg4"
+        encoded(path, [flat(grey) for grey in GREYS], codec, muxer=kind)
+    more = [*TINY, "--niter", 1] if script == "train" else ["--load", clip_run, "--gpu_id", -1]
+    line = refused([f"{script}.py", *inputs, "--out", tmp_path / "out", *more, "--input_b", path])
+    assert f"--input_b {path}: is a clip, but must be a still image" in line
+
+
+@pytest.fixture
+def no_av(monkeypatch):
+    """The package av cannot be imported."""
+    monkeypatch.setitem(sys.modules, "av", None)
+
+
+def test_stills_need_no_package_for_films():
+    code = "import sys; sys.modules['av'] = None; import train, eval, refine"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
+
+
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_a_film_without_the_package_for_it(refused, clip, pair, clip_run, no_av, tmp_path, script):
+    words = ["--input_a", clip, "--input_b", pair[1], "--out", tmp_path / "out"]
+    more = [*TINY, "--dry_run"] if script == "train" else ["--load", clip_run, "--gpu_id", -1]
+    line = refused([f"{script}.py", *words, *more])
+    assert str(clip) in line
+    assert line.endswith("films need the package av: pip install av")
+
+
+def test_an_animation_is_not_translated_without_the_package_for_films(refused, clip_run, no_av, tmp_path):
+    first, second = (Image.fromarray(flat(grey)) for grey in GREYS[:2])
+    first.save(tmp_path / "x.gif", save_all=True, append_images=[second])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.png").write_bytes(b"old")
+    words = ["--input_a", tmp_path / "x.gif", "--load", clip_run, "--out", tmp_path / "out", "--overwrite"]
+    assert "pip install av" in refused(["eval.py", *words, "--gpu_id", -1])
+
+
+def test_a_damaged_image_without_the_package_for_films(refused, pair, no_av, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    words = ["--input_a", tmp_path / "a.png", "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
+    assert "--input_a" in (line := refused(["train.py", *words])) and "av" not in line.replace(str(tmp_path), "")
 
 
 def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):

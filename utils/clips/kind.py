@@ -1,0 +1,83 @@
+"""What a path stands for, by its content: a folder of frames, a film, an animated or a still image."""
+
+import enum
+import os
+import warnings
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from utils.clips import animation
+from utils.clips.film import is_film
+from utils.errors import UserError
+
+# Films that Pillow knows by name only, or only in part; FFmpeg decodes them.
+FILMS_TO_PILLOW = {"FLI", "MPEG"}
+# The name alone tells a film of JPEGs, one after the other, from an image with others behind it.
+JPEG_FILMS = {".mjpeg", ".mjpg"}
+
+
+class Kind(enum.Enum):
+    """What a path stands for; UNREADABLE is what neither Pillow nor FFmpeg can read."""
+
+    FOLDER = enum.auto()
+    FILM = enum.auto()
+    ANIMATION = enum.auto()
+    STILL = enum.auto()
+    UNREADABLE = enum.auto()
+
+
+def kind_of(path: Path) -> Kind:
+    """Look into a path; of an image and of a film, only the headers are read.
+
+    What is missing, or no regular file, counts as a still image: opening it says what is wrong.
+
+    Raises:
+        UserError: neither a folder nor an image, nor named like one, and the package av is missing.
+    """
+    if os.path.isdir(path):
+        return Kind.FOLDER
+    if not os.path.isfile(path):
+        return Kind.STILL
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                if file.format in animation.FORMATS and file.n_frames - animation.starts_at(file) > 1:
+                    return Kind.ANIMATION
+                if file.format not in FILMS_TO_PILLOW and path.suffix.lower() not in JPEG_FILMS:
+                    return Kind.STILL
+    except UnidentifiedImageError:
+        pass
+    except Exception:  # An image, but damaged, too large, or not to be opened.
+        return Kind.STILL
+    try:
+        film = is_film(path)
+    except UserError:
+        if path.suffix.lower() not in image_suffixes():
+            raise
+        film = None
+    return Kind.UNREADABLE if film is None else Kind.FILM if film else Kind.STILL
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a path stands for a clip: a folder of frames, a film, an animated image; whatever its name.
+
+    What nothing can read is a clip where its name does not end like an image's, for the sake of the error's words.
+    """
+    kind = kind_of(path)
+    if kind is Kind.UNREADABLE:
+        return path.suffix.lower() not in image_suffixes()
+    return kind is not Kind.STILL
+
+
+def refuse_clip(path: Path, flag: str) -> None:
+    """UserError where a path that must be a still image is a clip."""
+    if kind_of(path) in (Kind.FILM, Kind.ANIMATION):
+        raise UserError(f"{flag} {path}: is a clip, but must be a still image; save one of its frames as PNG")
+
+
+def image_suffixes() -> set[str]:
+    """How the names of images end that Pillow reads."""
+    suffixes = Image.registered_extensions()
+    return {suffix for suffix, kind in suffixes.items() if kind in Image.OPEN and kind not in FILMS_TO_PILLOW}
