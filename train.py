@@ -123,7 +123,7 @@ def simplified(options: TrainOptions, geometry: Geometry, clip: Clip) -> Clip | 
 def still_pyramids(options: TrainOptions, geometry: Geometry, inputs: Inputs, device: torch.device) -> Reals:
     """Both pictures, or the clip's first frame and the picture, at every scale."""
     a, b = inputs
-    first = next(iter(simplified(config, geometry, a))) if isinstance(a, Clip) else a
+    first = next(iter(simplified(options, geometry, a))) if isinstance(a, Clip) else a
     return tuple(
         image_pyramid(picture, shapes, device)
         for picture, shapes in zip((first, b), geometry.domain_shapes, strict=True)
