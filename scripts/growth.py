@@ -1,6 +1,5 @@
 """The growth of a run's images from the coarsest scale to the finest, as an animation: `python scripts/growth.py RUN`."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -11,6 +10,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from utils.arguments import LineParser
 from utils.clips.video import save_gif
 from utils.errors import UserError, one_line_errors
 from utils.pictures.image import open_image
@@ -53,7 +53,7 @@ def _side_by_side(pair: list[Image.Image], sizes: list[tuple[int, int]]) -> np.n
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write RUN/growth.gif: the sampled a2b and b2a, scale by scale.")
+    parser = LineParser("Write RUN/growth.gif: the sampled a2b and b2a, scale by scale.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run of train.py")
     run = RunFolder(parser.parse_args(arguments).run)
     if not (run.path / "final_a2b.png").is_file():

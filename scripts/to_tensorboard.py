@@ -4,7 +4,6 @@ Writes the numbers of the run's log and its sample images into RUN/tensorboard, 
 then `tensorboard --logdir RUN`. TensorBoard is an optional package.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from utils.arguments import LineParser
 from utils.errors import UserError, one_line_errors
 from utils.pictures.image import open_image
 from utils.runs.log import RunLog, positions
@@ -65,7 +65,7 @@ class Board:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write a run's log and sample images for TensorBoard.")
+    parser = LineParser("Write a run's log and sample images for TensorBoard.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder train.py or refine.py filled")
     parser.add_argument("--follow", action="store_true", help="go on until the run is finished, or Ctrl-C")
     options = parser.parse_args(arguments)

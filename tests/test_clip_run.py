@@ -17,6 +17,7 @@ from PIL import Image
 import config
 import training.pair
 from utils.clips.video import Clip, video_writer
+from utils.runs.checkpoint import load_checkpoint
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
 NITER = 3  # of TINY's four scales
@@ -91,7 +92,7 @@ def test_defaults_of_a_clip(tmp_path, kind):
 
 
 def test_noise_of_the_coarsest_scale_is_1(clip_run, trained):
-    of_clip, of_pair = (torch.load(run / "scale_00.pt", weights_only=True) for run in (clip_run, trained))
+    of_clip, of_pair = (load_checkpoint(run / "scale_00.safetensors", {})[1] for run in (clip_run, trained))
     assert (of_clip["sigma_a"], of_clip["sigma_b"]) == (1.0, 1.0)
     assert (of_pair["sigma_a"], of_pair["sigma_b"]) == (0.1, 0.1)
 
@@ -101,9 +102,9 @@ def seen(monkeypatch):
     """A's real picture in every step taken."""
     pictures, step = [], training.pair.training_step
 
-    def training_step(networks, optimisers, inputs, reals, *more):
+    def training_step(networks, optimisers, inputs, reals, **more):
         pictures.append(reals[0])
-        return step(networks, optimisers, inputs, reals, *more)
+        return step(networks, optimisers, inputs, reals, **more)
 
     monkeypatch.setattr(training.pair, "training_step", training_step)
     return pictures
