@@ -30,25 +30,27 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.baseline import Baseline, Start
-from models.architecture import Architecture
+from models.architecture import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
+from models.snapshot import Run
 from options import PRECISIONS
 from training.domains import DomainThreads
 from training.draws import StepDraws
-from training.loop import start_networks
+from training.loop import fill_networks, new_state
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
+from training.pair import PASSES
 from training.step import training_step
-from utils.arguments import Parser, integer
+from utils.arguments import LineParser, integer
 from utils.device import available_gpus, device_name, use_precision
 from utils.errors import RunError, one_line_errors
 from utils.files import write_json
+from utils.runs.run_folder import RunFolder
 from utils.scales import Geometry
 
 PAPER, ARCHITECTURE, WEIGHTS, RATES = Geometry(), Architecture(), LossWeights(), OptimiserSettings()
 SIGMA_COARSEST, SIGMA = 0.1, 0.02  # noise amplitudes such as training measures
 SEED = 1
-PASSES = 74  # forward passes in a step, METHOD section 9
 
 
 class Setup(NamedTuple):
@@ -75,14 +77,20 @@ class Program:
 def starting_point(scale: int, geometry: Geometry, device: torch.device) -> Start:
     """What a side starts from; the same at every call."""
     pyramids = Pyramid(geometry.shapes, geometry.factor), Pyramid(geometry.shapes, geometry.factor)
+    run = Run(RunFolder(Path()), geometry, ARCHITECTURE, device)
+
+    def fresh(i: int) -> ScaleNetworks:
+        state = new_state(run, i, RATES)
+        fill_networks(run, state, None, SEED)
+        return state.networks
+
     for i in range(scale):
-        frozen = start_networks(i, geometry, ARCHITECTURE, None, SEED, device)
+        frozen = fresh(i)
         for pyramid, generator in zip(pyramids, frozen.generators, strict=True):
             pyramid.append(generator, SIGMA if i else SIGMA_COARSEST)
     coarse = 2 * torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(SEED)) - 1
     smooth = F.interpolate(coarse, geometry.shapes[scale], mode="bilinear").to(device)
-    networks = start_networks(scale, geometry, ARCHITECTURE, None, SEED, device)
-    return networks, pyramids, (SIGMA, SIGMA) if scale else (1.0, 1.0), (smooth[:1], smooth[1:])
+    return fresh(scale), pyramids, (SIGMA, SIGMA) if scale else (1.0, 1.0), (smooth[:1], smooth[1:])
 
 
 def seconds_of(call: Callable[[], object], calls: int, device: torch.device) -> float:
@@ -235,7 +243,7 @@ def table_lines(row: dict[str, float]) -> tuple[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     devices = ["cpu", *(str(device) for device, _ in available_gpus() if device.type == "cuda")]
-    add = (parser := Parser(__doc__.splitlines()[0])).add_argument
+    add = (parser := LineParser(__doc__.splitlines()[0])).add_argument
     add("--device", choices=[*devices, "cuda"] if devices[1:] else devices, default=devices[:2][-1], help="where")
     size = (
         f"side of the finest scale, pixels; above {PAPER.max_size} it is max_size, too (more scales), else the paper's"

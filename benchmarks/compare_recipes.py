@@ -31,7 +31,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.arguments import Parser, integer
+from utils.arguments import LineParser, integer
 from utils.device import device_name
 from utils.errors import RunError, one_line_errors
 from utils.files import write_atomic, write_json
@@ -174,7 +174,7 @@ def report(rows: list[Row], records: list[Record], command: str, sheet: str) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    add = (parser := Parser(__doc__.splitlines()[0])).add_argument
+    add = (parser := LineParser(__doc__.splitlines()[0])).add_argument
     add("--pairs", nargs="+", type=Path, metavar="FILE", help="A and B of each pair; not given: four of images/")
     add("--img_size", type=integer(1), default=64, help="side of all results, pixels")
     add("--niter", type=integer(1), help="steps per scale of the quick recipe; not given: its own")

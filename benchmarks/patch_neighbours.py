@@ -21,7 +21,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.arguments import Parser, integer
+from utils.arguments import LineParser, integer
 from utils.errors import UserError, one_line_errors
 from utils.pictures.image import image_pyramid, open_image, save_image
 from utils.resize import upsample
@@ -106,7 +106,7 @@ def matrix_root(matrix: Tensor) -> Tensor:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    add = (parser := Parser("Translate both of two pictures by nearest patches, without training.")).add_argument
+    add = (parser := LineParser("Translate both of two pictures by nearest patches, without training.")).add_argument
     add("--input_a", type=Path, required=True, metavar="A", help="image A")
     add("--input_b", type=Path, required=True, metavar="B", help="image B")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for real_a2b.png and real_b2a.png")

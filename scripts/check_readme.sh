@@ -24,7 +24,7 @@ tiny() {
 # promised COMMAND OUT: the files the README promises of it.
 promised() {
     case $1 in
-        *train.py*) echo results.png real_a2b.png real_b2a.png final_a2b.png losses.png scale_00.pt config.json ;;
+        *train.py*) echo results.png real_a2b.png real_b2a.png final_a2b.png losses.png scale_00.safetensors config.json ;;
         *--samples*) echo samples.png sample_000_fake_a.png sample_000_a2b.png sample_003_b2a.png ;;
         *--gif*) echo a2b.mp4 a2b.gif results.png ;;
         *--inject_scale*) echo results.png inject_02_a2b.png ;;

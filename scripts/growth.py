@@ -9,13 +9,13 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
     run_script("scripts.growth")
 
-import argparse
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 from PIL import Image
 
+from utils.arguments import LineParser
 from utils.clips.times import Times
 from utils.clips.writer import save_gif
 from utils.errors import UserError
@@ -60,7 +60,7 @@ def _side_by_side(pair: list[Image.Image], sizes: list[tuple[int, int]]) -> np.n
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write RUN/growth.gif: the sampled a2b and b2a, scale by scale.")
+    parser = LineParser("Write RUN/growth.gif: the sampled a2b and b2a, scale by scale.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run of train.py")
     run = RunFolder(parser.parse_args(arguments).run)
     if not (run.path / "final_a2b.png").is_file():

@@ -13,12 +13,12 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
     run_script("scripts.to_tensorboard")
 
-import argparse
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
+from utils.arguments import LineParser
 from utils.errors import UserError
 from utils.pictures.image import open_image
 from utils.runs.log import RunLog, positions
@@ -70,7 +70,7 @@ class Board:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write a run's log and sample images for TensorBoard.")
+    parser = LineParser("Write a run's log and sample images for TensorBoard.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder train.py or refine.py filled")
     parser.add_argument("--follow", action="store_true", help="go on until the run is finished, or Ctrl-C")
     options = parser.parse_args(arguments)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import shlex
 import signal
 import struct
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY, complaint, make_picture, run_process
-from folders import contents, copy_run
+from folders import copy_run, rewrite
 from PIL import Image
 
 import train
@@ -41,7 +40,7 @@ def stopped(tmp_path_factory, pair) -> Path:
 
     def interrupt_when_saved() -> None:
         deadline = time.monotonic() + 60
-        while not (out / "state.pt").exists() and time.monotonic() < deadline:
+        while not (out / "state.safetensors").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         signal.raise_signal(signal.SIGINT)
 
@@ -262,124 +261,85 @@ def test_eval_into_the_trained_folder(refused, commands, trained, tmp_path):
 def replace_weight(change) -> object:
     """Change the first weight of a checkpoint's networks, whatever it is called."""
 
-    def apply(content: dict) -> None:
-        name = next(iter(content["networks"]))
-        content["networks"][name] = change(content["networks"][name])
+    def apply(tensors: dict, _: dict) -> None:
+        name = next(name for name in tensors if "generator" in name)
+        tensors[name] = change(tensors[name])
 
     return apply
 
 
-DAMAGED_CHECKPOINTS = {
-    "cut short": lambda path: path.write_bytes(path.read_bytes()[:1000]),
-    "cut at its end": lambda path: path.write_bytes(path.read_bytes()[:-200]),
-    "empty": lambda path: path.write_bytes(b""),
-    "text": lambda path: path.write_text("not a checkpoint\n"),
-    "a list": lambda path: torch.save([1, 2], path),
-}
+def update_all(tensors: dict, like: str, change) -> None:
+    """Change every tensor whose name contains `like`."""
+    for name in [name for name in tensors if like in name]:
+        tensors[name] = change(tensors[name])
+
+
 DAMAGED_CONTENT = {
     "other shapes": replace_weight(lambda weight: weight[:1]),
     "other type": replace_weight(lambda weight: weight.double()),
-    "not a tensor": replace_weight(lambda weight: 0.5),
     "NaN weights": replace_weight(lambda weight: weight * float("nan")),
     "infinite weights": replace_weight(lambda weight: weight / 0),
-    "missing weight": lambda content: content["networks"].popitem(),
-    "further weight": lambda content: content["networks"].update(more=torch.zeros(1)),
-    "NaN sigma": lambda content: content.update(sigma_b=float("nan")),
-    "sigma of another type": lambda content: content.update(sigma_a="0.1"),
-    "no networks": lambda content: content.pop("networks"),
-    "another scale": lambda content: content.update(scale=3),
-}
-DAMAGED_STATE = {
-    "negative step": lambda content: content.update(step=-1),
-    "NaN moments": lambda content: content["optimisers"][0][0]["exp_avg"].fill_(float("nan")),
-    "other moments": lambda content: content["optimisers"][2][0].update(exp_avg=torch.zeros(2)),
-    "no moments": lambda content: content["optimisers"][1].update({0: None}),
-    "an optimiser too few": lambda content: content["optimisers"].pop(),
-    "no sums": lambda content: content.update(sums={}),
+    "missing weight": lambda tensors, _: tensors.pop(next(name for name in tensors if "generator" in name)),
+    "NaN sigma": lambda _, values: values.update(sigma_b=float("nan")),
+    "sigma of another type": lambda _, values: values.update(sigma_a="0.1"),
+    "no networks": lambda tensors, _: tensors.clear(),
+    "another scale": lambda _, values: values.update(scale=3),
+    "no scale": lambda _, values: values.pop("scale"),
 }
 DAMAGED_SHAPE = {
-    "another side": lambda content: content["geometry"].update(img_size=24),
-    "infinite side": lambda content: content["geometry"].update(img_size=float("inf")),
-    "side of another type": lambda content: content["geometry"].update(img_size="20"),
-    "no side": lambda content: content["geometry"].pop("img_size"),
-    "another width": lambda content: content["architecture"].update(nfc=8),
-    "negative width": lambda content: content["architecture"].update(nfc=-4),
-    "width of another type": lambda content: content["architecture"].update(nfc="4"),
-    "unknown padding": lambda content: content["architecture"].update(padding_mode="round"),
-    "padding of another type": lambda content: content["architecture"].update(padding_mode=1),
-    "further number": lambda content: content["architecture"].update(more=1),
+    "further weight": lambda tensors, _: tensors.update(more=torch.zeros(1)),
+    "another side": lambda _, values: values["geometry"].update(img_size=24),
+    "infinite side": lambda _, values: values["geometry"].update(img_size=float("inf")),
+    "side of another type": lambda _, values: values["geometry"].update(img_size="20"),
+    "no side": lambda _, values: values["geometry"].pop("img_size"),
+    "another width": lambda _, values: values["architecture"].update(nfc=8),
+    "negative width": lambda _, values: values["architecture"].update(nfc=-4),
+    "width of another type": lambda _, values: values["architecture"].update(nfc="4"),
+    "unknown padding": lambda _, values: values["architecture"].update(padding_mode="round"),
+    "padding of another type": lambda _, values: values["architecture"].update(padding_mode=1),
+    "further number": lambda _, values: values["architecture"].update(more=1),
+}
+DAMAGED_STATE = {
+    "further weight": lambda tensors, _: tensors.update({"networks.more": torch.zeros(1)}),
+    "negative step": lambda _, values: values.update(step=-1),
+    "step of another type": lambda _, values: values.update(step=True),
+    "NaN moments": lambda tensors, _: update_all(tensors, "exp_avg", lambda moment: moment * float("nan")),
+    "other moments": lambda tensors, _: tensors.update({"optimisers.2.0.exp_avg": torch.zeros(2)}),
+    "a moment too few": lambda tensors, _: tensors.pop("optimisers.1.0.exp_avg"),
+    "no sums": lambda _, values: values.update(sums={}),
 }
 
 
-def rewrite(path: Path, change) -> None:
-    """Load a checkpoint, change its content, save it again."""
-    content = torch.load(path, weights_only=True)
-    change(content)
-    torch.save(content, path)
-
-
-@pytest.mark.parametrize(("script", "name"), [("train", "scale_01.pt"), ("eval", "scale_00.pt")])
-@pytest.mark.parametrize("damage", [*DAMAGED_CHECKPOINTS, *DAMAGED_CONTENT, *DAMAGED_SHAPE])
+@pytest.mark.parametrize(("script", "name"), [("train", "scale_01"), ("eval", "scale_00")])
+@pytest.mark.parametrize("damage", [*DAMAGED_CONTENT, *DAMAGED_SHAPE])
 def test_damaged_scale(refused, commands, trained, tmp_path, damage, name, script):
-    path = copy_run(trained, tmp_path / "run") / name
-    if damage in DAMAGED_CHECKPOINTS:
-        DAMAGED_CHECKPOINTS[damage](path)
-    else:
-        rewrite(path, (DAMAGED_CONTENT | DAMAGED_SHAPE)[damage])
+    path = copy_run(trained, tmp_path / "run") / f"{name}.safetensors"
+    rewrite(path, (DAMAGED_CONTENT | DAMAGED_SHAPE)[damage])
     line = refused([*commands[script], "--load", path.parent])
     assert "--load" in line
-    assert ".pt" in line
+    assert ".safetensors" in line
 
 
-@pytest.mark.parametrize("damage", [*DAMAGED_CHECKPOINTS, *DAMAGED_CONTENT, *DAMAGED_STATE])
+@pytest.mark.parametrize("damage", [*DAMAGED_CONTENT, *DAMAGED_STATE])
 def test_damaged_state(refused, commands, stopped, tmp_path, damage):
-    path = copy_run(stopped, tmp_path / "run") / "state.pt"
-    if damage in DAMAGED_CHECKPOINTS:
-        DAMAGED_CHECKPOINTS[damage](path)
-    else:
-        rewrite(path, (DAMAGED_CONTENT | DAMAGED_STATE)[damage])
+    path = copy_run(stopped, tmp_path / "run") / "state.safetensors"
+    rewrite(path, (DAMAGED_CONTENT | DAMAGED_STATE)[damage])
     # Neither into a new folder nor in place.
     for out in (tmp_path / "out", path.parent):
         line = refused([*commands["train"], "--load", path.parent, "--out", out])
         assert "--load" in line
-        assert "state.pt" in line
+        assert "state.safetensors" in line
 
 
-class Trap:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self):
-        return Path.touch, (self.marker,)
-
-
-def pickled(content: dict, path: Path) -> None:
-    path.write_bytes(pickle.dumps(content))
-
-
-@pytest.mark.parametrize("write", [torch.save, pickled])
-@pytest.mark.parametrize(("script", "name"), [("train", "scale_01.pt"), ("eval", "scale_00.pt"), ("train", "state.pt")])
-def test_code_in_a_checkpoint_does_not_run(refused, commands, trained, stopped, tmp_path, script, name, write):
-    run = copy_run(stopped if name == "state.pt" else trained, tmp_path / "run")
-    marker = tmp_path / "marker"
-    write({"networks": Trap(marker)}, run / name)
+@pytest.mark.parametrize("name", ["scale_00.pt", "state.pt"])
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_a_run_of_the_first_format(refused, commands, trained, tmp_path, script, name):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / name).write_bytes(b"whatever")
+    (run / "config.json").write_bytes((trained / "config.json").read_bytes())
     line = refused([*commands[script], "--load", run])
-    assert name in line
-    assert not marker.exists()
-
-
-def test_code_in_a_checkpoint_in_a_process_of_its_own(commands, trained, tmp_path):
-    path, marker = copy_run(trained, tmp_path / "run") / "scale_00.pt", tmp_path / "marker"
-    pickled({"networks": Trap(marker)}, path)
-    pickle.loads(path.read_bytes())
-    assert marker.exists(), "the trap works"
-    marker.unlink()
-    before = contents(tmp_path)
-    line = complaint(run_process(*commands["eval"], "--load", path.parent))
-    assert "scale_00.pt" in line
-    assert contents(tmp_path) == before
+    assert str(run) in line and ".pt files" in line and "train it anew" in line
 
 
 @pytest.mark.parametrize("script", ["train", "eval"])
@@ -436,7 +396,7 @@ def test_going_on_with_another_picture(refused, commands, trained, tmp_path):
 
 def test_eval_of_an_unfinished_run(refused, commands, trained, stopped, tmp_path):
     run = copy_run(trained, tmp_path / "run")
-    (run / "scale_03.pt").unlink()
+    (run / "scale_03.safetensors").unlink()
     line = refused([*commands["eval"], "--load", run])
     assert "3 of 4 scales" in line
     assert "--load" in refused([*commands["eval"], "--load", stopped])

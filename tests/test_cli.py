@@ -12,7 +12,8 @@ from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run, eval_files, names, size
 
 import config
-import options
+from options import PRESETS, EvalOptions, RefineOptions, TrainOptions
+from utils.arguments import defaults_of
 
 # The published options of train.py with their defaults.
 PUBLISHED = {
@@ -44,7 +45,7 @@ def run_files(niter: int) -> set[str]:
     """What a finished TINY run leaves, if `niter` is within one print interval."""
     files = {"config.json", "log.jsonl", "results.png", "losses.png", "real_a2b.png", "real_b2a.png"}
     files |= {f"final_{name}.png" for name in NAMES}
-    files |= {f"scale_{scale:02d}.pt" for scale in range(len(SIDES))}
+    files |= {f"scale_{scale:02d}.safetensors" for scale in range(len(SIDES))}
     return files | {f"samples/{scale:02d}_step{niter:05d}_{name}.png" for scale in range(len(SIDES)) for name in NAMES}
 
 
@@ -61,10 +62,10 @@ def inputs(pair) -> list:
 
 @pytest.mark.parametrize(("name", "default"), PUBLISHED.items())
 def test_published_default(name, default):
-    assert options.train_parser().defaults()[name] == default
+    assert defaults_of(TrainOptions)[name] == default
     chosen = {"manualSeed", "input_a", "input_b", "out"}
     if name not in chosen:
-        assert config.parse_train(REQUIRED).options[name] == default
+        assert getattr(config.parse_train(REQUIRED), name) == default
 
 
 def test_published_defaults_reach_the_settings():
@@ -79,7 +80,7 @@ def test_published_defaults_reach_the_settings():
         for name, value in vars(part).items():
             if name in PUBLISHED:
                 assert value == PUBLISHED[name]
-    assert settings.options["preset"] == "paper"
+    assert settings.preset == "paper"
     assert len(settings.geometry.shapes) == 11
     assert settings.load is None
 
@@ -89,10 +90,10 @@ def test_an_empty_name_to_load_is_the_published_default():
 
 
 def test_eval_has_the_published_options():
-    parser = options.eval_parser()
-    assert parser.defaults().keys() >= OF_EVAL
-    assert parser.defaults()["inject_levels"] == 5
-    assert parser.defaults()["img_size"] is None  # as trained
+    defaults = defaults_of(EvalOptions)
+    assert defaults.keys() >= OF_EVAL
+    assert defaults["inject_levels"] == 5
+    assert defaults["img_size"] is None  # as trained
 
 
 @pytest.mark.parametrize("script", ["train.py", "eval.py", "refine.py"])
@@ -100,26 +101,23 @@ def test_help_lists_every_option_with_its_default(cli, script):
     result = cli(script, "--help")
     assert (result.code, result.err) == (0, "")
     entries = [" ".join(entry.split()) for entry in re.split(r"\n  (?=-)", result.out)[1:]]
-    parser = {
-        "train.py": options.train_parser,
-        "eval.py": options.eval_parser,
-        "refine.py": options.refine_parser,
-    }[script]()
-    for name, default in parser.defaults().items():
+    kind = {"train.py": TrainOptions, "eval.py": EvalOptions, "refine.py": RefineOptions}[script]
+    for name, default in defaults_of(kind).items():
         (entry,) = [entry for entry in entries if entry.startswith(f"--{name} ")]
         # Without a default the text says what happens instead.
         told = re.search(r"not given:|\(required\)|go on with", entry) if default is None else None
-        assert told or f"(default: {default})" in entry
-        assert len(entry.removesuffix(f"(default: {default})").split()) > 3  # it says something
+        shown = "off" if default is False else default
+        assert told or f"(default: {shown})" in entry
+        assert len(entry.removesuffix(f"(default: {shown})").split()) > 3  # it says something
     assert re.search(r"--manualSeed .*, --seed ", result.out)
     assert result.out.count("\n\n") >= 4  # in groups
 
 
 def test_preset_quick_changes_only_what_it_lists():
-    paper = config.parse_train([*REQUIRED, "--seed", "1"]).options
-    quick = config.parse_train([*REQUIRED, "--seed", "1", "--preset", "quick"]).options
+    paper = vars(config.parse_train([*REQUIRED, "--seed", "1"]))
+    quick = vars(config.parse_train([*REQUIRED, "--seed", "1", "--preset", "quick"]))
     differing = {name: value for name, value in quick.items() if value != paper[name]}
-    assert differing == {**options.PRESETS["quick"], "preset": "quick"}
+    assert differing == {**PRESETS["quick"], "preset": "quick"}
 
 
 def test_an_explicit_option_wins_over_the_preset():
@@ -127,7 +125,7 @@ def test_an_explicit_option_wins_over_the_preset():
     words = ["--niter", "20000", "--preset", "quick", "--beta", "1", "--img_size", "96"]
     settings = config.parse_train([*REQUIRED, *words])
     assert (settings.schedule.niter, settings.weights.beta, settings.geometry.img_size) == (20000, 1.0, 96)
-    assert settings.geometry.min_size == options.PRESETS["quick"]["min_size"]
+    assert settings.geometry.min_size == PRESETS["quick"]["min_size"]
 
 
 def test_random_seeds():
@@ -161,14 +159,14 @@ def test_dry_run_writes_nothing(cli, pair, trained, tmp_path):
     assert contents(tmp_path) == before
     # It finds what the run itself would stumble over.
     assert cli("train.py", *inputs(pair), "--out", run, *TINY, "--dry_run").code == 2
-    (run / "scale_02.pt").write_bytes(b"")
+    (run / "scale_02.safetensors").write_bytes(b"")
     assert cli("train.py", "--load", run, "--dry_run").code == 2
 
 
 def test_quick_settings_need_no_warning(cli, pair, tmp_path):
     result = cli("train.py", *inputs(pair), "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick", "--dry_run")
     assert (result.code, result.err) == (0, "")
-    scales = 3 * options.PRESETS["quick"]["niter"]
+    scales = 3 * PRESETS["quick"]["niter"]
     assert f"3 scales, {scales} steps" in result.out
 
 
@@ -230,8 +228,8 @@ def test_the_log_holds_every_term(trained):
 
 def test_overwrite_replaces_its_own_files_alone(cli, pair, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
-    (run / "scale_07.pt").write_bytes(b"of a run with more scales")
-    foreign = ["notes.txt", "real_photo.png", "samples/mine.png", "scale_00 (copy).pt"]
+    (run / "scale_07.safetensors").write_bytes(b"of a run with more scales")
+    foreign = ["notes.txt", "real_photo.png", "samples/mine.png", "scale_00 (copy).safetensors"]
     for name in foreign:
         (run / name).write_text("somebody's own")
     # Another run: three steps, looked at after two, without the terms of weight 0.
@@ -326,7 +324,7 @@ def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path
 
 def test_readme_lists_the_quick_preset_as_it_is():
     rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    defaults = options.train_parser().defaults()
+    defaults = defaults_of(TrainOptions)
     kinds = {name: type(default) for name, default in defaults.items()}
-    assert {name: kinds[name](quick) for name, quick, _ in rows} == options.PRESETS["quick"]
+    assert {name: kinds[name](quick) for name, quick, _ in rows} == PRESETS["quick"]
     assert {name: kinds[name](paper) for name, _, paper in rows} == {name: defaults[name] for name, _, _ in rows}

@@ -21,6 +21,7 @@ import training.pair
 from utils.clips.times import Times
 from utils.clips.video import Clip
 from utils.clips.writer import video_writer
+from utils.runs.checkpoint import load_checkpoint
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
 NITER = 3  # of TINY's four scales
@@ -111,7 +112,7 @@ def test_what_is_a_clip_shows_in_its_content(cli, pair, tmp_path, name):
 
 
 def test_noise_of_the_coarsest_scale_is_1(clip_run, trained):
-    of_clip, of_pair = (torch.load(run / "scale_00.pt", weights_only=True) for run in (clip_run, trained))
+    of_clip, of_pair = (load_checkpoint(run / "scale_00.safetensors", {})[1] for run in (clip_run, trained))
     assert (of_clip["sigma_a"], of_clip["sigma_b"]) == (1.0, 1.0)
     assert (of_pair["sigma_a"], of_pair["sigma_b"]) == (0.1, 0.1)
 
@@ -121,9 +122,9 @@ def seen(monkeypatch):
     """A's real picture in every step taken."""
     pictures, step = [], training.pair.training_step
 
-    def training_step(networks, optimisers, inputs, reals, *more):
+    def training_step(networks, optimisers, inputs, reals, **more):
         pictures.append(reals[0])
-        return step(networks, optimisers, inputs, reals, *more)
+        return step(networks, optimisers, inputs, reals, **more)
 
     monkeypatch.setattr(training.pair, "training_step", training_step)
     return pictures

@@ -5,15 +5,13 @@ import json
 import pytest
 import torch
 from conftest import TINY
-from folders import copy_run
+from safetensors.torch import load_file
 from torch import nn
 
-import config
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
-from models.snapshot import load_scale, read_shape
+from models.snapshot import Run
 from training.optimisers import Optimisers, OptimiserSettings
-from utils.errors import UserError
 from utils.runs.run_folder import RunFolder
 
 
@@ -40,9 +38,7 @@ def test_lr_decay_changes_the_end_of_a_scale_only(cli, pair, tmp_path):
     runs = [tmp_path / "constant", tmp_path / "falling"]
     pictures = [(run / "samples" / "00_step00006_a2b.png").read_bytes() for run in runs]
     assert pictures[0] == pictures[1]
-    last = [
-        torch.load(run / "scale_00.pt", weights_only=True)["networks"]["generator_a.net.tail.weight"] for run in runs
-    ]
+    last = [load_file(run / "scale_00.safetensors")["generator_a.net.tail.weight"] for run in runs]
     assert not torch.equal(*last)
 
 
@@ -79,38 +75,10 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     run = tmp_path / "mirrored"
     result = cli("train.py", *inputs, *TINY, "--niter", 2, "--padding_mode", "reflect", "--out", run)
     assert result.code == 0, result.err
-    geometry, architecture = read_shape(RunFolder(run), domains=2)
-    assert architecture.padding_mode == "reflect"
-    networks, _ = load_scale(RunFolder(run), 1, geometry, architecture, torch.device("cpu"))
+    opened = Run.open(RunFolder(run), 2, torch.device("cpu"))
+    assert opened.architecture.padding_mode == "reflect"
+    networks, _ = opened.load_scale(1)
     assert {conv.padding_mode for conv in networks.generator_b.modules() if isinstance(conv, nn.Conv2d)} == {"reflect"}
     result = cli("train.py", *inputs, "--load", run, "--padding_mode", "zeros")
     assert result.code == 2
     assert "--padding_mode zeros contradicts reflect" in result.err
-
-
-def test_a_run_from_before_padding_mode_goes_on_with_zeros(trained, tmp_path):
-    run = copy_run(trained, tmp_path / "old")
-    record = json.loads((run / "config.json").read_text())
-    del record["options"]["padding_mode"]
-    record["options"]["preset"] = "quick"
-    (run / "config.json").write_text(json.dumps(record))
-    words = ["--load", str(run), "--preset", "quick"]
-    assert config.parse_train(words).architecture.padding_mode == "zeros"
-    with pytest.raises(UserError, match="--padding_mode reflect contradicts zeros"):
-        config.parse_train([*words, "--padding_mode", "reflect"])
-
-
-def test_a_checkpoint_from_before_padding_mode_is_padded_with_zeros(cli, pair, trained, tmp_path):
-    run = copy_run(trained, tmp_path / "old")
-    for path in run.glob("scale_*.pt"):
-        content = torch.load(path, weights_only=True)
-        del content["architecture"]["padding_mode"]
-        torch.save(content, path)
-    written = []
-    for load in (trained, run):
-        out = tmp_path / f"eval_{load.name}"
-        inputs = ["--input_a", pair[0], "--input_b", pair[1]]
-        result = cli("eval.py", *inputs, "--load", load, "--seed", 3, "--gpu_id", -1, "--out", out)
-        assert result.code == 0, result.err
-        written.append((out / "direct_a2b.png").read_bytes())
-    assert written[0] == written[1]

@@ -67,27 +67,28 @@ def test_finished_scales_stop_at_a_gap(tmp_path):
 
 
 def test_own_files_are_those_a_run_or_an_evaluation_writes(tmp_path):
-    own = ["config.json", "log.jsonl", "state.pt", "results.png", "losses.png", "real_a.png", "direct_b2a.png"]
-    own += ["scale_00.pt", "scale_10.pt", "scale_100.pt", "final_fake_b.png", "final_a2b.png", "real_b2a.png"]
+    own = ["config.json", "log.jsonl", "state.safetensors", "results.png", "losses.png", "real_a.png", "direct_b2a.png"]
+    own += ["scale_00.safetensors", "scale_10.safetensors", "scale_100.safetensors", "final_fake_b.png", "final_a2b.png", "real_b2a.png"]
     own += ["inject_06_a2b.png", "inject_10_refined_b.png", "samples/00_step01000_a2b.png"]
     own += ["samples/10_step120000_fake_a.png", "samples/02_step02000_rec_a.png", "refined_03.png", "quantised_03.png"]
     own += ["sample_000_fake_b.png", "sample_017_a2b.png", "samples.png", "a2b.mp4", "a2b.gif"]
-    own += ["quantised_03/scale_03.pt", "quantised_03/state.pt", "quantised_03/samples/03_step00010_rec_a.png"]
+    own += ["quantised_03/scale_03.safetensors", "quantised_03/state.safetensors", "quantised_03/samples/03_step00010_rec_a.png"]
     foreign = [
         "notes.txt",
         "real_photo.png",
         "final_draft.png",
-        "scale_00 (copy).pt",
-        "scale_notes.pt",
-        "state.pt.bak",
+        "scale_00 (copy).safetensors",
+        "scale_notes.safetensors",
+        "state.safetensors.bak",
+        "scale_00.pt",
     ]
     foreign += ["samples/mine.png", "inject_me.png", "other/config.json", "a2b.png", "a2b.mov", "b2a.mp4"]
     foreign += ["refined_me.png", "sample_me.png", "sample_000_real_a.png", "quantised_03/notes.txt"]
-    foreign += ["quantised_mine/scale_03.pt", "quantised_04"]
+    foreign += ["quantised_mine/scale_03.safetensors", "quantised_04"]
     for name in own + foreign:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "scale_11.pt").mkdir()
+    (tmp_path / "scale_11.safetensors").mkdir()
     found = [path.relative_to(tmp_path).as_posix() for path in RunFolder(tmp_path).own_files()]
     assert sorted(found) == sorted(own)
     assert RunFolder(tmp_path / "missing").own_files() == []
@@ -96,7 +97,7 @@ def test_own_files_are_those_a_run_or_an_evaluation_writes(tmp_path):
     run, copy = RunFolder(tmp_path), RunFolder(tmp_path / "copy")
     copy.clear()
     copy.copy_from(run)
-    trained = {name for name in own if name.endswith((".pt", ".json", ".jsonl")) or "samples/" in name}
+    trained = {name for name in own if name.endswith((".safetensors", ".json", ".jsonl")) or "samples/" in name}
     assert names(copy.path) == trained
 
     run.clear()

@@ -4,29 +4,31 @@ import collections
 import io
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
 import struct
-import zipfile
 from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from conftest import TINY, make_picture
+from folders import rewrite
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 import train
-from models.snapshot import SCALE_KEYS, read_shape
-from training.loop import check_resumable
+from models.snapshot import Run
+from training.loop import read_trained
 from training.optimisers import OptimiserSettings
 from utils.errors import RunError, UserError
 from utils.interrupt import StopRequest
 from utils.pictures.image import open_image
-from utils.runs.checkpoint import CheckpointError, load_checkpoint
+from utils.runs.checkpoint import METADATA, CheckpointError, load_checkpoint
 from utils.runs.run_folder import RunFolder
 
 CPU = torch.device("cpu")
@@ -130,14 +132,14 @@ def half(tmp_path_factory, trained) -> Path:
     run = tmp_path_factory.mktemp("half") / "run"
     shutil.copytree(trained, run)
     stop = train.StopRequest
-    for path in run.glob("scale_0[123].pt"):
+    for path in run.glob("scale_0[123].safetensors"):
         path.unlink()
     train.StopRequest = StopAtOnce
     try:
         assert train.main(["--load", str(run), "--gpu_id", "-1"]) == 130
     finally:
         train.StopRequest = stop
-    assert (run / "state.pt").exists()
+    assert (run / "state.safetensors").exists()
     return run
 
 
@@ -162,16 +164,16 @@ def mutations(content: bytes, seed: int):
         yield "flip", bytes(flipped)
 
 
-@pytest.mark.parametrize("name", ["scale_00.pt", "state.pt"])
+@pytest.mark.parametrize("name", ["scale_00.safetensors", "state.safetensors"])
 def test_checkpoint_bytes(capsys, half, tmp_path, name):
     run = RunFolder(shutil.copytree(half, tmp_path / "run"))
     whole, path, counts = (run.path / name).read_bytes(), run.path / name, collections.Counter()
-    geometry, architecture = read_shape(run, domains=2)
+    opened = Run.open(run, 2, CPU)
     before = load_checkpoint(path, {})
     for kind, content in mutations(whole, seed=3):
         path.write_bytes(content)
         try:
-            check_resumable(run, geometry, architecture, OptimiserSettings())
+            read_trained(opened, OptimiserSettings())
         except CheckpointError as error:
             assert str(path) in str(error)
             counts[f"{kind}: refused"] += 1
@@ -184,72 +186,78 @@ def test_checkpoint_bytes(capsys, half, tmp_path, name):
     assert counts["cut: refused"] == POSITIONS // 2
 
 
-def changed_archive(path: Path, change) -> None:
-    """Write a checkpoint again, each entry changed by `change(name, content)`, its checksums right."""
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: change(name, archive.read(name)) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
+def set_header(content: bytes, text: str, length: int | None = None) -> bytes:
+    """A safetensors file with another header, said to be as long as it is, or `length` bytes."""
+    (old,) = struct.unpack("<Q", content[:8])
+    header = text.encode()
+    return struct.pack("<Q", len(header) if length is None else length) + header + content[8 + old :]
 
 
-def bytearray_of(count: int) -> bytes:
-    """A pickle that makes a byte array of `count` zeros."""
-    return b"\x80\x02c__builtin__\nbytearray\n(\x8a\x08" + struct.pack("<q", count) + b"tR."
+def header_of(content: bytes) -> dict:
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length])
 
 
-HUGE = {
-    "a storage shorter than its tensor": lambda name, data: data[:4] if name.endswith("/data/0") else data,
-    "an empty storage": lambda name, data: b"" if name.endswith("/data/0") else data,
-    "a storage longer than its tensor": lambda name, data: data + bytes(64) if name.endswith("/data/0") else data,
-    "a byte array": lambda name, data: bytearray_of(10**13) if name.endswith("data.pkl") else data,
-    "another global": lambda name, data: b"\x80\x02cos\ngetcwd\n)R." if name.endswith("data.pkl") else data,
+def with_first(content: bytes, **changes: object) -> bytes:
+    """The header says other things of the first tensor."""
+    header = header_of(content)
+    name = next(name for name in header if name != "__metadata__")
+    return set_header(content, json.dumps(header | {name: header[name] | changes}))
+
+
+# What a header may say without being true.
+HEADERS = {
+    "a header of 2**63 bytes": lambda content: set_header(content, "{}", 2**63),
+    "a header of 10**8 bytes": lambda content: set_header(content, "{}", 10**8),
+    "nested without end": lambda content: set_header(content, '{"x":' * 10**5),
+    "a tensor of 10**18 values": lambda content: with_first(content, shape=[10**9, 10**9], data_offsets=[0, 4 * 10**18]),
+    "a shape that overflows": lambda content: with_first(content, shape=[2**63, 2**63]),
+    "a negative shape": lambda content: with_first(content, shape=[-1]),
+    "an unknown type": lambda content: with_first(content, dtype="F33"),
+    "tensors that overlap": lambda content: with_first(content, data_offsets=[4, 8]),
+    "no tensors": lambda content: set_header(content, "{}"),
+    "values nested without end": lambda content: set_header(
+        content, json.dumps(header_of(content) | {"__metadata__": {METADATA: "[" * 10**5}})
+    ),
+    "values that are a list": lambda content: set_header(
+        content, json.dumps(header_of(content) | {"__metadata__": {METADATA: '{"sha256": "", "values": []}'}})
+    ),
+    "of another program": lambda content: safetensors.torch.save({"weight": torch.zeros(2)}, {"format": "pt"}),
+    "of another program, without metadata": lambda content: safetensors.torch.save({"weight": torch.zeros(2)}),
+    "a pickle": lambda content: pickle.dumps({"networks": {}}),
+    "text": lambda content: b"not a checkpoint\n",
+    "nothing": lambda content: b"",
 }
 
 
-@pytest.mark.parametrize("kind", HUGE)
-def test_sizes_that_are_not_there(cli, pair, trained, tmp_path, kind):
-    run = shutil.copytree(trained, tmp_path / "run")
-    changed_archive(run / "scale_00.pt", HUGE[kind])
-    for words in (["train.py", "--load", run], ["eval.py", "--load", run, "--out", tmp_path / "out"]):
-        result = cli(*words, "--input_a", pair[0], "--input_b", pair[1], "--gpu_id", -1)
-        assert result.code == 2
-        assert "scale_00.pt" in result.err and len(result.err.splitlines()) == 1
-
-
-def test_a_compressed_checkpoint_is_refused(trained, tmp_path):
-    path = tmp_path / "scale_00.pt"
-    with zipfile.ZipFile(trained / "scale_00.pt") as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-    with pytest.raises(CheckpointError):
-        load_checkpoint(path, SCALE_KEYS)
+@pytest.mark.parametrize("kind", HEADERS)
+def test_a_file_that_is_no_checkpoint(trained, tmp_path, kind):
+    path = tmp_path / "scale_00.safetensors"
+    path.write_bytes(HEADERS[kind]((trained / path.name).read_bytes()))
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path, {})
+    assert str(caught.value).startswith(f"--load {path}: ") and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda content: content["architecture"].update(nfc=10**9),
-        lambda content: content["architecture"].update(nfc=4096, min_nfc=4096, max_nfc=4096),
-        lambda content: content["architecture"].update(num_layer=10**9, ker_size=1),
-        lambda content: content["architecture"].update(num_layer=0),
-        lambda content: content["geometry"].update(img_size=10**400),
-        lambda content: content["geometry"].update(scale_factor=1 - 1e-12),
-        lambda content: content["networks"].update(
-            {name: torch.zeros(1).expand(10**6, 10**6, 3, 3) for name in content["networks"]}
-        ),
+        lambda values: values["architecture"].update(nfc=10**9),
+        lambda values: values["architecture"].update(nfc=4096, min_nfc=4096, max_nfc=4096),
+        lambda values: values["architecture"].update(num_layer=10**9, ker_size=1),
+        lambda values: values["architecture"].update(num_layer=0),
+        lambda values: values["geometry"].update(img_size=10**400),
+        lambda values: values["geometry"].update(scale_factor=1 - 1e-12),
     ],
 )
 def test_huge_networks_are_refused_before_they_are_made(monkeypatch, cli, pair, trained, tmp_path, change):
     run = shutil.copytree(trained, tmp_path / "run")
-    content = torch.load(run / "scale_00.pt", weights_only=True)
-    change(content)
-    torch.save(content, run / "scale_00.pt")
+    rewrite(run / "scale_00.safetensors", lambda _, values: change(values))
     monkeypatch.setattr(torch.nn.Module, "to", lambda *_: pytest.fail("networks were made"))
     words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", "--gpu_id", -1]
     result = cli("eval.py", "--load", run, *words)
     assert result.code == 2
-    assert "scale_00.pt" in result.err
+    assert "scale_00.safetensors" in result.err
 
 
 @pytest.mark.parametrize("name", ["config.json", "log.jsonl"])
@@ -258,7 +266,7 @@ def test_huge_networks_are_refused_before_they_are_made(monkeypatch, cli, pair, 
 )
 def test_damaged_text(monkeypatch, cli, trained, tmp_path, name, text):
     run = shutil.copytree(trained, tmp_path / "run")
-    (run / "scale_03.pt").unlink()
+    (run / "scale_03.safetensors").unlink()
     (run / name).write_text(text)
     monkeypatch.setattr(train, "save_sheet", lambda *_: None)
     result = cli("train.py", "--load", run, "--gpu_id", -1)
@@ -268,11 +276,10 @@ def test_damaged_text(monkeypatch, cli, trained, tmp_path, name, text):
 @pytest.mark.parametrize("sums", [{"count": 0, "totals": {"D/x": 1.0}}, {"count": -1, "totals": {}}, {"count": []}])
 def test_damaged_sums(cli, half, tmp_path, sums):
     run = shutil.copytree(half, tmp_path / "run")
-    content = torch.load(run / "state.pt", weights_only=True)
-    torch.save({**content, "sums": sums}, run / "state.pt")
+    rewrite(run / "state.safetensors", lambda _, values: values.update(sums=sums))
     result = cli("train.py", "--load", run, "--gpu_id", -1)
     assert result.code == 2
-    assert "state.pt" in result.err
+    assert "state.safetensors" in result.err
 
 
 def test_going_on_with_fewer_loss_terms(cli, half, tmp_path):

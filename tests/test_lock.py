@@ -10,13 +10,13 @@ import pytest
 from conftest import ROOT, TINY
 from folders import contents, copy_run
 
-from utils import lock
 from utils.errors import UserError
+from utils.runs import lock
 from utils.runs.lock import NAME, FolderLock, check_unlocked
 
 pytestmark = pytest.mark.skipif(lock.fcntl is None, reason="no flock here")
 HOLD = "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-HOLD += "from utils.lock import FolderLock\n"
+HOLD += "from utils.runs.lock import FolderLock\n"
 HOLD += "with FolderLock(Path(sys.argv[2]), '--out'):\n    print('held', flush=True)\n    time.sleep(600)"
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.inference import default_injection_scale, inject, translate_directly
 from models.pyramid import Pyramid, gaussian_noise
+from models.snapshot import Run
 from training.draws import StepDraws, rec_start
-from training.loop import start_networks
+from training.loop import fill_networks, new_state
 from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
@@ -22,6 +24,7 @@ from training.reals import still
 from training.state import ScaleState
 from training.step import DomainInputs, StepInputs, discriminator_backward, training_step
 from utils.resize import upsample
+from utils.runs.run_folder import RunFolder
 from utils.scales import Geometry
 from utils.streams import stream
 
@@ -133,19 +136,24 @@ def test_initialisation():
 
 
 def test_warm_start_where_the_widths_agree_also_from_residual_to_plain():
-    geometry = Geometry()
+    def start(scale: int, architecture: Architecture, previous: ScaleNetworks) -> ScaleNetworks:
+        run = Run(RunFolder(Path("run")), Geometry(), architecture, CPU)
+        state = new_state(run, scale, OptimiserSettings())
+        fill_networks(run, state, previous, seed=0)
+        return state.networks
+
     previous = {scale: networks(scale, 10, architecture=Architecture()) for scale in (2, 3, 8)}
     for scale, copied in ((3, True), (4, False), (9, True)):
-        start = start_networks(scale, geometry, Architecture(), previous[scale - 1], 0, CPU)
+        networks_now = start(scale, Architecture(), previous[scale - 1])
         old = previous[scale - 1].state_dict()
-        same = all(v.shape == old[k].shape and torch.equal(v, old[k]) for k, v in start.state_dict().items())
+        same = all(v.shape == old[k].shape and torch.equal(v, old[k]) for k, v in networks_now.state_dict().items())
         assert same is copied
-    assert not start_networks(9, geometry, Architecture(), previous[8], 0, CPU).generator_a.residual
+    assert not start(9, Architecture(), previous[8]).generator_a.residual
     # Equal nfc alone is not enough: min_nfc must agree, too.
     narrow = Architecture(nfc=128, min_nfc=32)
     assert narrow.widths(3)[0] == narrow.widths(4)[0]
     older = networks(3, 10, architecture=narrow)
-    assert start_networks(4, geometry, narrow, older, 0, CPU).state_dict()["generator_a.net.tail.weight"].shape[1] == 64
+    assert start(4, narrow, older).state_dict()["generator_a.net.tail.weight"].shape[1] == 64
 
 
 # Section 4: the draw.
@@ -269,7 +277,7 @@ def test_penalty_between_pictures_of_different_shapes_is_in_the_middle_both_have
 def test_scores_are_those_of_each_picture_alone():
     discriminator = networks(architecture=Architecture(nfc=4, min_nfc=4, num_layer=3)).discriminator_a
     pictures = [random(1, 3, 9, 7, seed=i) * (i + 1) for i in range(3)]
-    expected = [discriminator(picture).mean().item() for picture in pictures.values()]
+    expected = [discriminator(picture).mean().item() for picture in pictures]
     assert scores(discriminator, torch.cat(pictures)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
@@ -431,8 +439,6 @@ def scale_inputs(shapes, scale: int, sigmas: tuple[float, float], domain_threads
             pyramid.append(generator, 0.1)
     pictures = [[random(1, 3, *shape, seed=4) for shape in own] for own in geometry.domain_shapes]
     recipe = PairRecipe(
-        geometry=geometry,
-        architecture=SMALL,
         optimiser=OptimiserSettings(),
         reals=(still(pictures[0]), still(pictures[1])),
         weights=LossWeights(lambda_self=1),
@@ -444,12 +450,11 @@ def scale_inputs(shapes, scale: int, sigmas: tuple[float, float], domain_threads
         device=CPU,
         both=domain_threads(1),
     )
-    nets, seen = networks(scale, geometry.stop_scale), []
+    nets = networks(scale, geometry.stop_scale)
     state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings()))
-    with pytest.MonkeyPatch.context() as patch, recipe.steps(pyramids, state) as take_step:
-        patch.setattr("training.pair.training_step", lambda *arguments: seen.append(arguments[2]) or ({}, inputs()[0]))
-        take_step(0)
-    return seen[0], state.sigmas
+    with recipe.steps(pyramids, state) as steps:
+        both_inputs, _ = steps.inputs(0)
+    return both_inputs, state.sigmas
 
 
 @pytest.mark.parametrize("scale", [0, 1])

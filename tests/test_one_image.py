@@ -65,7 +65,7 @@ def test_levels_are_shrunk_from_the_image_as_it_is_shrunk_first(tmp_path):
     path = str(make_picture(tmp_path / "x.png", 1, size=(400, 300)))
     settings = config.parse_refine(["--input", path, "--reference", path, "--out", "out"])
     reference = refine.open_image(settings.reference, "--reference")
-    geometry = refine.geometry_of(settings, reference.size)
+    geometry = refine.fitted_geometry(settings, reference.size)
     recipe = refine.one_image_recipe(settings, geometry, reference, CPU)
     assert [real.shape for real in recipe.reals] == [(1, 3, *shape) for shape in geometry.shapes]
     whole = refine.image_to_tensor(reference, (300, 400), CPU)
@@ -94,9 +94,11 @@ def test_generator_pads_once_and_adds_its_base():
 
 def test_defaults():
     settings = config.parse_refine(["--input", "a.png", "--reference", "b.png", "--out", "out"])
-    assert (settings.min_size, settings.max_size, settings.scale_factor) == (25, 250, 0.75)
-    assert (settings.schedule.niter, settings.alpha, settings.lambda_grad, settings.noise_amp) == (2000, 10, 0.1, 0.1)
-    optimiser, architecture = settings.optimiser, settings.architecture
+    geometry = refine.fitted_geometry(settings, (250, 188))
+    assert (geometry.min_size, geometry.max_size, geometry.scale_factor) == (25, 250, 0.75)
+    recipe = OneImageRecipe(geometry=geometry, reals=[], seed=0, device=CPU)
+    assert (settings.schedule.niter, recipe.alpha, recipe.lambda_grad, recipe.noise_amp) == (2000, 10, 0.1, 0.1)
+    optimiser, architecture = recipe.optimiser, settings.architecture
     assert (optimiser.lr_g, optimiser.lr_d, optimiser.beta1) == (0.0005, 0.0005, 0.5)
     assert [optimiser.rate_factor(step, 2000) for step in (0, 1599, 1600, 1999)] == pytest.approx([1, 1, 0.1, 0.1])
     assert (architecture.num_layer, architecture.domains, architecture.pad_once) == (5, 1, True)
@@ -109,8 +111,7 @@ def test_defaults():
 
 def recipe_for(**changes) -> OneImageRecipe:
     geometry = ImageGeometry(height=30, width=40, min_size=14, scale_factor=0.6)
-    made = dict(geometry=geometry, architecture=SMALL, optimiser=OptimiserSettings(), seed=3, device=CPU)
-    made |= dict(alpha=10.0, lambda_grad=0.1, noise_amp=0.1)
+    made = dict(geometry=geometry, seed=3, device=CPU)
     made["reals"] = [random(1, 3, *shape, seed=scale) for scale, shape in enumerate(geometry.shapes)]
     return OneImageRecipe(**(made | changes))
 
@@ -122,16 +123,15 @@ def networks_for(scale: int) -> ScaleNetworks:
 
 
 def steps_of(recipe: OneImageRecipe, scale: int, count: int = 2) -> tuple[list, ScaleState, Pyramid]:
-    """Arguments of the first steps at a scale."""
+    """What `one_image_step` is given in the first steps at a scale: (inputs, real, rec)."""
     pyramid = Pyramid(recipe.geometry.shapes, recipe.geometry.factor)
     for coarser in range(scale):
         pyramid.append(networks_for(coarser).generators[0], 1.0 if coarser == 0 else 0.2)
-    nets, seen = networks_for(scale), []
+    nets = networks_for(scale)
     state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings()))
-    with pytest.MonkeyPatch.context() as patch, recipe.steps((pyramid,), state) as take_step:
-        patch.setattr("training.one_image.one_image_step", lambda *arguments: seen.append(arguments))
-        for step in range(count):
-            take_step(step)
+    with recipe.steps((pyramid,), state) as steps:
+        given = steps.take.keywords
+        seen = [(*steps.inputs(step), given["real"], given["rec"]) for step in range(count)]
     return seen, state, pyramid
 
 
@@ -143,26 +143,26 @@ def test_the_coarsest_scale_sees_grey_noise_of_amplitude_1():
     recipe = recipe_for()
     (first, second), state, _ = steps_of(recipe, 0)
     assert state.sigmas == (1.0,)
-    assert first[2] is recipe.reals[0]
+    assert first[1] is recipe.reals[0]
     for arguments in (first, second):
-        noisy = [noisy for noisy, _, _ in arguments[1]]
+        noisy = [noisy for noisy, _, _ in arguments[0]]
         assert len(noisy) == 3
         assert torch.equal(noisy[0], noisy[1]) and torch.equal(noisy[0], noisy[2])
         assert is_grey(noisy[0]) and noisy[0].std().item() == pytest.approx(1, rel=0.15)
-        assert not any(base.any() for _, base, _ in arguments[1])
-        assert len({mix.item() for _, _, mix in arguments[1]}) == 3
+        assert not any(base.any() for _, base, _ in arguments[0])
+        assert len({mix.item() for _, _, mix in arguments[0]}) == 3
         # What the image itself is remembered by is fixed, grey, and no sample.
-        rec_input, rec_base = arguments[3]
+        rec_input, rec_base = arguments[2]
         assert is_grey(rec_input) and rec_input.std().item() == pytest.approx(1, rel=0.15)
-        assert torch.equal(rec_input, first[3][0]) and not torch.equal(rec_input, noisy[0])
+        assert torch.equal(rec_input, first[2][0]) and not torch.equal(rec_input, noisy[0])
         assert not rec_base.any()
-    assert not torch.equal(first[1][0][0], second[1][0][0])
+    assert not torch.equal(first[0][0][0], second[0][0][0])
 
 
 def test_a_finer_scale_sees_fresh_coarse_draws_under_one_noise():
     recipe = recipe_for()
     (first, second), state, pyramid = steps_of(recipe, 2)
-    z_star = steps_of(recipe, 0)[0][0][3][0]
+    z_star = steps_of(recipe, 0)[0][0][2][0]
     rec = z_star
     with torch.no_grad():
         for scale in (0, 1):  # Nothing is added above scale 0.
@@ -170,13 +170,13 @@ def test_a_finer_scale_sees_fresh_coarse_draws_under_one_noise():
             enlarged = pyramid.generators[scale](rec, base)
             rec = upsample(enlarged, recipe.geometry.factor, recipe.geometry.shapes[scale + 1])
     for arguments in (first, second):
-        rec_input, rec_base = arguments[3]
+        rec_input, rec_base = arguments[2]
         assert torch.allclose(rec_base, rec, atol=1e-5) and torch.equal(rec_input, rec_base)
-        noises = [noisy - base for noisy, base, _ in arguments[1]]
+        noises = [noisy - base for noisy, base, _ in arguments[0]]
         assert all(torch.allclose(noise, noises[0], atol=1e-5) for noise in noises)
         assert not is_grey(noises[0])
         assert noises[0].std().item() == pytest.approx(state.sigmas[0], rel=0.1)
-        bases = [base for _, base, _ in arguments[1]]
+        bases = [base for _, base, _ in arguments[0]]
         assert not torch.equal(bases[0], bases[1]) and not torch.equal(bases[1], bases[2])
     assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(rec, recipe.reals[2]).sqrt().item(), rel=1e-4)
 
@@ -184,16 +184,16 @@ def test_a_finer_scale_sees_fresh_coarse_draws_under_one_noise():
 def test_the_remembered_noise_is_that_of_every_seed():
     # A pyramid may be gone on with, or refined with, under another seed.
     one, other = (steps_of(recipe_for(seed=seed), 0)[0][0] for seed in (3, 4))
-    assert torch.equal(one[3][0], other[3][0])
-    assert not torch.equal(one[1][0][0], other[1][0][0])
+    assert torch.equal(one[2][0], other[2][0])
+    assert not torch.equal(one[0][0][0], other[0][0][0])
 
 
 def test_quantised_training_recolours_what_comes_from_coarser_scales():
     half = recipe_for(recolour=lambda image: image.sign())
     (first, _), state, _ = steps_of(half, 2)
-    for base in (first[3][1], *(base for _, base, _ in first[1])):
+    for base in (first[2][1], *(base for _, base, _ in first[0])):
         assert set(base.unique().tolist()) <= {-1.0, 0.0, 1.0}
-    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(first[3][1], half.reals[2]).sqrt().item(), rel=1e-4)
+    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(first[2][1], half.reals[2]).sqrt().item(), rel=1e-4)
 
 
 # The step.
@@ -204,10 +204,10 @@ def test_a_step_is_three_discriminator_and_three_generator_updates():
     # In double precision: else Adam makes much of the rounding in gradients that are zero.
     nets, (real, noise, *pictures) = networks_for(0).double(), random(7, 3, 16, 15).double().split(1)
     reference = copy.deepcopy(nets)
-    state = ScaleState(0, nets, Optimisers(nets, OptimiserSettings(lr_d=0.01, lr_g=0.01)), (1.0,))
+    optimisers = Optimisers(nets, OptimiserSettings(lr_d=0.01, lr_g=0.01))
     bases, rec = pictures[:3], tuple(pictures[3:])
     inputs = [(base + noise, base, torch.tensor([0.2 + 0.3 * i])) for i, base in enumerate(bases)]
-    losses, _ = one_image_step(state, inputs, real, rec, alpha=10, lambda_grad=0.1)
+    losses, _ = one_image_step(nets, optimisers, inputs, real, rec, alpha=10, lambda_grad=0.1)
 
     (generator,), (discriminator,) = reference.generators, reference.discriminators
     adam_g, adam_d = (torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.5, 0.999)) for net in (generator, discriminator))

@@ -8,6 +8,7 @@ import torch
 from conftest import TINY, complaint
 from interrupted import StopAfter, same_results
 from memory import peak_of
+from safetensors.torch import load_file
 from torch import nn
 
 from models.architecture import Architecture, ScaleNetworks
@@ -106,7 +107,7 @@ def test_bf16_runs_resumes_and_is_remembered(cli, monkeypatch, pair, tmp_path):
     # It does make a difference.
     assert cli("train.py", *words[:-2], "--out", tmp_path / "float32").code == 0
     weights = [
-        torch.load(tmp_path / name / "scale_02.pt", weights_only=True)["networks"]["generator_a.net.tail.weight"]
+        load_file(tmp_path / name / "scale_02.safetensors")["generator_a.net.tail.weight"]
         for name in ("whole", "float32")
     ]
     assert not torch.equal(*weights)

@@ -39,7 +39,7 @@ def quantised(tmp_path_factory, inputs):
 
 def trained_files(scales=(0, 1, 2)) -> set[str]:
     samples = {f"samples/{scale:02d}_step{NITER:05d}_{name}.png" for scale in scales for name in ("fake_a", "rec_a")}
-    return samples | {f"scale_{scale:02d}.pt" for scale in scales} | {"log.jsonl"}
+    return samples | {f"scale_{scale:02d}.safetensors" for scale in scales} | {"log.jsonl"}
 
 
 QUANTISED_FILES = {f"quantised_02/{name}" for name in trained_files([2])}
@@ -68,12 +68,12 @@ def test_a_finished_pyramid_is_used_for_another_picture(cli, refined, tmp_path):
     words = ["--load", refined, "--input", other, "--gpu_id", -1]
     result = cli("refine.py", *words, "--out", tmp_path / "out", "--start_scale", 2)
     assert result.code == 0, result.err
-    assert "used as it is" in result.out
+    assert "nothing is trained" in result.out
     assert contents(refined) == before
     # Whole by itself, and nothing of the other picture in it.
     assert names(tmp_path / "out") == trained_files() | {"config.json", "results.png", "refined_02.png"}
     for scale in range(3):
-        name = f"scale_{scale:02d}.pt"
+        name = f"scale_{scale:02d}.safetensors"
         assert (tmp_path / "out" / name).read_bytes() == (refined / name).read_bytes()
     assert size(tmp_path / "out" / "refined_02.png") == (40, 32)
     assert (tmp_path / "out" / "refined_02.png").read_bytes() != (refined / "refined_02.png").read_bytes()
@@ -100,8 +100,8 @@ def test_quantised(cli, refined, quantised, tmp_path):
     assert names(quantised) == trained_files() | QUANTISED_FILES | {"config.json", "results.png", "quantised_02.png"}
     assert size(quantised / "quantised_02.png") == (40, 32)
     # One scale is trained again, from a fresh start; the pyramid stays.
-    assert (quantised / "scale_02.pt").read_bytes() == (refined / "scale_02.pt").read_bytes()
-    assert (quantised / "quantised_02/scale_02.pt").read_bytes() != (refined / "scale_02.pt").read_bytes()
+    assert (quantised / "scale_02.safetensors").read_bytes() == (refined / "scale_02.safetensors").read_bytes()
+    assert (quantised / "quantised_02/scale_02.safetensors").read_bytes() != (refined / "scale_02.safetensors").read_bytes()
     assert (quantised / "quantised_02.png").read_bytes() != (refined / "refined_02.png").read_bytes()
     # The second time it is there; beside a pyramid without it, it is trained.
     before = contents(quantised / "quantised_02")
@@ -196,6 +196,6 @@ def test_an_evaluation_does_not_replace_a_pyramid(refused, pair, refined, traine
     shutil.copytree(refined, tmp_path / "run")
     words = ["--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--gpu_id", -1, "--overwrite"]
     assert "training run" in refused(["eval.py", *words, "--out", tmp_path / "run"])
-    for path in (tmp_path / "run").glob("scale_*.pt"):
-        path.rename(tmp_path / "run" / "state.pt")
+    for path in (tmp_path / "run").glob("scale_*.safetensors"):
+        path.rename(tmp_path / "run" / "state.safetensors")
     assert "training run" in refused(["eval.py", *words, "--out", tmp_path / "run"])

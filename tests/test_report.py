@@ -41,7 +41,7 @@ def make_run(folder: Path, pair: tuple[Path, Path], seed: int, scales: int = 3, 
     (folder / "config.json").write_text(json.dumps({"options": given, "fingerprints": prints}))
     lines = []
     for scale in range(scales):
-        (folder / f"scale_{scale:02d}.pt").touch()
+        (folder / f"scale_{scale:02d}.safetensors").touch()
         for step in (2, 4):
             lines.append(
                 {"scale": scale, "step": step, "D/real_a": -1.0, "G/cycle_a": 0.5 / step, "seconds": step * 9.0}

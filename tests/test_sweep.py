@@ -97,7 +97,7 @@ def test_finished_runs_are_skipped_broken_ones_continued_and_failures_stop_nobod
     out = tmp_path / "the runs"
     done_before = copy_run(trained, out / "a-b" / "done")
     broken = copy_run(trained, out / "a-b" / "broken")
-    for file in ("scale_02.pt", "scale_03.pt", "results.png", "real_a2b.png"):
+    for file in ("scale_02.safetensors", "scale_03.safetensors", "results.png", "real_a2b.png"):
         (broken / file).unlink()
     (out / "a-b" / "foreign").mkdir()
     (out / "a-b" / "foreign" / "notes.txt").write_text("mine")

@@ -94,11 +94,21 @@ def defaults_of(settings: type) -> dict[str, Any]:
     return {f.name: f.default for f in fields(settings)}
 
 
-class Parser(argparse.ArgumentParser):
-    """The command line of a dataclass made of `option` fields; one line per error, defaults in the help."""
+class LineParser(argparse.ArgumentParser):
+    """A command line with one line per error."""
+
+    def __init__(self, description: str, **more: Any) -> None:
+        super().__init__(description=description, allow_abbrev=False, **more)
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message.removeprefix("argument ") + " (--help lists the options)")
+
+
+class Parser(LineParser):
+    """The command line of a dataclass made of `option` fields, defaults in the help."""
 
     def __init__(self, settings: type, description: str) -> None:
-        super().__init__(description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+        super().__init__(description, argument_default=argparse.SUPPRESS)
         defaults, groups = defaults_of(settings), {}
         for name, each in options_of(settings).items():
             if each.group not in groups:
@@ -114,9 +124,6 @@ class Parser(argparse.ArgumentParser):
             groups[each.group].add_argument(
                 *flags, dest=name, type=each.kind, choices=each.choices, help=each.help + default, **more
             )
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message.removeprefix("argument ") + " (--help lists the options)")
 
     def explicit(self, arguments: Sequence[str] | None) -> dict[str, Any]:
         """Only the options that stand on the command line."""

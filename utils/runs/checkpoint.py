@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from utils.errors import UserError
 from utils.files import write_atomic
 
+METADATA = "structural_analogy"  # the entry with the values and the checksum
+
 
 class CheckpointError(UserError):
     """A checkpoint that cannot be used; the message names the file."""
@@ -21,9 +23,9 @@ class CheckpointError(UserError):
 def save_checkpoint(tensors: dict[str, Tensor], values: dict, path: Path) -> None:
     """Write tensors, and plain values (whatever JSON has) beside them; a crash leaves the old file or the new one."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(values)
-    metadata = {"values": text, "sha256": _checksum(tensors, text)}
-    write_atomic(path, safetensors.torch.save(tensors, metadata))
+    # One entry: safetensors writes several in random order, and equal runs shall leave equal files.
+    entry = json.dumps({"sha256": _checksum(tensors, values), "values": values})
+    write_atomic(path, safetensors.torch.save(tensors, {METADATA: entry}))
 
 
 def load_checkpoint(path: Path, keys: dict[str, type]) -> tuple[dict[str, Tensor], dict]:
@@ -45,15 +47,14 @@ def load_checkpoint(path: Path, keys: dict[str, type]) -> tuple[dict[str, Tensor
         raise CheckpointError(f"--load {path}: {error.strerror or error}") from None
     except (SafetensorError, MemoryError, ValueError):
         raise CheckpointError(f"--load {path}: damaged, or not a checkpoint of this program") from None
-    text = metadata.get("values", "")
-    if metadata.get("sha256") != _checksum(tensors, text):
-        raise CheckpointError(f"--load {path}: damaged, or not a checkpoint of this program: its checksum differs")
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"--load {path}: not a checkpoint of this program")
+        entry = json.loads(metadata[METADATA])
+        checksum, values = entry["sha256"], dict(entry["values"])
+        intact = checksum == _checksum(tensors, values)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointError(f"--load {path}: not a checkpoint of this program") from None
+    if not intact:
+        raise CheckpointError(f"--load {path}: damaged: its checksum differs")
     for key, kind in keys.items():
         if not isinstance(values.get(key), kind) or isinstance(values[key], bool):
             raise CheckpointError(f"--load {path}: '{key}' is missing or of the wrong type")
@@ -62,9 +63,9 @@ def load_checkpoint(path: Path, keys: dict[str, type]) -> tuple[dict[str, Tensor
     return tensors, values
 
 
-def _checksum(tensors: dict[str, Tensor], text: str) -> str:
-    """SHA-256 of the values' text, and of every tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(text.encode())
+def _checksum(tensors: dict[str, Tensor], values: dict) -> str:
+    """SHA-256 of the values as JSON, and of every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(json.dumps(values).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
