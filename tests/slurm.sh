@@ -98,6 +98,7 @@ import sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 top = Path(sys.argv[1])
 same = 0
@@ -105,8 +106,8 @@ for run in sorted((top / "local_runs").glob("*/*/")):
     other = top / "slurm_runs" / run.relative_to(top / "local_runs")
     files = sorted(path.name for path in run.glob("*.png") if path.name != "losses.png")
     equal = all((run / name).read_bytes() == (other / name).read_bytes() for name in files)
-    for path in sorted(run.glob("scale_*.pt")):
-        weights = [torch.load(file, weights_only=True)["networks"] for file in (path, other / path.name)]
+    for path in sorted(run.glob("scale_*.safetensors")):
+        weights = [load_file(file) for file in (path, other / path.name)]
         equal &= all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     print(run.name, "equal" if equal and files else "DIFFERENT")
     same += bool(equal and files)
