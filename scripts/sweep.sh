@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train a grid of settings on one or many pairs, several runs at a time. See usage() below and sweeps/example.txt.
 set -uo pipefail
+unset CDPATH  # with it, cd may print where it went
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SELF=$HERE/scripts/sweep.sh
@@ -24,7 +25,7 @@ PYTHON names the interpreter; else .venv/bin/python or python3. Exit: 0 all fini
 END
 }
 
-fail() { echo "error: $*" >&2; exit 2; }
+fail() { local why="$*"; printf 'error: %s\n' "${why//[[:cntrl:]]/?}" >&2; exit 2; }
 
 python_here() {
     if [[ -n ${PYTHON:-} ]]; then echo "$PYTHON"
@@ -32,9 +33,7 @@ python_here() {
     else echo python3; fi
 }
 
-trim() { local s=${1#"${1%%[![:space:]]*}"}; echo "${s%"${s##*[![:space:]]}"}"; }
-
-absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+absolute() { case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s\n' "$PWD/$1" ;; esac; }
 
 # words TEXT: the shell-quoted words of a line into the array WORDS; nothing in it is expanded or run.
 words() {
@@ -44,103 +43,8 @@ words() {
     while IFS= read -r -d '' word; do WORDS+=("$word"); done < <(xargs -r printf '%s\0' <<<"$1")
 }
 
-# ---- The grid and the pairs, into OUT/sweep.jobs: "pair/name TAB A TAB B TAB flags" a line.
-
-# expand NAME FLAGS: print "name TAB flags" for every combination of the {lists} in FLAGS.
-expand() {
-    local name=$1 value values
-    if [[ $2 =~ ^([^{}]*)\{([^{}]*)\}(.*)$ ]]; then
-        local before=${BASH_REMATCH[1]} after=${BASH_REMATCH[3]}
-        IFS=, read -ra values <<<"${BASH_REMATCH[2]}"
-        [[ ${#values[@]} -gt 0 ]] || fail "$GRID: $name: an empty list"
-        for value in "${values[@]}"; do
-            value=$(trim "$value")
-            expand "${name}_${value//[^[:alnum:]._-]/-}" "$before$value$after" || return
-        done
-    elif [[ $2 == *[{}]* ]]; then
-        fail "$GRID: $name: a { without its }"
-    else
-        printf '%s\t%s\n' "$name" "$2"
-    fi
-}
-
-settings() {
-    local line name flags common='' number=0 rows=''
-    while IFS= read -r line || [[ -n $line ]]; do
-        number=$((number + 1))
-        line=$(trim "${line//[$TAB$'\r']/ }")
-        [[ -z $line || $line == '#'* ]] && continue
-        [[ $line == *:* ]] || fail "$GRID, line $number: not 'name: flags'"
-        name=$(trim "${line%%:*}") flags=$(trim "${line#*:}")
-        words "$flags" || fail "$GRID, line $number: a quote that does not end"
-        if [[ $name == '*' ]]; then common+="$flags "; continue; fi
-        [[ $name =~ ^[[:alnum:]_][[:alnum:]._-]*$ ]] || fail "$GRID, line $number: '$name' is no name"
-        rows+=$(expand "$name" "$flags")$'\n' || exit
-    done <"$GRID"
-    [[ -n $rows ]] || fail "$GRID: holds no settings"
-    while IFS=$TAB read -r name flags; do
-        printf '%s\t%s%s\n' "$name" "$common" "$flags"
-    done <<<"${rows%$'\n'}"
-}
-
-stem() { local base=${1##*/}; echo "${base%.*}"; }
-
-# Print "name TAB A TAB B" for every pair the command line names.
-pairs() {
-    local line name a b found='' number=0 folder
-    if [[ $# -eq 2 ]]; then
-        printf '%s-%s\t%s\t%s\n' "$(stem "$1")" "$(stem "$2")" "$(absolute "$1")" "$(absolute "$2")"
-    elif [[ -d $1 ]]; then
-        folder=$(absolute "${1%/}")
-        [[ -f $folder/pairs.txt ]] && { pairs "$folder/pairs.txt"; return; }
-        for a in "$folder"/*/A.* "$folder"/*_A.*; do
-            for b in "${a%A.*}"B.*; do
-                [[ -f $a && -f $b ]] || continue
-                name=${a#"$folder/"} name=${name%[/_]A.*} found=yes
-                printf '%s\t%s\t%s\n' "$name" "$a" "$b"
-            done
-        done
-        [[ -n $found ]] || fail "$1: holds no pairs (NAME/A.png and NAME/B.png, or NAME_A.png and NAME_B.png)"
-    elif [[ -f $1 ]]; then
-        folder=$(dirname "$(absolute "$1")")
-        while IFS= read -r line || [[ -n $line ]]; do
-            number=$((number + 1))
-            line=$(trim "${line//[$TAB$'\r']/ }")
-            [[ -z $line || $line == '#'* ]] && continue
-            name=$(trim "${line%%:*}")
-            { [[ $line == *:* ]] && words "${line#*:}" && [[ ${#WORDS[@]} -eq 2 ]]; } ||
-                fail "$1, line $number: not 'name: A B'"
-            [[ -n $name && $name != */* && $name != .* ]] || fail "$1, line $number: '$name' is no name of a folder"
-            a=${WORDS[0]} b=${WORDS[1]} found=yes
-            [[ $a == /* ]] || a=$folder/$a
-            [[ $b == /* ]] || b=$folder/$b
-            printf '%s\t%s\t%s\n' "$name" "$a" "$b"
-        done <"$1"
-        [[ -n $found ]] || fail "$1: holds no pairs"
-    else
-        fail "$1: no such file or folder"
-    fi
-}
-
-# prepare GRID OUT PAIRS...: write OUT/sweep.jobs.
-prepare() {
-    [[ $# -eq 3 || $# -eq 4 ]] || { usage >&2; exit 2; }
-    GRID=$1
-    local out=$2 all_settings all_pairs pair setting double
-    shift 2
-    [[ -f $GRID ]] || fail "$GRID: no such grid"
-    all_settings=$(settings) || exit
-    all_pairs=$(pairs "$@") || exit
-    mkdir -p "$out" || exit
-    while IFS= read -r pair; do
-        while IFS= read -r setting; do
-            printf '%s/%s\t%s\t%s\n' "${pair%%"$TAB"*}" "${setting%%"$TAB"*}" "${pair#*"$TAB"}" "${setting#*"$TAB"}"
-        done <<<"$all_settings"
-    done <<<"$all_pairs" >"$out/sweep.jobs.new" || exit
-    double=$(cut -f1 "$out/sweep.jobs.new" | sort | uniq -d | head -n 1)
-    [[ -z $double ]] || { rm "$out/sweep.jobs.new"; fail "$GRID: two runs would be called $double"; }
-    mv "$out/sweep.jobs.new" "$out/sweep.jobs"
-}
+# shellcheck source=scripts/sweep_jobs.sh
+. "$HERE/scripts/sweep_jobs.sh"
 
 # ---- One run.
 
@@ -159,7 +63,8 @@ pass_on() {
 
 # run_one N OUT [SLOT]: skip, start or continue run N; 0 finished, 1 failed, 3 stopped.
 run_one() {
-    local number=$1 out=$2 slot=${3:-} name a b flags state status stopped='' child='' passed='' began=finished
+    local number=$1 out slot=${3:-} name a b flags state status stopped='' child='' passed='' began=finished
+    out=$(absolute "$2")
     if [[ -n ${SWEEP_TEMP:-} ]]; then
         trap pass_on TERM INT
         echo $$ >"$SWEEP_TEMP/$number.pid"
@@ -248,13 +153,15 @@ sweep() {
     shift $((OPTIND - 1))
     [[ ${jobs:-1} =~ ^[1-9][0-9]*$ && ${cores:-1} =~ ^[1-9][0-9]*$ ]] || fail "-j and -c take whole numbers from 1"
     [[ $# -ge 3 ]] || { usage >&2; exit 2; }
-    local out=$2 total
-    mkdir -p "$out" || exit
+    local out total lines
+    lines=$(list_jobs "$@") || exit
+    out=$(absolute "$2")
+    make_folder "$out"
     if command -v flock >/dev/null; then
         exec 9>"$out/sweep.lock"
         flock -n 9 || fail "$out: another sweep is running there"
     fi
-    prepare "$@"
+    write_jobs "$out" "$lines" || exit
     out=$(cd "$out" && pwd)
     total=$(wc -l <"$out/sweep.jobs")
     SWEEP_GPUS=$(find_gpus)
@@ -290,7 +197,7 @@ sweep() {
 }
 
 case ${1:-} in
-    --prepare) shift; prepare "$@"; echo $(($(wc -l <"$2/sweep.jobs"))) ;;
+    --prepare) shift; prepare "$@" ;;
     --run) shift; run_one "$@" ;;
     --help) usage ;;
     *) sweep "$@" ;;

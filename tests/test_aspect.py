@@ -3,10 +3,11 @@
 import io
 import itertools
 import math
+from base64 import b64decode
 
 import pytest
-from conftest import ROOT, TINY, make_picture
-from folders import size
+from conftest import TINY, make_picture
+from folders import copy_run, size
 from interrupted import StopAfter, same_results
 
 from scripts.run_summary import summarise
@@ -122,11 +123,12 @@ def test_a_picture_too_long_and_thin_to_train_on(refused, shaped_pair, tmp_path)
     assert all(word in line for word in ("--keep_aspect", "--input_b", "17x9", "at least 11"))
 
 
-def test_the_report_compares_at_the_same_shapes(kept):
-    summary = summarise(kept, "kept", ROOT, growth_side=24)
+def test_the_report_compares_at_the_same_shapes(kept, tmp_path):
+    summary = summarise(copy_run(kept, tmp_path / "kept"), "kept")
     assert (summary.state.kind, summary.problems) == ("finished", [])
     for name, wanted in {"A": (24, 16), "B": (16, 24)}.items():
-        assert size(io.BytesIO(summary.pictures[name])) == wanted
+        assert summary.pictures[name].size == wanted
+        assert size(io.BytesIO(b64decode(summary.pictures[name].reduced.partition(",")[2]))) == wanted
     assert summary.measures
 
 

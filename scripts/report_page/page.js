@@ -2,6 +2,7 @@
 const images = JSON.parse(document.getElementById("images").textContent);
 const find = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+const REDUCED = 160;  // pixels; up to there the list needs no whole pictures
 
 // Pictures. One shown at twice its size or more keeps its pixels, so that they can be judged.
 function sharpen(image) {
@@ -13,6 +14,12 @@ function fill(within) {
     image.onload = () => sharpen(image);
     image.src = images[image.dataset.image];
   }
+}
+// Show the whole picture, or the reduced one where the run's own file cannot be shown from here.
+function showWhole(image, whole, reduced, failed) {
+  image.onload = () => sharpen(image);
+  image.onerror = () => { image.onerror = null; image.src = reduced; failed?.(); };
+  image.src = images[whole] || whole;
 }
 fill(document);
 
@@ -87,7 +94,11 @@ sortSelect.addEventListener("change", () => sortBy(sortSelect.value, false));
 orderButton.addEventListener("click", () => sortBy(order.key, !order.down));
 find("#size").addEventListener("input", (event) => {
   document.documentElement.style.setProperty("--side", `${event.target.value}px`);
-  all("#runs img").forEach(sharpen);
+  const large = Number(event.target.value) > REDUCED;
+  for (const image of all("#runs img")) {
+    if (large) showWhole(image, image.dataset.whole, images[image.dataset.image]);
+    sharpen(image);
+  }
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("reset", () => setTimeout(() => {
@@ -102,9 +113,10 @@ let current = null, opener = null;
 
 function show(button) {
   const image = find(".large img", content), caption = find(".large figcaption", content);
-  image.onload = () => sharpen(image);
-  image.src = find("img", button).src;
   image.alt = caption.textContent = button.dataset.caption;
+  showWhole(image, button.dataset.whole, find("img", button).src, () => {
+    caption.textContent += " (reduced: the run's own file cannot be shown from here)";
+  });
   all("[aria-current]", content).forEach((element) => element.removeAttribute("aria-current"));
   button.setAttribute("aria-current", "true");
 }
@@ -117,7 +129,8 @@ function openRun(row, name) {
   if (!dialog.open) dialog.showModal();
   content.scrollTop = 0;
   const wanted = all(".strip button", content).find((button) => button.dataset.name === name);
-  const first = wanted || find('[data-name="real_a2b"]', content) || find("button.picture", content);
+  const best = ["finished_a2b", "finished_b2a", "real_a2b"].map((each) => find(`[data-name="${each}"]`, content));
+  const first = wanted || best.find(Boolean) || find("button.picture", content);
   if (first) show(first);
   else find(".view", content).hidden = true;
   if (wanted) wanted.focus();

@@ -12,13 +12,15 @@ from utils.files import write_atomic
 # What is made at the end of a call: it is of that call's inputs.
 RESULTS = re.compile(
     r"results\.png|losses\.png|metrics\.json|growth\.gif|samples\.png|a2b\.(mp4|gif)|(refined|quantised)_\d+\.png"
-    r"|sample_\d+_(fake_a|a2b|fake_b|b2a)\.png|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
+    r"|report_cache\.json|sample_\d+_(fake_a|a2b|fake_b|b2a)\.png"
+    r"|(final|real|direct|inject_\d+)_((fake_|refined_)?[ab]|a2b|b2a)\.png"
 )
 # What a run may replace; everything else in its folder is somebody's own.
 OWN_FILES = re.compile(
     r"config\.json|log\.jsonl|state\.safetensors|scale_\d+\.safetensors|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png"
     r"|tensorboard/events\.out\.tfevents\.[^/]+|" + RESULTS.pattern
 )
+MOST_CONFIG = 2**20  # bytes; what is larger was not written by this program
 SAMPLE = re.compile(r"(\d+)_step(\d+)_(\w+)\.png")
 
 
@@ -31,6 +33,7 @@ class RunFolder:
         self.log = path / "log.jsonl"
         self.state = path / "state.safetensors"
         self.metrics = path / "metrics.json"
+        self.report_cache = path / "report_cache.json"
         self.samples = path / "samples"
         self.tensorboard = path / "tensorboard"
         self.folders = (self.path, self.samples, self.tensorboard)
@@ -77,6 +80,8 @@ class RunFolder:
     def recorded(self, entry: str) -> Any:
         """An entry of config.json; None where there is none."""
         try:
+            if self.config.stat().st_size > MOST_CONFIG:
+                return None
             return json.loads(self.config.read_text(encoding="utf-8")).get(entry)
         except (OSError, ValueError, AttributeError, RecursionError):
             return None

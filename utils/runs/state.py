@@ -26,6 +26,13 @@ class RunState:
 
 def run_state(run: RunFolder) -> RunState:
     """Where the run in a folder stands; never raises on what a run or a person may have left there."""
+    try:
+        return _state(run)
+    except OSError as error:  # no right to read it, a name that is too long, a disk that fails
+        return RunState("foreign", f"cannot be read: {error.strerror}")
+
+
+def _state(run: RunFolder) -> RunState:
     if not os.path.lexists(run.path) or (run.path.is_dir() and not any(run.path.iterdir())):
         return RunState("empty", "nothing there yet")
     if not run.config.is_file():
