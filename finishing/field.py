@@ -1,0 +1,122 @@
+"""The field: for every patch of an image the place of its match in the references."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finishing.canvas import PATCH, Canvas
+from finishing.features import Features
+from finishing.kernels import distances, in_bands, nearest, sweep, vote
+
+CENTRE = (PATCH - 1) / 2
+TURN = 128  # patches that choose at the same time, far from one another
+SAMPLE = 512  # patches that decide how dear a use is
+# In medians of the squared distances: what each use of a patch adds to its distance in the search; what a neighbour
+# that continues a match takes off; what having been the match in the frame before takes off.
+USE, COHERENCE, LOYALTY = 0.3, 2.5, 5.0
+SWEEPS = 4
+SHARPNESS = 0.8  # standard deviation of the vote's weights about a patch's centre, pixels
+
+
+def search(features: Features, canvas: Canvas) -> np.ndarray:
+    """For every patch the nearest patch of the references, each use making that one dearer: (h, w) int32, places.
+
+    Without that plain surfaces would all come from the one patch that is plainest. Exact, and quadratic.
+    """
+    places = np.flatnonzero(canvas.usable).astype(np.int32)
+    by_value = np.ascontiguousarray(features.keys[places].T)
+    queries = features.queries.reshape(-1, features.queries.shape[-1])
+    prices, chosen = np.zeros(len(places), np.float32), np.empty(len(queries), np.int64)
+
+    def choose(some: slice) -> np.ndarray:
+        """Indices of the nearest keys of some queries, at the prices of now."""
+        asked = np.ascontiguousarray(queries[some])
+        found = np.empty(len(asked), np.int64)
+        in_bands(nearest, len(asked), asked, by_value, prices, found)
+        return found
+
+    sample = slice(None, None, max(1, len(queries) // SAMPLE))
+    gaps = features.keys[places[choose(sample)]] - queries[sample]
+    price = np.float32(USE * np.median((gaps**2).sum(axis=1)))
+    turns = -(-len(queries) // TURN)
+    for turn in range(turns):
+        some = slice(turn, None, turns)
+        chosen[some] = choose(some)
+        np.add.at(prices, chosen[some], price)
+    return places[chosen].reshape(features.shape)
+
+
+def settle(field: np.ndarray, features: Features, canvas: Canvas, kept: np.ndarray) -> np.ndarray:
+    """Make a field coherent (Hertzmann et al. 2001, Ashikhmin 2001): sweeps forwards and backwards in turn.
+
+    Args:
+        field: (h, w), places to start from.
+        kept: (h, w), places of the frame before, which are stayed with where nothing is clearly better; -1 for none.
+
+    Returns:
+        (h, w) int32, places.
+    """
+    field, distance = field.copy(), np.empty(field.shape, np.float32)
+    in_bands(distances, len(field), features.queries, features.keys, field, distance)
+    median = np.median(distance)
+    coherence, loyalty = np.float32(COHERENCE * median), np.float32(LOYALTY * median)
+    fixed = (features.queries, features.keys, canvas.usable, canvas.width, coherence, kept, loyalty)
+    for turn in range(SWEEPS):
+        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, neighbours_apart=True)
+    return field
+
+
+def vote_for(field: np.ndarray, canvas: Canvas, shape: tuple[int, int]) -> Tensor:
+    """The image (1, 3, H, W) of a field: every pixel the average of the patches over it, most of those centred near."""
+    bell = np.exp(-0.5 * ((np.arange(PATCH) - CENTRE) / SHARPNESS) ** 2)
+    out = np.empty((*shape, 3), np.float32)
+    in_bands(vote, len(out), canvas.values, canvas.width, field, np.outer(bell, bell).astype(np.float32), out)
+    return torch.from_numpy(out).permute(2, 0, 1)[None].contiguous()
+
+
+def enlarge(field: np.ndarray, old: Canvas, new: Canvas, ratio: float, shape: tuple[int, int]) -> np.ndarray:
+    """The field of the level before for a level `ratio` times as large.
+
+    A patch goes on from the match of the patch it lies in before: position and the offset inside the enlarged pixel
+    are both multiplied, rounded and kept inside the reference.
+
+    Args:
+        field: (h, w), places in `old`.
+        shape: (height, width) of the result, places in `new`.
+    """
+    (rows, row_offsets), (columns, column_offsets) = (
+        _before(length, ratio, before) for length, before in zip(shape, field.shape, strict=True)
+    )
+    reference, row, column = old.position(field[np.ix_(rows, columns)])
+    row = (row + CENTRE + row_offsets[:, None]) * ratio - 0.5 - CENTRE
+    column = (column + CENTRE + column_offsets) * ratio - 0.5 - CENTRE
+    return new.place(reference, np.rint(row).astype(np.int64), np.rint(column).astype(np.int64))
+
+
+def _before(length: int, ratio: float, before: int) -> tuple[np.ndarray, np.ndarray]:
+    """Along one axis: the patch of the level before that each patch's centre lies in, and where from its corner."""
+    centres = (np.arange(length) + CENTRE + 0.5) / ratio
+    patches = np.clip(np.floor(centres - CENTRE).astype(np.int64), 0, before - 1)
+    return patches, centres - (patches + CENTRE)
+
+
+def copied_share(field: np.ndarray, canvas: Canvas) -> float:
+    """The share of patches whose right and lower neighbours' matches continue theirs: "copied in one piece"."""
+    corner = field[:-1, :-1]
+    whole = (field[:-1, 1:] == corner + 1) & (field[1:, :-1] == corner + canvas.width)
+    return float(whole.mean()) if whole.size else 1.0
+
+
+def source_of(field: np.ndarray, canvas: Canvas) -> np.ndarray:
+    """Where every pixel comes from: index of the reference, row and column there; (3, H, W) int32.
+
+    A pixel's source is that of the patch it is the centre of; at the border, of the nearest patch there is.
+    """
+    indices = []
+    for length in field.shape:
+        pixels = np.arange(length + PATCH - 1)
+        patches = np.clip(pixels - PATCH // 2, 0, length - 1)
+        indices.append((patches, pixels - patches))
+    (rows, below), (columns, beside) = indices
+    reference, row, column = canvas.position(field[np.ix_(rows, columns)])
+    return np.stack([reference, row + below[:, None], column + beside]).astype(np.int32)

@@ -1,0 +1,197 @@
+"""The loops over pixels that finishing spends its time in, compiled by numba.
+
+A place is a number, `row * width + column`, in the canvas that holds the references (canvas.py): where a patch has its
+top left corner. Sums run in the order written (no fast-math), and threads share the rows so that their number does not
+matter: the same bits on one and on many.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+
+BAND = 32  # rows a thread takes at a time
+CHUNK = 12  # values of a squared distance between two looks whether it is too large already
+
+
+def compiled(function: Callable) -> Any:
+    """Compile on the first call; kept for the next process where numba finds a folder it may write."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)
+
+
+def in_bands(kernel: Callable, rows: int, *arguments: Any, neighbours_apart: bool = False) -> None:
+    """Call `kernel(first, last, *arguments)` for every band of rows, on as many threads as PyTorch uses.
+
+    Args:
+        neighbours_apart: first every other band, then the rest: for a kernel that changes what it reads of the
+            rows next to its own.
+    """
+    bands = [(first, min(first + BAND, rows)) for first in range(0, rows, BAND)]
+    turns = (bands[::2], bands[1::2]) if neighbours_apart else (bands,)
+    if len(bands) == 1 or torch.get_num_threads() == 1:
+        for band in [band for turn in turns for band in turn]:
+            kernel(*band, *arguments)
+        return
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for turn in turns:
+            list(pool.map(lambda band: kernel(*band, *arguments), turn))
+
+
+@compiled
+def project(first, last, image, components, spacing, out):
+    """Components of the patches of rows `first` to `last`.
+
+    Args:
+        image: (3, H, W).
+        components: (K, 3, side, side); the patch's pixels are `spacing` apart.
+        out: (h, w, K), written.
+    """
+    side, columns = components.shape[2], out.shape[1]
+    total = np.empty(columns, np.float32)
+    for y in range(first, last):
+        for k in range(components.shape[0]):
+            total[:] = 0
+            for channel in range(3):
+                for dy in range(side):
+                    for dx in range(side):
+                        weight = components[k, channel, dy, dx]
+                        line = image[channel, y + dy * spacing, dx * spacing : dx * spacing + columns]
+                        for x in range(columns):
+                            total[x] += weight * line[x]
+            out[y, :, k] = total
+
+
+@compiled
+def nearest(first, last, queries, keys, prices, chosen):
+    """For query rows `first` to `last` the key of least squared distance plus price, into `chosen` (n,).
+
+    Args:
+        queries: (n, K).
+        keys: (K, m), so that neighbours in memory are summed side by side.
+        prices: (m,).
+    """
+    together = 1024
+    totals = np.empty(together, np.float32)
+    for row in range(first, last):
+        least = np.float32(np.inf)
+        for start in range(0, keys.shape[1], together):
+            count = min(together, keys.shape[1] - start)
+            for j in range(count):
+                totals[j] = prices[start + j]
+            for k in range(keys.shape[0]):
+                value = queries[row, k]
+                line = keys[k, start : start + count]
+                for j in range(count):
+                    difference = value - line[j]
+                    totals[j] += difference * difference
+            for j in range(count):
+                if totals[j] < least:
+                    least = totals[j]
+                    chosen[row] = start + j
+
+
+@compiled
+def distance_below(query, key, limit):
+    """Squared distance of two features (K,); once it has reached `limit`, only that it has."""
+    total = np.float32(0)
+    for start in range(0, query.size, CHUNK):
+        for k in range(start, min(start + CHUNK, query.size)):
+            difference = query[k] - key[k]
+            total += difference * difference
+        if total >= limit:
+            break
+    return total
+
+
+@compiled
+def distances(first, last, queries, keys, field, out):
+    """Squared distance of every patch of rows `first` to `last` to its match, into `out` (h, w)."""
+    for y in range(first, last):
+        for x in range(field.shape[1]):
+            out[y, x] = distance_below(queries[y, x], keys[field[y, x]], np.float32(np.inf))
+
+
+@compiled
+def continuing(field, width, y, x, place):
+    """How many of the four direct neighbours of (y, x) have the match that continues `place`."""
+    count = 0
+    if y > 0 and field[y - 1, x] == place - width:
+        count += 1
+    if y + 1 < field.shape[0] and field[y + 1, x] == place + width:
+        count += 1
+    if x > 0 and field[y, x - 1] == place - 1:
+        count += 1
+    if x + 1 < field.shape[1] and field[y, x + 1] == place + 1:
+        count += 1
+    return count
+
+
+@compiled
+def sweep(first, last, queries, keys, usable, width, coherence, kept, loyalty, backwards, field, distance):
+    """One coherence sweep over rows `first` to `last`, in row order or backwards.
+
+    Every patch tries what continues its eight neighbours' matches, and `kept`; it takes what has less energy: squared
+    distance - coherence * neighbours that continue it - loyalty where it is `kept`.
+
+    Args:
+        queries: (h, w, K). keys: (places, K). usable: (places,), whether a patch may be taken from there.
+        kept: (h, w), places to stay with where nothing is clearly better; -1 for none.
+        field, distance: (h, w), changed: the matches, and their squared distances.
+    """
+    step = -1 if backwards else 1
+    height, columns = field.shape
+    for row in range(first, last):
+        y = first + last - 1 - row if backwards else row
+        for column in range(columns):
+            x = columns - 1 - column if backwards else column
+            own = field[y, x]
+            energy = distance[y, x] - coherence * continuing(field, width, y, x, own)
+            if own == kept[y, x]:
+                energy -= loyalty
+            for candidate in range(9):
+                dy, dx = (candidate // 3 - 1) * step, (candidate % 3 - 1) * step
+                if candidate == 4:
+                    place = kept[y, x]
+                elif 0 <= y + dy < height and 0 <= x + dx < columns:
+                    place = field[y + dy, x + dx] - (dy * width + dx)
+                else:
+                    continue
+                if place == field[y, x] or place < 0 or place >= usable.size or not usable[place]:
+                    continue
+                reward = coherence * continuing(field, width, y, x, place)
+                if place == kept[y, x]:
+                    reward += loyalty
+                found = distance_below(queries[y, x], keys[place], energy + reward)
+                if found - reward < energy:
+                    energy = found - reward
+                    field[y, x], distance[y, x] = place, found
+
+
+@compiled
+def vote(first, last, values, width, field, weights, out):
+    """Every pixel of rows `first` to `last`: the weighted average of the matched patches over it.
+
+    Args:
+        values: (places, 3), the canvas.
+        weights: (side, side), of the pixels of a patch.
+        out: (H, W, 3), written; (H - side + 1, W - side + 1) is the field's shape.
+    """
+    side = weights.shape[0]
+    for y in range(first, last):
+        for x in range(out.shape[1]):
+            red = green = blue = total = np.float32(0)
+            for dy in range(max(0, y - field.shape[0] + 1), min(side, y + 1)):
+                for dx in range(max(0, x - field.shape[1] + 1), min(side, x + 1)):
+                    place = field[y - dy, x - dx] + dy * width + dx
+                    weight = weights[dy, dx]
+                    red += weight * values[place, 0]
+                    green += weight * values[place, 1]
+                    blue += weight * values[place, 2]
+                    total += weight
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = red / total, green / total, blue / total
