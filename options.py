@@ -24,11 +24,12 @@ NETWORKS = "networks"
 OPTIMISATION = "optimisation"
 EVALUATION = "evaluation"
 REFINEMENT = "refinement"
+FINISHING = "finishing"
 DEPARTURES = "departures from the paper"
 
 QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, niter=250, print_interval=125)
 QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
-QUICK |= dict(rec_noise="fixed", padding_mode="reflect", padd_size=1)
+QUICK |= dict(rec_noise="fixed", padding_mode="reflect", padd_size=1, finish_size=512)
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
 REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}
@@ -36,6 +37,9 @@ REC_NOISE = ("fresh", "fixed")
 PRECISIONS = ("fp32", "tf32", "bf16")
 # The published defaults where A is a clip (METHOD section 12).
 CLIP = dict(niter=24000, min_size=22, lambda_self=1.0)
+
+STRUCTURE = 1.0
+LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 
 A_KINDS = "image A, any Pillow reads; or a clip, or a folder with its frames"
 AS_TRAINED = "; not given: as trained"
@@ -174,6 +178,13 @@ class TrainOptions(Training):
     lr_decay: float = option(
         number(0, 1), OptimiserSettings.lr_decay, "end share of a scale over which the rates fall to 0", DEPARTURES
     )
+    finish_size: int = option(integer(0), 0, "longer side of the finished translations, pixels; 0: none", DEPARTURES)
+    structure: float = option(
+        number(),
+        STRUCTURE,
+        "how strictly finishing follows the learned image: 0 loosely, 1 closely, or more",
+        DEPARTURES,
+    )
     precision: str | None = option(
         str,
         None,
@@ -228,6 +239,15 @@ class EvalOptions(Common):
     samples: int | None = option(
         integer(1), None, "draw so many new images with their translations; not given: none", DEPARTURES
     )
+    finish_size: int | None = option(
+        integer(0), None, "longer side of the finished images, pixels; 0: none" + AS_TRAINED, DEPARTURES
+    )
+    structure: float | None = option(
+        number(),
+        None,
+        "how strictly finishing follows the learned image: 0 loosely, 1 closely, or more" + AS_TRAINED,
+        DEPARTURES,
+    )
     gif: bool = option(bool, False, "of a clip: write its translation as a GIF beside the mp4", DEPARTURES)
     metrics: bool = option(
         bool,
@@ -257,3 +277,26 @@ class RefineOptions(Training):
     @property
     def architecture(self) -> Architecture:
         return pick(Architecture, self, switch_res=0, domains=1, pad_once=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishOptions:
+    """Options of finish.py."""
+
+    input: Path = option(Path, None, "the image to finish, whatever made it (required)", FILES, metavar="INPUT")
+    reference: tuple[Path, ...] = option(
+        Path, (), "whose patches it is made of; one or several (required)", FILES, metavar="REFERENCE", nargs="+"
+    )
+    out: Path = option(Path, None, "folder for the results, made if missing (required)", FILES, metavar="DIR")
+    overwrite: bool = option(bool, False, "replace the results --out already holds", FILES)
+    finish_size: int = option(integer(1), 512, "longer side of the finished image, pixels", FINISHING)
+    structure: float = option(
+        number(), STRUCTURE, "how strictly the input is followed: 0 loosely, 1 closely, or more", FINISHING
+    )
+    learned_size: int | None = option(
+        integer(1),
+        None,
+        "longer side at which the input is taken, pixels: its detail beyond that is not followed; not given: its own, "
+        f"at most {LEARNED_SIZE}",
+        FINISHING,
+    )

@@ -7,12 +7,13 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
     run_script("train")
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from PIL import Image
 
 from config import parse_train, recorded
+from finishing.full_size import Original, copied_shares, finish_all, finished_row, translation_jobs
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
 from models.snapshot import Run
 from options import TrainOptions
@@ -26,7 +27,8 @@ from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip
 from utils.device import compute_deterministically, pick_device, run_record, use_precision
 from utils.errors import UserError
-from utils.interrupt import StopRequest
+from utils.interrupt import Stopped, StopRequest
+from utils.measures.metrics_file import write_metrics
 from utils.pictures.image import fingerprint, image_pyramid, open_image, save_image
 from utils.pictures.sheet import save_sheet
 from utils.runs.log import RunLog
@@ -66,14 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threads = DomainThreads(device, side_by_side=not options.save_memory, bf16=options.precision == "bf16")
     with writing(run, source, options.overwrite, None if finished else record):
         reals = still_pyramids(options, run.geometry, inputs, device)
-        with StopRequest() as stop, threads as both:
-            recipe = pair_recipe(options, run, a, reals, both)
-            pyramids = train(run, recipe, options.schedule, trained, costs, stop)
-        if pyramids is None:
-            return stopped("train.py", run, stop, options.gpu_id, options.not_cuda)
+        with StopRequest() as stop:
+            with threads as both:
+                recipe = pair_recipe(options, run, a, reals, both)
+                pyramids = train(run, recipe, options.schedule, trained, costs, stop)
+            if pyramids is None:
+                return stopped("train.py", run, stop, options.gpu_id, options.not_cuda)
 
-        # Write what a person wants to see.
-        write_results(run.folder, pyramids, reals, options.seed)
+            # Write what a person wants to see.
+            originals = tuple(first_frame(options, run.geometry, image) for image in inputs)
+            try:
+                write_results(options, run.folder, pyramids, reals, originals, stop)
+            except Stopped:
+                return stopped("train.py", run, stop, options.gpu_id, options.not_cuda)
     print(run.folder.path / "results.png")
     return 0
 
@@ -128,29 +135,50 @@ def simplified(options: TrainOptions, geometry: Geometry, clip: Clip) -> Clip | 
     return SimplifiedClip(clip, geometry.domain_shapes[0][-1], options.quant_level)
 
 
+def first_frame(options: TrainOptions, geometry: Geometry, image: Image.Image | Clip) -> Image.Image:
+    """An image as it is; of a clip the first frame."""
+    return next(iter(simplified(options, geometry, image))) if isinstance(image, Clip) else image
+
+
 def still_pyramids(options: TrainOptions, geometry: Geometry, inputs: Inputs, device: torch.device) -> Reals:
-    """Both pictures, or the clip's first frame and the picture, at every scale."""
-    a, b = inputs
-    first = next(iter(simplified(options, geometry, a))) if isinstance(a, Clip) else a
+    """Both images, or the clip's first frame and the image, at every scale."""
     return tuple(
-        image_pyramid(picture, shapes, device)
-        for picture, shapes in zip((first, b), geometry.domain_shapes, strict=True)
+        image_pyramid(first_frame(options, geometry, image), shapes, device)
+        for image, shapes in zip(inputs, geometry.domain_shapes, strict=True)
     )
 
 
-def write_results(folder: RunFolder, pyramids: Pyramids, reals: Reals, seed: int) -> None:
-    """The paired generation, the real images translated, the sheet and the loss curves (METHOD section 7)."""
-    stop_scale = len(reals[0]) - 1
-    samples = sample(pyramids, seed, reals[0][0].device)
+def write_results(
+    options: TrainOptions,
+    folder: RunFolder,
+    pyramids: Pyramids,
+    reals: Reals,
+    originals: tuple[Image.Image, Image.Image],
+    should_stop: Callable[[], bool],
+) -> None:
+    """The paired generation, the real images translated and finished, the sheet, the loss curves (METHOD section 7)."""
+    # Sample, and translate from every injection scale.
+    samples = sample(pyramids, options.seed, reals[0][0].device)
     for name, image in samples._asdict().items():
         save_image(image, folder.path / f"final_{name}.png")
     rows = [[("A", reals[0][-1]), ("B", reals[1][-1])]]
     rows.append([(f"final_{name}: sampled", image) for name, image in samples._asdict().items()])
-    for scale in injection_scales(stop_scale, SHEET_LEVELS):
-        translations = inject(pyramids, reals, scale, seed)
+    for scale in injection_scales(len(reals[0]) - 1, SHEET_LEVELS):
+        translations = inject(pyramids, reals, scale, options.seed)
         rows.append([(f"{name}, injected at {scale}", image) for name, image in translations._asdict().items()])
         if scale == default_injection_scale(pyramids[0].shapes):
-            save_image(translations.a2b, folder.path / "real_a2b.png")
-            save_image(translations.b2a, folder.path / "real_b2a.png")
+            real = translations
+    save_image(real.a2b, folder.path / "real_a2b.png")
+    save_image(real.b2a, folder.path / "real_b2a.png")
     save_sheet(rows, folder.path / "results.png")
     save_loss_curves(RunLog(folder.log).records(), folder.path / "losses.png")
+
+    # Finish.
+    if options.finish_size:
+        named = [Original(image, f"--input_{x}") for image, x in zip(originals, "ab", strict=True)]
+        jobs = translation_jobs(
+            named, (real.a2b, real.b2a), options.finish_size, options.structure, options.keep_aspect
+        )
+        finished = finish_all(jobs, folder.path, should_stop)
+        write_metrics({}, copied_shares(finished), folder.metrics, None)
+        save_sheet([finished_row(named, finished), *rows], folder.path / "results.png")

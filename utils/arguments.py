@@ -65,6 +65,7 @@ class Option:
         flag: another name for the command line.
         metavar: what the help calls its value.
         choices: the values it may have.
+        nargs: "+" where it takes one value or several.
         fixed: a run that is gone on with has fixed it for good.
         per_call: it belongs to a call, not to a run that is gone on with.
     """
@@ -75,6 +76,7 @@ class Option:
     flag: str | None = None
     metavar: str | None = None
     choices: tuple[str, ...] | None = None
+    nargs: str | None = None
     fixed: bool = False
     per_call: bool = False
 
@@ -119,10 +121,15 @@ class Parser(LineParser):
                     *flags, dest=name, action="store_true", help=f"{each.help} (default: off)"
                 )
                 continue
-            default = "" if defaults[name] is None else f" (default: {defaults[name]})".replace("%", "%%")
-            more = {"metavar": each.metavar} if each.metavar else {}
+            default = "" if defaults[name] in (None, ()) else f" (default: {defaults[name]})".replace("%", "%%")
             groups[each.group].add_argument(
-                *flags, dest=name, type=each.kind, choices=each.choices, help=each.help + default, **more
+                *flags,
+                dest=name,
+                type=each.kind,
+                choices=each.choices,
+                metavar=each.metavar,
+                nargs=each.nargs,
+                help=each.help + default,
             )
 
     def explicit(self, arguments: Sequence[str] | None) -> dict[str, Any]:

@@ -5,6 +5,10 @@ import sys
 from types import FrameType
 
 
+class Stopped(Exception):
+    """A stop that was asked for came in the middle of a piece of work that is not gone on with, but done again."""
+
+
 class StopRequest:
     """Context manager: the first SIGINT or SIGTERM is noted in `signal`, a second one interrupts at once."""
 

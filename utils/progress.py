@@ -3,13 +3,63 @@
 import math
 import sys
 import time
+from collections.abc import Callable
 
 from torch import Tensor
 from tqdm import tqdm
 
 
-class Progress:
-    """Context manager: scale, step, losses and the time left, in a bar on a terminal, else in lines now and then.
+class Bar:
+    """Context manager: how far a piece of work is and the time left, in a bar on a terminal, else in lines now and then.
+
+    Args:
+        total: of the work, in any unit.
+        initial: how much of it is done already.
+    """
+
+    FIRST_LINE, LINE_EVERY, DETAIL_EVERY = 5.0, 30.0, 1.0  # seconds
+
+    def __init__(self, total: float, initial: float = 0.0) -> None:
+        self.total, self.initial, self.position = total, initial, initial
+        self.start = self.detail_shown = time.monotonic()
+        self.next_line = self.start + self.FIRST_LINE
+        self.bar = tqdm(
+            total=total,
+            initial=initial,
+            disable=None,  # off where standard error is not a terminal
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} < {remaining}{postfix}",
+        )
+
+    def show(self, position: float, where: str, detail: Callable[[], str] = str) -> None:
+        """Say how much is done, and what; `detail` is asked for more once a second at most."""
+        self.position = position
+        now = time.monotonic()
+        if not self.bar.disable:
+            self.bar.set_description_str(where, refresh=False)
+            if now - self.detail_shown > self.DETAIL_EVERY:
+                self.detail_shown = now
+                self.bar.set_postfix_str(detail(), refresh=False)
+            self.bar.update(position - self.bar.n)
+        elif now >= self.next_line:
+            self.next_line = now + self.LINE_EVERY
+            words = [where, detail(), f"about {duration(self.seconds_left())} left"]
+            print(", ".join(filter(None, words)), file=sys.stderr)
+
+    def seconds_left(self) -> float:
+        """Estimate for all that is left, from the pace so far."""
+        done = self.position - self.initial
+        return (time.monotonic() - self.start) / done * (self.total - self.position) if done else math.inf
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+
+class Progress(Bar):
+    """Scale, step, losses and the time left of a training.
 
     Args:
         costs: relative cost of one step of each scale; makes the time left right across scales.
@@ -17,54 +67,21 @@ class Progress:
         done: (scale, step) the run starts from.
     """
 
-    FIRST_LINE, LINE_EVERY, LOSSES_EVERY = 5.0, 30.0, 1.0  # seconds
-
     def __init__(self, costs: list[float], niter: int, done: tuple[int, int]) -> None:
         self.costs, self.niter = costs, niter
-        self.total = niter * sum(costs)
-        self.initial = self.position = self._position(*done)
-        self.start = self.losses_shown = time.monotonic()
-        self.next_line = self.start + self.FIRST_LINE
-        self.bar = tqdm(
-            total=self.total,
-            initial=self.initial,
-            disable=None,  # off where standard error is not a terminal
-            dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} < {remaining}{postfix}",
-        )
+        super().__init__(niter * sum(costs), self._position(*done))
 
     def _position(self, scale: int, step: int) -> float:
         return self.niter * sum(self.costs[:scale]) + min(step, self.niter) * self.costs[scale]
 
     def update(self, scale: int, step: int, losses: dict[str, Tensor]) -> None:
         """After a step; reads the losses from the device once a second at most."""
-        self.position = self._position(scale, step)
-        now = time.monotonic()
         where = f"scale {scale}/{len(self.costs) - 1} step {step}/{self.niter}"
-        if not self.bar.disable:
-            self.bar.set_description_str(where, refresh=False)
-            if now - self.losses_shown > self.LOSSES_EVERY:
-                self.losses_shown = now
-                self.bar.set_postfix_str(summary(losses), refresh=False)
-            self.bar.update(self.position - self.bar.n)
-        elif now >= self.next_line:
-            self.next_line = now + self.LINE_EVERY
-            print(f"{where}, {summary(losses)}, about {duration(self.seconds_left())} left", file=sys.stderr)
-
-    def seconds_left(self) -> float:
-        """Estimate for the whole run, from the pace so far."""
-        done = self.position - self.initial
-        return (time.monotonic() - self.start) / done * (self.total - self.position) if done else math.inf
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
+        self.show(self._position(scale, step), where, lambda: summary(losses))
 
 
 def summary(losses: dict[str, Tensor]) -> str:
-    """The critics' and generators' losses, summed over their terms."""
+    """The discriminators' and generators' losses, summed over their terms."""
     sides = {side: sum(v.item() for k, v in losses.items() if k.startswith(side)) for side in "DG"}
     return "loss " + " ".join(f"{side} {value:.3f}" for side, value in sides.items())
 

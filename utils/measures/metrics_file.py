@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from utils.measures.sifid import sifid
 from utils.pictures.image import pixels_to_tensor, to_uint8
 
 PATCHES = "patches of 7x7 pixels, against the appearance picture's: sliced Wasserstein distance, "
-RABIN = "Rabin et al. 2011; over scales, for GANs: Karras et al. 2018 (changes: utils/metrics.py)"
-OWN = "this program (utils/metrics.py)"
+RABIN = "Rabin et al. 2011; over scales, for GANs: Karras et al. 2018 (changes: utils/measures/metrics.py)"
+OWN = "this program (utils/measures/metrics.py)"
 # What each measure is, and its source.
 MEASURES = {
     "sifid": (
@@ -29,6 +29,11 @@ MEASURES = {
     "colour_covariance": ("distance of the colours' covariance to the appearance picture's", OWN),
     "layout_agreement": ("correlation of the local contrast with the structure picture's, -1 to 1", OWN),
 }
+COPIED = "copied_in_one_piece"
+COPIED_MEANS = (
+    "share of the finished image's patches whose right and lower neighbours continue in the reference, 0 to 1",
+    "this program (finishing/field.py)",
+)
 TOO_SMALL = "the pictures are too small for it"
 
 
@@ -38,8 +43,8 @@ def compare(
     """All measures of a translation; None for what the pictures are too small for, and for SIFID without its network.
 
     Args:
-        translated, structure, appearance: (1, 3, H, W) in [-1, 1]; see `utils.metrics.measure`.
-        stem: see `utils.sifid.sifid`.
+        translated, structure, appearance: (1, 3, H, W) in [-1, 1]; see `utils.measures.metrics.measure`.
+        stem: see `utils.measures.sifid.sifid`.
     """
     values: dict[str, float | None] = dict.fromkeys(MEASURES)
     with suppress(ValueError):
@@ -50,24 +55,37 @@ def compare(
     return values
 
 
-def write_metrics(pictures: dict[str, Tensor], path: Path, stem: nn.Module | None, without_stem: str = "") -> None:
+class Measured(NamedTuple):
+    """A translation and what it is compared with; (1, 3, H, W) in [-1, 1] each, at one magnification."""
+
+    image: Tensor
+    structure: Tensor
+    appearance: Tensor
+
+
+def write_metrics(
+    measured: dict[str, Measured], copied: dict[str, float], path: Path, stem: nn.Module | None, without_stem: str = ""
+) -> None:
     """Measure translations and write the numbers.
 
     Args:
-        pictures: real_a, real_b, and translations under names that end in a2b or b2a; others are not measured.
-            (1, 3, H, W) in [-1, 1] each; measured as saved, with 8 bits.
-        stem: see `utils.sifid.sifid`; None where it cannot be had, for the reason `without_stem`.
+        measured: by name; measured as saved, with 8 bits.
+        copied: of finished images, the share copied in one piece.
+        stem: see `utils.measures.sifid.sifid`; None where it cannot be had, for the reason `without_stem`.
     """
-    saved = {name: _as_saved(picture) for name, picture in pictures.items()}
-    real_a, real_b = saved["real_a"], saved["real_b"]
-    inputs = {"a2b": (real_a, real_b), "b2a": (real_b, real_a)}
-    values = {name: compare(image, *inputs[name[-3:]], stem) for name, image in saved.items() if name[-3:] in inputs}
+    values: dict[str, dict[str, float | None]] = {
+        name: compare(*(_as_saved(image) for image in each), stem) for name, each in measured.items()
+    }
     missing = [name for name in MEASURES if any(each[name] is None for each in values.values())]
+    for name, share in copied.items():
+        values.setdefault(name, {})[COPIED] = share
+    known = {**(MEASURES if measured else {}), **({COPIED: COPIED_MEANS} if copied else {})}
+    better = {name: "higher" if name in HIGHER_IS_BETTER else "lower" for name in MEASURES}
     record: dict[str, Any] = {
-        "compared": "a2b has real_a.png for its structure and real_b.png for its appearance; b2a the reverse",
+        "compared": "an a2b has A for its structure and B for its appearance, both at its own size; a b2a the reverse",
         "measures": {
-            name: {"better": "higher" if name in HIGHER_IS_BETTER else "lower", "what": what, "source": source}
-            for name, (what, source) in MEASURES.items()
+            name: {"better": better.get(name, "neither"), "what": what, "source": source}
+            for name, (what, source) in known.items()
         },
         "missing": {name: without_stem if name == "sifid" and stem is None else TOO_SMALL for name in missing},
     }

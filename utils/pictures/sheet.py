@@ -31,12 +31,13 @@ def save_sheet(rows: list[list[Cell]], path: Path) -> None:
     Small pictures are enlarged by a whole factor without smoothing, so that their pixels can be judged.
     """
     pictures = [[(label, _enlarge(to_uint8(image))) for label, image in row] for row in rows]
-    cell_width = max(pixels.shape[1] for row in pictures for _, pixels in row) + GAP
+    widths = [max(pixels.shape[1] for _, pixels in row) + GAP for row in pictures]  # of a cell
     heights = [max(pixels.shape[0] for _, pixels in row) + LABEL + GAP for row in pictures]
-    width, height = cell_width * max(map(len, pictures)) + GAP, sum(heights) + GAP
+    width = GAP + max(each * len(row) for each, row in zip(widths, pictures, strict=True))
+    height = GAP + sum(heights)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     top = height - GAP  # matplotlib counts from the bottom
-    for row, row_height in zip(pictures, heights, strict=True):
+    for row, cell_width, row_height in zip(pictures, widths, heights, strict=True):
         for column, (label, pixels) in enumerate(row):
             left = GAP + column * cell_width
             figure.text(left / width, (top - LABEL / 2) / height, label, fontsize=10, va="center")

@@ -1,0 +1,176 @@
+"""Finishing as the scripts use it: from a learned image and the originals to files (METHOD section 14)."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from finishing.sizes import Shape, finished_sizes
+from utils.interrupt import Stopped
+from utils.pictures.image import image_to_tensor, save_image
+from utils.progress import Bar
+from utils.resize import resize
+
+CPU = torch.device("cpu")
+
+
+class Original(NamedTuple):
+    """An image at its own size, and the option it came from, for what is said of it."""
+
+    image: Image.Image
+    flag: str
+
+
+class FullSize(NamedTuple):
+    """A finished image and what may be said of it.
+
+    Args:
+        image: (1, 3, H, W) in [-1, 1].
+        source: (1, 3, H, W) in [-1, 1], in colours where in the references each pixel comes from.
+        copied: share of the patches that were copied in one piece with their neighbours, 0 to 1.
+        reference: the (first) reference at the size whose patches were copied, (1, 3, H', W') in [-1, 1].
+        state: for the next frame of a clip.
+    """
+
+    image: Tensor
+    source: Tensor
+    copied: float
+    reference: Tensor
+    state: object
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """Finishes learned images with the patches of given references.
+
+    Args:
+        references: whose patches are copied; none is ever enlarged.
+        size: wanted longer side of the finished image, pixels.
+        structure: how strictly the learned image is followed, see `finishing.coarse_to_fine.faithfulness`.
+        stretched: whether training stretched its images to squares.
+    """
+
+    references: Sequence[Original]
+    size: int
+    structure: float
+    stretched: bool
+
+    def sizes(self, structure: Shape) -> tuple[Shape, tuple[float, ...], Original | None]:
+        """Of a finished image of this aspect: its (height, width), the references' factors, and which of them limits it."""
+        shapes = [(original.image.height, original.image.width) for original in self.references]
+        shape, factors, limit = finished_sizes(structure, shapes, self.size, stretched=self.stretched)
+        return shape, factors, None if limit is None else self.references[limit]
+
+    def __call__(
+        self,
+        learned: Tensor,
+        structure: Shape,
+        before: FullSize | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> FullSize:
+        """Finish a learned image, (1, 3, h, w) in [-1, 1], in the aspect of `structure`, a (height, width).
+
+        Args:
+            before: the frame before of a clip, finished by the same finisher.
+            progress: called now and then with the share of the work that is done; may raise to stop it.
+        """
+        from finishing.coarse_to_fine import finish  # loads numba, which only this needs
+        from finishing.source_map import source_map
+
+        shape, factors, _ = self.sizes(structure)
+        wholes = [image_to_tensor(o.image, (o.image.height, o.image.width), CPU) for o in self.references]
+        references = [
+            resize(whole, factor) if factor < 1 else whole for whole, factor in zip(wholes, factors, strict=True)
+        ]
+        done = finish(
+            learned,
+            references,
+            shape,
+            structure=self.structure,
+            before=None if before is None else before.state,
+            progress=progress,
+        )
+        colours = source_map(done.source, [(one.shape[-2], one.shape[-1]) for one in references])
+        return FullSize(done.image, colours, done.copied, references[0], done)
+
+
+class Job(NamedTuple):
+    """A learned image to finish: the name its files get, its pixels, (1, 3, h, w), and the (height, width) it depicts."""
+
+    name: str
+    learned: Tensor
+    structure: Shape
+    finisher: Finisher
+
+
+def finish_all(jobs: Sequence[Job], folder: Path, should_stop: Callable[[], bool] = bool) -> dict[str, FullSize]:
+    """Finish learned images one after another, each written as soon as it is there.
+
+    Args:
+        should_stop: asked now and then.
+
+    Raises:
+        Stopped: it said so; what is finished is written.
+    """
+    finished: dict[str, FullSize] = {}
+    for job in jobs:
+        say_limit(job.name, job.finisher, job.structure)
+    with Bar(len(jobs)) as bar:
+        for index, job in enumerate(jobs):
+
+            def progress(share: float, index: int = index, name: str = job.name) -> None:
+                bar.show(index + share, f"finishing {name}")
+                if should_stop():
+                    raise Stopped
+
+            progress(0.0)
+            finished[job.name] = job.finisher(job.learned, job.structure, progress=progress)
+            save_image(finished[job.name].image, folder / f"{job.name}.png")
+            save_image(finished[job.name].source, folder / f"{job.name}_source.png")
+    return finished
+
+
+def say_limit(name: str, finisher: Finisher, structure: Shape) -> None:
+    """A line on standard error where a finished image gets fewer pixels than wanted."""
+    shape, _, limit = finisher.sizes(structure)
+    if limit is not None:
+        width, height = limit.image.size
+        print(
+            f"note: {name} gets {max(shape)} pixels, not {finisher.size}: {limit.flag} has {width}x{height} and is "
+            "never enlarged",
+            file=sys.stderr,
+        )
+
+
+def copied_shares(finished: dict[str, FullSize]) -> dict[str, float]:
+    """By name, the share copied in one piece."""
+    return {name: each.copied for name, each in finished.items()}
+
+
+def translation_jobs(
+    originals: Sequence[Original], learned: Sequence[Tensor], size: int, structure: float, keep_aspect: bool
+) -> list[Job]:
+    """Of a's image translated into b, and the reverse: each in the shape of its own original, of the other's patches.
+
+    Args:
+        originals, learned: a's image and b's; a2b and b2a.
+        keep_aspect: whether training kept the images' shapes.
+    """
+    jobs = []
+    for name, image, own, other in zip(("a2b", "b2a"), learned, originals, originals[::-1], strict=True):
+        finisher = Finisher([other], size, structure, stretched=not keep_aspect)
+        jobs.append(Job(f"finished_{name}", image, (own.image.height, own.image.width), finisher))
+    return jobs
+
+
+def finished_row(originals: Sequence[Original], finished: dict[str, FullSize]) -> list[tuple[str, Tensor]]:
+    """The first row of a sheet: a's and b's originals in the size of what was finished, and that."""
+    cells = []
+    for label, original, like in zip("AB", originals, finished.values(), strict=True):
+        cells.append((label, image_to_tensor(original.image, (like.image.shape[-2], like.image.shape[-1]), CPU)))
+    return cells + [(name, each.image) for name, each in finished.items()]
