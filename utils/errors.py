@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from utils.output import outlive_readers
+
 # What PyTorch's allocators for the CPU say, on Linux and macOS and on Windows: a plain RuntimeError.
 NO_CPU_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
 # Packages whose modules are called otherwise.
@@ -28,6 +30,7 @@ class RunError(Exception):
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn the errors a person can cause into `error: ...` on standard error and an exit status."""
+    outlive_readers()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for paths that standard output cannot show
     try:
