@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.arguments import LineParser
+from utils.commands import python
 from utils.errors import UserError
 from utils.pictures.image import open_image
 from utils.runs.log import RunLog, positions
@@ -39,7 +40,8 @@ class Board:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UserError("TensorBoard is missing; install it: python -m pip install tensorboard") from None
+            install = python("-m", "pip", "install", "tensorboard")
+            raise UserError(f"TensorBoard is missing; install it: {install}") from None
         self.run, self.make_writer = run, SummaryWriter
         self.start()
 
@@ -85,5 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             written += board.catch_up()
     finally:
         board.writer.close()
-    print(f"{run.tensorboard}: {written} lines of the log; to look: tensorboard --logdir {run.path}")
+    look = python("-m", "tensorboard.main", "--logdir", run.path)
+    print(f"{run.tensorboard}: {written} lines of the log; to look:\n{look}")
     return 0

@@ -10,7 +10,7 @@ from models.snapshot import Run
 from training.cost import cost_table, step_seconds
 from training.loop import Trained, read_trained
 from training.optimisers import OptimiserSettings
-from utils.commands import command
+from utils.commands import resume
 from utils.errors import UserError
 from utils.files import write_json
 from utils.interrupt import StopRequest
@@ -88,10 +88,6 @@ def writing(run: Run, source: RunFolder | None, overwrite: bool, record: dict[st
 
 def stopped(script: str, run: Run, stop: StopRequest, gpu_id: int | None, not_cuda: bool) -> int:
     """Say how to go on with a run that was stopped; the exit status."""
-    words: list[object] = ["--load", run.folder.path]
-    if gpu_id is not None:
-        words += ["--gpu_id", gpu_id]
-    if not_cuda:
-        words.append("--not_cuda")
-    print(f"stopped, everything is saved; to go on:\n{command(script, *words)}", file=sys.stderr)
+    go_on = resume(script, run.folder.path, gpu_id, not_cuda)
+    print(f"stopped, everything is saved; to go on:\n{go_on}", file=sys.stderr)
     return 128 + stop.signal

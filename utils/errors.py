@@ -90,5 +90,6 @@ def _cure(error: ImportError) -> str:
 
 
 def _fail(message: object, status: int) -> None:
-    print("error:", " ".join(str(message).split()), file=sys.stderr)
+    # On one line; spaces stay, they may be a file's name.
+    print("error:", " ".join(line.strip() for line in str(message).splitlines()), file=sys.stderr)
     raise SystemExit(status)
