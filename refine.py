@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = Run(RunFolder(options.out), geometry, options.architecture, device)
     source = RunFolder(options.load) if options.load is not None else None
     prints = {"--reference": fingerprint(reference)}
-    trained = begin(run, source, prints, OPTIMISER, options.overwrite)
+    paths = {"--input": options.input, "--reference": options.reference}
+    trained = begin(run, source, paths, prints, OPTIMISER, options.overwrite)
     costs = announce(run, trained, options.niter, PASSES, options.seed)
     if options.dry_run:
         return 0

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from utils.arguments import LineParser
+from utils.arguments import LineParser, pathname
 from utils.commands import python
 from utils.errors import UserError
 from utils.pictures.image import open_image
@@ -73,7 +73,7 @@ class Board:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("Write a run's log and sample images for TensorBoard.")
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder train.py or refine.py filled")
+    parser.add_argument("run", type=pathname, metavar="RUN", help="the folder train.py or refine.py filled")
     parser.add_argument("--follow", action="store_true", help="go on until the run is finished, or Ctrl-C")
     options = parser.parse_args(arguments)
     run = RunFolder(options.run)

@@ -1,0 +1,310 @@
+"""Command lines: the ones the program prints run where they are pasted; paths on the ones it is given."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TINY, complaint, make_picture, run_process
+from folders import contents, copy_run
+from interrupted import StopAfter
+
+from utils.arguments import pathname
+from utils.commands import command, python, resume
+
+ODD_NAMES = ["my run", "it's  two", 'a"b$HOME`x`!', "tab\tand\nline", "-run", "ü 日本", os.fsdecode(b"no\xfftext"), "#~*"]
+BASH = "/bin/bash"
+
+
+def pasted(line: str, cwd: Path) -> subprocess.CompletedProcess:
+    """Run a printed command line in a shell of another folder."""
+    return subprocess.run([BASH, "-c", line], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def elsewhere(tmp_path) -> Path:
+    folder = tmp_path / "else where"
+    folder.mkdir()
+    return folder
+
+
+# Printed commands.
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_words_arrive_as_they_were(monkeypatch, tmp_path, elsewhere, name):
+    monkeypatch.chdir(tmp_path)
+    line = python("-c", "import os, sys; os.write(1, os.fsencode(sys.argv[1]))", Path(name))
+    assert "\n" not in line and line.isprintable()
+    done = subprocess.run([BASH, "-c", line], cwd=elsewhere, capture_output=True, check=True)
+    assert os.fsdecode(done.stdout) == str(tmp_path / name)
+
+
+def test_resume_keeps_the_device():
+    assert resume("train.py", Path("/r"), -1, True) == command(
+        "train.py", "--load", "/r", "--gpu_id", "-1", "--not_cuda"
+    )
+    assert command("train.py").split() == [sys.executable, str(ROOT / "train.py")]
+
+
+@pytest.mark.parametrize("name", ["it's  two", "tab\tand\nline", "-run"])
+def test_the_hints_for_going_on_run_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere, name):
+    # Names relative to the folder the run was started in, and a run stopped there.
+    monkeypatch.chdir(tmp_path)
+    for picture, short in zip(pair, "ab", strict=True):
+        Path(short).write_bytes(picture.read_bytes())
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(2))
+    stopped = cli("train.py", "--input_a", "a", "--input_b", "b", f"--out={name}", *TINY, "--niter", 1, "--not_cuda")
+    assert stopped.code == 130
+    monkeypatch.undo()
+    line = stopped.err.splitlines()[-1]
+    assert line.endswith("--gpu_id -1 --not_cuda")
+
+    # The evaluation of what is unfinished names the same command.
+    out = ["--out", tmp_path / "eval", "--gpu_id", -1, "--not_cuda"]
+    told = cli("eval.py", *(f"--input_{x}={tmp_path / x}" for x in "ab"), "--load", tmp_path / name, *out)
+    assert complaint(told).endswith(line)
+
+    done = pasted(line, elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / name / "results.png").is_file()
+    assert contents(elsewhere) == {}
+
+
+def test_the_hint_of_refine_runs_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere):
+    monkeypatch.chdir(tmp_path)
+    for picture, short in zip(pair, "ab", strict=True):
+        Path(short).write_bytes(picture.read_bytes())
+    monkeypatch.setattr("refine.StopRequest", lambda: StopAfter(1))
+    words = ["--max_size", 32, "--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
+    stopped = cli("refine.py", "--input", "a", "--reference", "b", "--out", "my run", *words)
+    assert stopped.code == 130, stopped.err
+    done = pasted(stopped.err.splitlines()[-1], elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "my run" / "results.png").is_file()
+
+
+def test_the_hint_of_to_tensorboard(tmp_path, monkeypatch, trained):
+    pytest.importorskip("torch.utils.tensorboard")
+    copy_run(trained, tmp_path / "my run")
+    result = run_process("scripts/to_tensorboard.py", "my run", cwd=tmp_path)
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[-1] == python("-m", "tensorboard.main", "--logdir", tmp_path / "my run")
+
+
+# Paths.
+
+PATHS = {
+    "": "must not be empty",
+    "  ": "must not be empty",
+    "-": "standard input is not read",
+    "https://example.org/a.png": "download it",
+    "s3://bucket/a.png": "download it",
+    "file://server/a.png": "download it",
+    "data:image/png;base64,AAAA": "download it",
+    "http://[bad": "download it",
+    "a\0b.png": "NUL",
+    "n" * 300: "too long",
+    "d/" * 3000: "too long",
+}
+PATH_OPTIONS = [("train.py", "input_a"), ("train.py", "input_b"), ("train.py", "out"), ("train.py", "load")]
+PATH_OPTIONS += [("eval.py", "input_a"), ("eval.py", "load"), ("eval.py", "out")]
+PATH_OPTIONS += [("refine.py", "input"), ("refine.py", "reference"), ("refine.py", "out")]
+
+
+@pytest.mark.parametrize(("script", "name"), PATH_OPTIONS)
+def test_names_that_are_none(cli, monkeypatch, tmp_path, script, name):
+    monkeypatch.chdir(tmp_path)
+    for text, reason in PATHS.items():
+        if (script, name, text) == ("train.py", "load", ""):
+            continue  # The published default: none.
+        line = complaint(cli(script, f"--{name}", text))
+        assert line.startswith(f"error: --{name}: ") and reason in line and len(line) < 300
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("script", ["report.py", "growth.py", "to_tensorboard.py"])
+def test_the_scripts_take_names_alike(tmp_path, script):
+    line = complaint(run_process(f"scripts/{script}", "", cwd=tmp_path))
+    assert "must not be empty" in line
+
+
+def test_a_file_with_a_slash_at_its_end(cli, pair, tmp_path):
+    line = complaint(cli("train.py", "--input_a", f"{pair[0]}/", "--input_b", pair[1], "--out", tmp_path / "out"))
+    assert "is a file" in line
+    assert pathname(f"{tmp_path}/") == tmp_path
+
+
+def test_home_and_file_urls(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    make_picture(tmp_path / "a b.png", 1)
+    done = run_process(
+        "train.py", "--input_a=~/a b.png", "--input_b", (tmp_path / "a b.png").as_uri(), "--out=~/run", *TINY, "--niter", 1
+    )
+    assert done.code == 0, done.err
+    assert (tmp_path / "run" / "results.png").is_file()
+    assert not (tmp_path / "~").exists()
+    # Names that only look like it.
+    assert pathname("~no_such_user/x") == Path("~no_such_user/x")
+    assert pathname("./~") == Path("~")
+    assert pathname("C:/x") == Path("C:/x")
+    assert pathname("file://localhost/a%20b.png") == Path("/a b.png")
+
+
+# Inputs of a run that is gone on with.
+
+
+def test_a_run_knows_its_inputs_from_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere):
+    monkeypatch.chdir(tmp_path)
+    for picture, short in zip(pair, "ab", strict=True):
+        Path(f"{short}.png").write_bytes(picture.read_bytes())
+    assert cli("train.py", "--input_a", "a.png", "--input_b", "./b.png", "--out", "run", *TINY, "--niter", 1).code == 0
+    monkeypatch.chdir(elsewhere)
+    assert cli("train.py", "--load", "../run", "--gpu_id", -1).code == 0
+    report = run_process("scripts/report.py", "../run", cwd=elsewhere)
+    assert (report.code, report.err) == (0, "")
+
+    # Moved: the line names the recorded place and the option; both the loop and the report learn the new one.
+    new = elsewhere / "new b.png"
+    (tmp_path / "b.png").rename(new)
+    report = run_process("scripts/report.py", "../run", cwd=elsewhere)
+    assert report.code == 0 and str(tmp_path / "b.png") in report.err and "--input_b FILE" in report.err
+    for words in ([], ["--out", "copy"], ["--dry_run"]):
+        line = complaint(cli("train.py", "--load", "../run", "--gpu_id", -1, *words))
+        assert line.startswith(f"error: --input_b {tmp_path / 'b.png'}: ") and line.endswith("--input_b FILE")
+    assert cli("train.py", "--load", "../run", "--gpu_id", -1, "--input_b", "new b.png").code == 0
+    monkeypatch.chdir(tmp_path)
+    assert cli("train.py", "--load", "run", "--gpu_id", -1).code == 0
+    assert run_process("scripts/report.py", "run", cwd=tmp_path).err == ""
+
+
+def test_a_moved_clip_and_a_moved_reference(cli, pair, tmp_path):
+    frames, reference = tmp_path / "frames", tmp_path / "reference.png"
+    frames.mkdir()
+    for index in range(2):
+        make_picture(frames / f"{index}.png", index)
+    make_picture(reference, 3)
+    words = ["--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
+    assert cli("train.py", "--input_a", frames, "--input_b", pair[1], "--out", tmp_path / "clip", *TINY, *words).code == 0
+    words += ["--max_size", 32]
+    paths = ["--input", pair[0], "--reference", reference, "--out", tmp_path / "refined"]
+    assert cli("refine.py", *paths, *words).code == 0
+    frames.rename(tmp_path / "moved")
+    reference.rename(tmp_path / "moved.png")
+    assert f"--input_a {frames}" in complaint(cli("train.py", "--load", tmp_path / "clip"))
+    assert f"--reference {reference}" in complaint(cli("refine.py", "--load", tmp_path / "refined"))
+    more = ["--reference", tmp_path / "moved.png", "--gpu_id", -1]
+    assert cli("refine.py", "--load", tmp_path / "refined", *more).code == 0
+    assert cli("refine.py", "--load", tmp_path / "refined", "--gpu_id", -1).code == 0
+
+
+# Output that nobody reads.
+
+TRAIN = "{python} {root}/train.py --input_a {a} --input_b {b} --out {out} --niter 3 " + " ".join(TINY)
+LOST = "warning: standard output cannot be written"
+
+
+def shell(line: str, pair, out: Path) -> subprocess.CompletedProcess:
+    """Run a line of bash around a training command."""
+    train = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out)
+    words = [BASH, "-c", "set -o pipefail; " + line.replace("TRAIN", train)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("TRAIN | head -n 1", True),
+        ("export PYTHONUNBUFFERED=1; TRAIN | true", True),
+        ("TRAIN > /dev/full", True),
+        ("TRAIN 2>&1 | true", False),
+        ("TRAIN >/dev/full 2>&1", False),
+        ("TRAIN 2>/dev/full", False),
+        ("TRAIN >&-", False),
+        ("TRAIN 2>&-", False),
+        ("TRAIN >&- 2>&- <&-", False),
+    ],
+)
+def test_a_closed_output_costs_no_run(pair, tmp_path, line, said):
+    done = shell(line, pair, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "results.png").is_file()
+    lines = [text for text in done.stderr.splitlines() if "paper's settings" not in text]
+    assert len(lines) == said and all(text.startswith(LOST) for text in lines)
+
+
+@pytest.mark.parametrize("script", ["eval.py", "refine.py", "scripts/report.py", "scripts/growth.py"])
+def test_the_other_scripts_outlive_their_readers(pair, trained, tmp_path, script):
+    run = copy_run(trained, tmp_path / "run")
+    inputs = f"--input_a {pair[0]} --input_b {pair[1]} --gpu_id -1"
+    words = {
+        "eval.py": f"{inputs} --load {run} --out {tmp_path}/eval",
+        "refine.py": f"--input {pair[0]} --reference {pair[1]} --max_size 32 --nfc 4 --min_nfc 4 --niter 1 --gpu_id -1"
+        f" --out {tmp_path}/refined",
+    }.get(script, str(run))
+    done = shell(f"{sys.executable} {ROOT}/{script} {words} > /dev/full", pair, run)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(LOST) == len(done.stderr.splitlines()) == 1
+
+
+def test_wrong_usage_keeps_its_status(pair, tmp_path):
+    assert shell("TRAIN --nonsense 2>/dev/full", pair, tmp_path / "run").returncode == 2
+
+
+def read_until_saved(process: subprocess.Popen, out: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not (out / "state.safetensors").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.poll() is None
+
+
+def test_a_reader_that_goes_away_in_mid_run(pair, tmp_path):
+    out = tmp_path / "run"
+    words = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out).split()
+    words += ["--niter", "30", "--save_every", "0"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    read_until_saved(process, out)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert (out / "results.png").is_file()
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_goes_away(pair, tmp_path, ignored):
+    """The run saves and stops; under nohup it goes on."""
+    out = tmp_path / "run"
+    words = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out).split()
+    words += ["--niter", "60" if ignored else "1000000", "--save_every", "0"]
+    master, slave = pty.openpty()
+    hold = "import os, sys, signal, fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    hold += f"{ignored} and signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", hold, *words], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    try:
+        deadline = time.monotonic() + 60
+        os.set_blocking(master, False)
+        while not (out / "state.safetensors").exists() and time.monotonic() < deadline:
+            try:
+                os.read(master, 1 << 16)
+            except BlockingIOError:
+                time.sleep(0.01)
+        os.close(master)
+        assert process.wait(timeout=60) == (0 if ignored else 129)
+    finally:
+        process.kill()
+    assert (out / ("results.png" if ignored else "state.safetensors")).is_file()
+
+
+def test_a_slow_reader_of_a_pipe_that_does_not_block(tmp_path):
+    code = "import os, sys; sys.path.insert(0, sys.argv[1]); from utils.output import outlive_readers\n"
+    code += "os.set_blocking(1, False); outlive_readers(); print('x' * 300000); print('end')"
+    process = subprocess.Popen([sys.executable, "-c", code, str(ROOT)], stdout=subprocess.PIPE)
+    time.sleep(0.3)
+    out, _ = process.communicate(timeout=30)
+    assert (len(out), out[-5:], process.returncode) == (300005, b"\nend\n", 0)
