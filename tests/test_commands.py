@@ -1,19 +1,20 @@
 """Command lines: the ones the program prints run where they are pasted; paths on the ones it is given."""
 
 import os
-import pty
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, complaint, make_picture, run_process
+from conftest import ROOT, TINY, complaint, make_picture
 from folders import contents, copy_run
 from interrupted import StopAfter
 
+from scripts import growth, report, to_tensorboard
 from utils.arguments import pathname
 from utils.commands import command, python, resume
+from utils.errors import UserError
 
 ODD_NAMES = ["my run", "it's  two", 'a"b$HOME`x`!', "tab\tand\nline", "-run", "ü 日本", os.fsdecode(b"no\xfftext"), "#~*"]
 BASH = "/bin/bash"
@@ -50,7 +51,7 @@ def test_resume_keeps_the_device():
     assert command("train.py").split() == [sys.executable, str(ROOT / "train.py")]
 
 
-@pytest.mark.parametrize("name", ["it's  two", "tab\tand\nline", "-run"])
+@pytest.mark.parametrize("name", ["it's  two", "-tab\tand\nline"])
 def test_the_hints_for_going_on_run_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere, name):
     # Names relative to the folder the run was started in, and a run stopped there.
     monkeypatch.chdir(tmp_path)
@@ -87,12 +88,12 @@ def test_the_hint_of_refine_runs_elsewhere(cli, monkeypatch, pair, tmp_path, els
     assert (tmp_path / "my run" / "results.png").is_file()
 
 
-def test_the_hint_of_to_tensorboard(tmp_path, monkeypatch, trained):
+def test_the_hint_of_to_tensorboard(capsys, monkeypatch, tmp_path, trained):
     pytest.importorskip("torch.utils.tensorboard")
     copy_run(trained, tmp_path / "my run")
-    result = run_process("scripts/to_tensorboard.py", "my run", cwd=tmp_path)
-    assert result.code == 0, result.err
-    assert result.out.splitlines()[-1] == python("-m", "tensorboard.main", "--logdir", tmp_path / "my run")
+    monkeypatch.chdir(tmp_path)
+    assert to_tensorboard.main(["my run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == python("-m", "tensorboard.main", "--logdir", tmp_path / "my run")
 
 
 # Paths.
@@ -126,10 +127,11 @@ def test_names_that_are_none(cli, monkeypatch, tmp_path, script, name):
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize("script", ["report.py", "growth.py", "to_tensorboard.py"])
-def test_the_scripts_take_names_alike(tmp_path, script):
-    line = complaint(run_process(f"scripts/{script}", "", cwd=tmp_path))
-    assert "must not be empty" in line
+@pytest.mark.parametrize("script", [report, growth, to_tensorboard])
+def test_the_scripts_take_names_alike(script):
+    for text, reason in PATHS.items():
+        with pytest.raises(UserError, match=re.escape(reason)):
+            script.main([text])
 
 
 def test_a_file_with_a_slash_at_its_end(cli, pair, tmp_path):
@@ -138,13 +140,12 @@ def test_a_file_with_a_slash_at_its_end(cli, pair, tmp_path):
     assert pathname(f"{tmp_path}/") == tmp_path
 
 
-def test_home_and_file_urls(monkeypatch, tmp_path):
+def test_home_and_file_urls(cli, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     make_picture(tmp_path / "a b.png", 1)
-    done = run_process(
-        "train.py", "--input_a=~/a b.png", "--input_b", (tmp_path / "a b.png").as_uri(), "--out=~/run", *TINY, "--niter", 1
-    )
+    words = ["--input_a=~/a b.png", "--input_b", (tmp_path / "a b.png").as_uri(), "--out=~/run", *TINY, "--niter", 1]
+    done = cli("train.py", *words)
     assert done.code == 0, done.err
     assert (tmp_path / "run" / "results.png").is_file()
     assert not (tmp_path / "~").exists()
@@ -158,28 +159,31 @@ def test_home_and_file_urls(monkeypatch, tmp_path):
 # Inputs of a run that is gone on with.
 
 
-def test_a_run_knows_its_inputs_from_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere):
+def test_a_run_knows_its_inputs_from_elsewhere(cli, capsys, monkeypatch, pair, tmp_path, elsewhere):
+    def problems(run: str) -> str:
+        assert report.main([run]) == 0
+        return capsys.readouterr().err
+
     monkeypatch.chdir(tmp_path)
     for picture, short in zip(pair, "ab", strict=True):
         Path(f"{short}.png").write_bytes(picture.read_bytes())
     assert cli("train.py", "--input_a", "a.png", "--input_b", "./b.png", "--out", "run", *TINY, "--niter", 1).code == 0
     monkeypatch.chdir(elsewhere)
     assert cli("train.py", "--load", "../run", "--gpu_id", -1).code == 0
-    report = run_process("scripts/report.py", "../run", cwd=elsewhere)
-    assert (report.code, report.err) == (0, "")
+    assert problems("../run") == ""
 
     # Moved: the line names the recorded place and the option; both the loop and the report learn the new one.
     new = elsewhere / "new b.png"
     (tmp_path / "b.png").rename(new)
-    report = run_process("scripts/report.py", "../run", cwd=elsewhere)
-    assert report.code == 0 and str(tmp_path / "b.png") in report.err and "--input_b FILE" in report.err
+    told = problems("../run")
+    assert str(tmp_path / "b.png") in told and "--input_b FILE" in told
     for words in ([], ["--out", "copy"], ["--dry_run"]):
         line = complaint(cli("train.py", "--load", "../run", "--gpu_id", -1, *words))
         assert line.startswith(f"error: --input_b {tmp_path / 'b.png'}: ") and line.endswith("--input_b FILE")
     assert cli("train.py", "--load", "../run", "--gpu_id", -1, "--input_b", "new b.png").code == 0
     monkeypatch.chdir(tmp_path)
     assert cli("train.py", "--load", "run", "--gpu_id", -1).code == 0
-    assert run_process("scripts/report.py", "run", cwd=tmp_path).err == ""
+    assert problems("run") == ""
 
 
 def test_a_moved_clip_and_a_moved_reference(cli, pair, tmp_path):
@@ -200,111 +204,3 @@ def test_a_moved_clip_and_a_moved_reference(cli, pair, tmp_path):
     more = ["--reference", tmp_path / "moved.png", "--gpu_id", -1]
     assert cli("refine.py", "--load", tmp_path / "refined", *more).code == 0
     assert cli("refine.py", "--load", tmp_path / "refined", "--gpu_id", -1).code == 0
-
-
-# Output that nobody reads.
-
-TRAIN = "{python} {root}/train.py --input_a {a} --input_b {b} --out {out} --niter 3 " + " ".join(TINY)
-LOST = "warning: standard output cannot be written"
-
-
-def shell(line: str, pair, out: Path) -> subprocess.CompletedProcess:
-    """Run a line of bash around a training command."""
-    train = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out)
-    words = [BASH, "-c", "set -o pipefail; " + line.replace("TRAIN", train)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("TRAIN | head -n 1", True),
-        ("export PYTHONUNBUFFERED=1; TRAIN | true", True),
-        ("TRAIN > /dev/full", True),
-        ("TRAIN 2>&1 | true", False),
-        ("TRAIN >/dev/full 2>&1", False),
-        ("TRAIN 2>/dev/full", False),
-        ("TRAIN >&-", False),
-        ("TRAIN 2>&-", False),
-        ("TRAIN >&- 2>&- <&-", False),
-    ],
-)
-def test_a_closed_output_costs_no_run(pair, tmp_path, line, said):
-    done = shell(line, pair, tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "results.png").is_file()
-    lines = [text for text in done.stderr.splitlines() if "paper's settings" not in text]
-    assert len(lines) == said and all(text.startswith(LOST) for text in lines)
-
-
-@pytest.mark.parametrize("script", ["eval.py", "refine.py", "scripts/report.py", "scripts/growth.py"])
-def test_the_other_scripts_outlive_their_readers(pair, trained, tmp_path, script):
-    run = copy_run(trained, tmp_path / "run")
-    inputs = f"--input_a {pair[0]} --input_b {pair[1]} --gpu_id -1"
-    words = {
-        "eval.py": f"{inputs} --load {run} --out {tmp_path}/eval",
-        "refine.py": f"--input {pair[0]} --reference {pair[1]} --max_size 32 --nfc 4 --min_nfc 4 --niter 1 --gpu_id -1"
-        f" --out {tmp_path}/refined",
-    }.get(script, str(run))
-    done = shell(f"{sys.executable} {ROOT}/{script} {words} > /dev/full", pair, run)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count(LOST) == len(done.stderr.splitlines()) == 1
-
-
-def test_wrong_usage_keeps_its_status(pair, tmp_path):
-    assert shell("TRAIN --nonsense 2>/dev/full", pair, tmp_path / "run").returncode == 2
-
-
-def read_until_saved(process: subprocess.Popen, out: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not (out / "state.safetensors").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert process.poll() is None
-
-
-def test_a_reader_that_goes_away_in_mid_run(pair, tmp_path):
-    out = tmp_path / "run"
-    words = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out).split()
-    words += ["--niter", "30", "--save_every", "0"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    read_until_saved(process, out)
-    process.stdout.close()
-    assert process.wait(timeout=60) == 0
-    assert (out / "results.png").is_file()
-
-
-@pytest.mark.parametrize("ignored", [False, True])
-def test_a_terminal_that_goes_away(pair, tmp_path, ignored):
-    """The run saves and stops; under nohup it goes on."""
-    out = tmp_path / "run"
-    words = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out).split()
-    words += ["--niter", "60" if ignored else "1000000", "--save_every", "0"]
-    master, slave = pty.openpty()
-    hold = "import os, sys, signal, fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    hold += f"{ignored} and signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", hold, *words], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
-    )
-    os.close(slave)
-    try:
-        deadline = time.monotonic() + 60
-        os.set_blocking(master, False)
-        while not (out / "state.safetensors").exists() and time.monotonic() < deadline:
-            try:
-                os.read(master, 1 << 16)
-            except BlockingIOError:
-                time.sleep(0.01)
-        os.close(master)
-        assert process.wait(timeout=60) == (0 if ignored else 129)
-    finally:
-        process.kill()
-    assert (out / ("results.png" if ignored else "state.safetensors")).is_file()
-
-
-def test_a_slow_reader_of_a_pipe_that_does_not_block(tmp_path):
-    code = "import os, sys; sys.path.insert(0, sys.argv[1]); from utils.output import outlive_readers\n"
-    code += "os.set_blocking(1, False); outlive_readers(); print('x' * 300000); print('end')"
-    process = subprocess.Popen([sys.executable, "-c", code, str(ROOT)], stdout=subprocess.PIPE)
-    time.sleep(0.3)
-    out, _ = process.communicate(timeout=30)
-    assert (len(out), out[-5:], process.returncode) == (300005, b"\nend\n", 0)
