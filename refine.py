@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if pyramids and options.quantise:
                 pyramids = quantised(run, recipe, pyramids[0], options, costs, stop)
         if pyramids is None:
-            return stopped("refine.py", run, stop, options.gpu_id, options.not_cuda)
+            return stopped("refine.py", run, stop)
         write_results(run.folder, pyramids[0], recipe, image_to_tensor(image, geometry.shapes[-1], device), options)
     print(run.folder.path / "results.png")
     return 0

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             recipe = pair_recipe(options, run, a, reals, both)
             pyramids = train(run, recipe, options.schedule, trained, costs, stop)
         if pyramids is None:
-            return stopped("train.py", run, stop, options.gpu_id, options.not_cuda)
+            return stopped("train.py", run, stop)
 
         # Write what a person wants to see.
         write_results(run.folder, pyramids, reals, options.seed)

@@ -223,6 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not top.is_dir():
         raise UserError(f"RUNS_DIR {options.runs}: no such folder")
     out = top / "report.html" if options.out is None else options.out
+    if out.suffix.lower() not in {".html", ".htm"}:
+        raise UserError(f"--out {out}: is no name of a page, which ends in .html")
     if out.is_dir():
         raise UserError(f"--out {options.out}: is a folder; name a file in it")
     folders = find_runs(top)

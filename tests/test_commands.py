@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, complaint, make_picture
+import torch
+from conftest import TINY, complaint, make_picture
 from folders import contents, copy_run
 from interrupted import StopAfter
 
 from scripts import growth, report, to_tensorboard
 from utils.arguments import pathname
-from utils.commands import command, python, resume
+from utils.commands import python
+from utils.device import device_flags
 from utils.errors import UserError
 
 ODD_NAMES = ["my run", "it's  two", 'a"b$HOME`x`!', "tab\tand\nline", "-run", "ü 日本", os.fsdecode(b"no\xfftext"), "#~*"]
@@ -44,11 +46,9 @@ def test_words_arrive_as_they_were(monkeypatch, tmp_path, elsewhere, name):
     assert os.fsdecode(done.stdout) == str(tmp_path / name)
 
 
-def test_resume_keeps_the_device():
-    assert resume("train.py", Path("/r"), -1, True) == command(
-        "train.py", "--load", "/r", "--gpu_id", "-1", "--not_cuda"
-    )
-    assert command("train.py").split() == [sys.executable, str(ROOT / "train.py")]
+@pytest.mark.parametrize(("device", "flag"), [("cpu", "-1"), ("cuda:0", "0"), ("cuda:3", "3"), ("mps", "0")])
+def test_flags_of_a_device(device, flag):
+    assert device_flags(torch.device(device)) == ["--gpu_id", flag]
 
 
 @pytest.mark.parametrize("name", ["it's  two", "-tab\tand\nline"])
@@ -62,7 +62,7 @@ def test_the_hints_for_going_on_run_elsewhere(cli, monkeypatch, pair, tmp_path, 
     assert stopped.code == 130
     monkeypatch.undo()
     line = stopped.err.splitlines()[-1]
-    assert line.endswith("--gpu_id -1 --not_cuda")
+    assert line.endswith(" --gpu_id -1")
 
     # The evaluation of what is unfinished names the same command.
     out = ["--out", tmp_path / "eval", "--gpu_id", -1, "--not_cuda"]

@@ -11,7 +11,8 @@ from models.snapshot import Run
 from training.cost import cost_table, step_seconds
 from training.loop import Trained, read_trained
 from training.optimisers import OptimiserSettings
-from utils.commands import resume
+from utils.commands import command
+from utils.device import device_flags
 from utils.errors import UserError
 from utils.interrupt import StopRequest
 from utils.runs.lock import FolderLock, check_unlocked
@@ -93,8 +94,8 @@ def writing(run: Run, source: RunFolder | None, overwrite: bool, record: dict[st
         yield
 
 
-def stopped(script: str, run: Run, stop: StopRequest, gpu_id: int | None, not_cuda: bool) -> int:
+def stopped(script: str, run: Run, stop: StopRequest) -> int:
     """Say how to go on with a run that was stopped; the exit status."""
-    go_on = resume(script, run.folder.path, gpu_id, not_cuda)
+    go_on = command(script, "--load", run.folder.path, *device_flags(run.device))
     print(f"stopped, everything is saved; to go on:\n{go_on}", file=sys.stderr)
     return 128 + stop.signal

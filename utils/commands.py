@@ -18,16 +18,6 @@ def command(script: str, *words: object) -> str:
     return python(ROOT / script, *words)
 
 
-def resume(script: str, run: Path, gpu_id: int | None, not_cuda: bool) -> str:
-    """The command that goes on with the run in a folder, on the device this call was given."""
-    words: list[object] = ["--load", run]
-    if gpu_id is not None:
-        words += ["--gpu_id", gpu_id]
-    if not_cuda:
-        words.append("--not_cuda")
-    return command(script, *words)
-
-
 def python(*words: object) -> str:
     """A command line of this Python, for any folder; a Path becomes absolute."""
     arguments = [str(word.absolute() if isinstance(word, Path) else word) for word in words]
