@@ -202,7 +202,9 @@ class EvalOptions(Common):
     """Options of eval.py."""
 
     input_a: Path | None = option(pathname, None, A_KINDS + "; not given: --samples alone", FILES, metavar="A")
-    input_b: Path | None = option(pathname, None, "image B; not given: --samples alone, or a clip as A", FILES, metavar="B")
+    input_b: Path | None = option(
+        pathname, None, "image B; not given: --samples alone, or a clip as A", FILES, metavar="B"
+    )
     load: Path = option(pathname, None, "the folder train.py filled (required)", FILES, metavar="DIR")
     img_size: int | None = option(integer(1), None, "side of the finest scale, pixels" + AS_TRAINED, PYRAMID)
     min_size: int | None = option(integer(1), None, "side of the coarsest scale, pixels" + AS_TRAINED, PYRAMID)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.arguments import LineParser, pathname
-from utils.commands import python
+from utils.commands import install, python
 from utils.errors import UserError
 from utils.pictures.image import open_image
 from utils.runs.log import RunLog, positions
@@ -40,8 +40,7 @@ class Board:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            install = python("-m", "pip", "install", "tensorboard")
-            raise UserError(f"TensorBoard is missing; install it: {install}") from None
+            raise UserError(f"TensorBoard is missing; to install it: {install('tensorboard')}") from None
         self.run, self.make_writer = run, SummaryWriter
         self.start()
 

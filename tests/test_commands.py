@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,16 @@ from utils.commands import python
 from utils.device import device_flags
 from utils.errors import UserError
 
-ODD_NAMES = ["my run", "it's  two", 'a"b$HOME`x`!', "tab\tand\nline", "-run", "ü 日本", os.fsdecode(b"no\xfftext"), "#~*"]
+ODD_NAMES = [
+    "my run",
+    "it's  two",
+    'a"b$HOME`x`!',
+    "tab\tand\nline",
+    "-run",
+    "ü 日本",
+    os.fsdecode(b"no\xfftext"),
+    "#~*",
+]
 BASH = "/bin/bash"
 
 
@@ -101,10 +109,12 @@ def test_the_hint_of_to_tensorboard(capsys, monkeypatch, tmp_path, trained):
 PATHS = {
     "": "must not be empty",
     "  ": "must not be empty",
+    "file://": "must not be empty",
     "-": "standard input is not read",
     "https://example.org/a.png": "download it",
     "s3://bucket/a.png": "download it",
     "file://server/a.png": "download it",
+    "file:///a%00b.png": "NUL",
     "data:image/png;base64,AAAA": "download it",
     "http://[bad": "download it",
     "a\0b.png": "NUL",
@@ -193,7 +203,9 @@ def test_a_moved_clip_and_a_moved_reference(cli, pair, tmp_path):
         make_picture(frames / f"{index}.png", index)
     make_picture(reference, 3)
     words = ["--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
-    assert cli("train.py", "--input_a", frames, "--input_b", pair[1], "--out", tmp_path / "clip", *TINY, *words).code == 0
+    assert (
+        cli("train.py", "--input_a", frames, "--input_b", pair[1], "--out", tmp_path / "clip", *TINY, *words).code == 0
+    )
     words += ["--max_size", 32]
     paths = ["--input", pair[0], "--reference", reference, "--out", tmp_path / "refined"]
     assert cli("refine.py", *paths, *words).code == 0

@@ -1,8 +1,7 @@
-"""Output that nobody reads never costs a run: closed pipes, full devices, closed descriptors, a terminal that is gone."""
+"""Output that nobody reads never costs a run: closed pipes, full devices, closed descriptors, lost terminals."""
 
 import os
 import pty
-import signal
 import subprocess
 import sys
 import time
@@ -87,7 +86,7 @@ def read_until_saved(process: subprocess.Popen, out: Path) -> None:
 def test_a_reader_that_goes_away_in_mid_run(pair, tmp_path):
     out = tmp_path / "run"
     words = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out).split()
-    words += ["--niter", "30", "--save_every", "0"]
+    words += ["--niter", "12", "--save_every", "0"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     read_until_saved(process, out)
     process.stdout.close()
@@ -100,7 +99,7 @@ def test_a_terminal_that_goes_away(pair, tmp_path, ignored):
     """The run saves and stops; under nohup it goes on."""
     out = tmp_path / "run"
     words = TRAIN.format(python=sys.executable, root=ROOT, a=pair[0], b=pair[1], out=out).split()
-    words += ["--niter", "60" if ignored else "1000000", "--save_every", "0"]
+    words += ["--niter", "12" if ignored else "1000000", "--save_every", "0"]
     master, slave = pty.openpty()
     hold = "import os, sys, signal, fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     hold += f"{ignored} and signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"

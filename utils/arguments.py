@@ -20,12 +20,12 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", re.ASCII)
 
 def pathname(text: str) -> Path:
     """An argparse type: the name of a file or a folder, `~` expanded, file:// URLs of this machine as well."""
+    if URL.match(text):
+        text = _of_url(text)
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
     if text == "-":
         raise argparse.ArgumentTypeError("'-': standard input is not read; name a file or a folder")
-    if URL.match(text):
-        text = _of_url(text)
     name = os.path.expanduser(text)
     try:
         os.lstat(name)
@@ -53,7 +53,9 @@ def _of_url(text: str) -> str:
     except ValueError:  # such as of brackets
         address = None
     if address is None or address.scheme != "file" or address.netloc not in {"", "localhost"}:
-        raise argparse.ArgumentTypeError(f"{text[:100]}: is a URL, and nothing is downloaded here; download it, then name the file")
+        raise argparse.ArgumentTypeError(
+            f"{text[:100]}: is a URL, and nothing is downloaded here; download it, then name the file"
+        )
     return url2pathname(address.path)
 
 

@@ -18,6 +18,11 @@ def command(script: str, *words: object) -> str:
     return python(ROOT / script, *words)
 
 
+def install(*words: str) -> str:
+    """A command line that installs packages for this Python."""
+    return python("-m", "pip", "install", *words)
+
+
 def python(*words: object) -> str:
     """A command line of this Python, for any folder; a Path becomes absolute."""
     arguments = [str(word.absolute() if isinstance(word, Path) else word) for word in words]

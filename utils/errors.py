@@ -72,8 +72,9 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _cure(error: ImportError) -> str:
     """What to do about a package that is missing or broken; raises the error where it is this program's own."""
     import re
-    import shlex
     from pathlib import Path
+
+    from utils.commands import install
 
     root = Path(__file__).resolve().parent.parent
     module = (error.name or "").partition(".")[0]
@@ -86,7 +87,7 @@ def _cure(error: ImportError) -> str:
         trouble = f"the package {package} cannot be imported ({error})" if package else str(error)
     named = re.search(rf"^{re.escape(package)}\b", required.read_text(), re.MULTILINE)
     wanted = ["-r", str(required)] if named else [package]
-    return f"{trouble}; to install it: {shlex.join([sys.executable, '-m', 'pip', 'install', *wanted])}"
+    return f"{trouble}; to install it: {install(*wanted)}"
 
 
 def _fail(message: object, status: int) -> None:

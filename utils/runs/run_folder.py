@@ -181,8 +181,8 @@ class RunFolder:
         for flag, file in read:
             if (mine := ours.get(_identity(file))) is not None:
                 raise UserError(
-                    f"{flag} {file}: is {mine.relative_to(self.path)} of --out {self.path}, where it would be replaced; "
-                    "choose another --out"
+                    f"{flag} {file}: is {mine.relative_to(self.path)} of --out {self.path}, "
+                    "where it would be replaced; choose another --out"
                 )
 
     def clear(self) -> None:
