@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from options import CLIP, PRESETS, REFINE_PRESETS, Common, EvalOptions, RefineOptions, TrainOptions
-from utils.arguments import Parser, defaults_of, options_of
+from utils.arguments import Parser, defaults_of, options_of, pathname
 from utils.clips.kind import is_clip
 from utils.errors import UserError
 from utils.runs.run_folder import RunFolder
@@ -85,6 +85,12 @@ def _training_options(
             raise UserError(
                 f"--{name} {explicit[name]} contradicts {loaded[name]} of the run in --load {explicit['load']}; "
                 "leave it out, or train anew into another --out"
+            )
+    for name, option in options_of(kind).items():
+        if option.kind is pathname and name in loaded.keys() - explicit.keys() and not os.path.exists(loaded[name]):
+            raise UserError(
+                f"--{name} {loaded[name]}: the run in --load {explicit['load']} was trained on it, and it is not there "
+                f"any more; say where it is now: --{name} FILE"
             )
     preset = presets[explicit.get("preset", "paper")]
     a = (loaded | explicit).get("input_a")

@@ -34,7 +34,6 @@ from utils.clips.video import Clip
 from utils.clips.writer import save_gif, video_writer
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
-from utils.files import write_json
 from utils.measures.flicker import Flicker
 from utils.measures.metrics_file import write_metrics
 from utils.measures.sifid import load_inception_stem
@@ -71,12 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.clear()
         print(f"on {device_name(device)}, seed {options.seed}")
         record = run_record(recorded(options), device)
-        write_json(out.config, record)
+        out.record(record)
 
         # Translate what is there, or draw.
         if clip is not None:
             numbers = translate_clip(options, out, pair, clip, quant_level)
-            write_json(out.config, record | {"clip": numbers})
+            out.record(record | {"clip": numbers})
             if picture_b is not None:
                 finest = pair.shapes_for(picture_b.size, options.out_size, options.keep_aspect)[-1]
                 save_image(image_to_tensor(picture_b, finest, device), out.path / "real_b.png")
@@ -122,6 +121,7 @@ def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
         raise UserError(f"--out {options.out}: is the folder --load names; choose another for the evaluation")
     if {out.scale(0), out.state} & set(out.own_files()):
         raise UserError(f"--out {options.out}: holds a training run; choose another for the evaluation")
+    out.check_spares({"--input_a": options.input_a, "--input_b": options.input_b}, trained)
     out.check_free(options.overwrite, "--overwrite to replace them, or choose another --out")
 
 

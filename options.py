@@ -11,7 +11,7 @@ from models.architecture import PADDING_MODES, Architecture
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from training.scale import Schedule
-from utils.arguments import integer, number, only, option
+from utils.arguments import integer, number, only, option, pathname, pathname_or_none
 from utils.scales import Geometry
 
 Settings = TypeVar("Settings")
@@ -45,11 +45,6 @@ A_KINDS = "image A, any Pillow reads; or a clip, or a folder with its frames"
 AS_TRAINED = "; not given: as trained"
 
 
-def folder(name: str) -> Path | None:
-    """A folder's name; the published default is an empty one."""
-    return Path(name) if name else None
-
-
 def pick(kind: type[Settings], options: object, **more: Any) -> Settings:
     """Settings of some part of the program from the options of the same names."""
     return kind(**{f.name: getattr(options, f.name) for f in fields(kind) if hasattr(options, f.name)}, **more)
@@ -60,7 +55,7 @@ class Common:
     """Options of every script."""
 
     out: Path = option(
-        Path, None, "folder for the results, made if missing (required)", FILES, metavar="DIR", per_call=True
+        pathname, None, "folder for the results, made if missing (required)", FILES, metavar="DIR", per_call=True
     )
     overwrite: bool = option(bool, False, "replace the results --out already holds", FILES, per_call=True)
     gpu_id: int | None = option(
@@ -81,9 +76,9 @@ class Training(Common):
     """Options of the scripts that train."""
 
     load: Path | None = option(
-        folder,
+        pathname_or_none,
         None,
-        "go on with the run in DIR; its options hold where none is given",
+        "go on with the run in DIR; its options hold where none is given; '' is none",
         FILES,
         metavar="DIR",
         per_call=True,
@@ -118,8 +113,8 @@ class Training(Common):
 class TrainOptions(Training):
     """Options of train.py; the published ones with the published defaults."""
 
-    input_a: Path = option(Path, None, A_KINDS + " (required)", FILES, metavar="A")
-    input_b: Path = option(Path, None, "image B (required)", FILES, metavar="B")
+    input_a: Path = option(pathname, None, A_KINDS + " (required)", FILES, metavar="A")
+    input_b: Path = option(pathname, None, "image B (required)", FILES, metavar="B")
     niter: int = option(integer(1), Schedule.niter, "steps per scale; a clip: 24000", RUN)
     img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels", PYRAMID, fixed=True)
     min_size: int = option(
@@ -217,9 +212,11 @@ class TrainOptions(Training):
 class EvalOptions(Common):
     """Options of eval.py."""
 
-    input_a: Path | None = option(Path, None, A_KINDS + "; not given: --samples alone", FILES, metavar="A")
-    input_b: Path | None = option(Path, None, "image B; not given: --samples alone, or a clip as A", FILES, metavar="B")
-    load: Path = option(Path, None, "the folder train.py filled (required)", FILES, metavar="DIR")
+    input_a: Path | None = option(pathname, None, A_KINDS + "; not given: --samples alone", FILES, metavar="A")
+    input_b: Path | None = option(
+        pathname, None, "image B; not given: --samples alone, or a clip as A", FILES, metavar="B"
+    )
+    load: Path = option(pathname, None, "the folder train.py filled (required)", FILES, metavar="DIR")
     img_size: int | None = option(integer(1), None, "side of the finest scale, pixels" + AS_TRAINED, PYRAMID)
     min_size: int | None = option(integer(1), None, "side of the coarsest scale, pixels" + AS_TRAINED, PYRAMID)
     max_size: int | None = option(integer(1), None, "bound that enters the number of scales" + AS_TRAINED, PYRAMID)
@@ -262,8 +259,8 @@ class EvalOptions(Common):
 class RefineOptions(Training):
     """Options of refine.py; what is not among them is as METHOD section 11 has it."""
 
-    input: Path = option(Path, None, "the image to refine (required)", FILES, metavar="INPUT")
-    reference: Path = option(Path, None, "whose patches it is to have (required)", FILES, metavar="REFERENCE")
+    input: Path = option(pathname, None, "the image to refine (required)", FILES, metavar="INPUT")
+    reference: Path = option(pathname, None, "whose patches it is to have (required)", FILES, metavar="REFERENCE")
     niter: int = option(integer(1), 2000, "steps per scale", RUN)
     start_scale: int | None = option(
         integer(1), None, "where to start, 1 is the coarsest; not given: everywhere, to choose", REFINEMENT

@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = Run(RunFolder(options.out), geometry, options.architecture, device)
     source = RunFolder(options.load) if options.load is not None else None
     prints = {"--reference": fingerprint(reference)}
-    trained = begin(run, source, prints, OPTIMISER, options.overwrite)
+    paths = {"--input": options.input, "--reference": options.reference}
+    trained = begin(run, source, paths, prints, OPTIMISER, options.overwrite)
     costs = announce(run, trained, options.niter, PASSES, options.seed)
     if options.dry_run:
         return 0
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if pyramids and options.quantise:
                 pyramids = quantised(run, recipe, pyramids[0], options, costs, stop)
         if pyramids is None:
-            return stopped("refine.py", run, stop, options.gpu_id, options.not_cuda)
+            return stopped("refine.py", run, stop)
         write_results(run.folder, pyramids[0], recipe, image_to_tensor(image, geometry.shapes[-1], device), options)
     print(run.folder.path / "results.png")
     return 0

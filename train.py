@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
     run = Run(RunFolder(options.out), fitted_geometry(options, inputs), options.architecture, device)
     source = RunFolder(options.load) if options.load is not None else None
-    trained = begin(run, source, prints, options.optimiser, options.overwrite)
+    paths = {"--input_a": options.input_a, "--input_b": options.input_b}
+    trained = begin(run, source, paths, prints, options.optimiser, options.overwrite)
     costs = announce(run, trained, options.niter, PASSES, options.seed)
     if device.type == "cpu" and options.preset == "paper" and trained.scale <= run.geometry.stop_scale:
         print(
@@ -67,20 +68,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finished = trained.scale > run.geometry.stop_scale
     threads = DomainThreads(device, side_by_side=not options.save_memory, bf16=options.precision == "bf16")
     with writing(run, source, options.overwrite, None if finished else record):
+        if finished:
+            run.folder.record_places({"input_a": options.input_a, "input_b": options.input_b})
         reals = still_pyramids(options, run.geometry, inputs, device)
         with StopRequest() as stop:
             with threads as both:
                 recipe = pair_recipe(options, run, a, reals, both)
                 pyramids = train(run, recipe, options.schedule, trained, costs, stop)
             if pyramids is None:
-                return stopped("train.py", run, stop, options.gpu_id, options.not_cuda)
+                return stopped("train.py", run, stop)
 
             # Write what a person wants to see.
             originals = tuple(first_frame(options, run.geometry, image) for image in inputs)
             try:
                 write_results(options, run.folder, pyramids, reals, originals, stop)
             except Stopped:
-                return stopped("train.py", run, stop, options.gpu_id, options.not_cuda)
+                return stopped("train.py", run, stop)
     print(run.folder.path / "results.png")
     return 0
 

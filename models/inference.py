@@ -12,6 +12,7 @@ from models.architecture import DOMAINS
 from models.pyramid import Noise, Pyramid, gaussian_noise
 from models.snapshot import Run
 from utils.commands import command
+from utils.device import device_flags
 from utils.pictures.image import image_pyramid, open_image, to_uint8
 from utils.resize import upsample
 from utils.runs.checkpoint import CheckpointError
@@ -156,7 +157,7 @@ class TrainedPair:
         if finished < scales:
             raise CheckpointError(
                 f"--load {folder}: only {finished} of {scales} scales are finished; "
-                f"to finish them: {command('train.py', '--load', Path(folder))}"
+                f"to finish them: {command('train.py', '--load', Path(folder), *device_flags(run.device))}"
             )
         return cls(run.geometry, pyramids, run.device)
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 from PIL import Image
 
-from utils.arguments import LineParser
+from utils.arguments import LineParser, pathname
 from utils.clips.times import Times
 from utils.clips.writer import save_gif
 from utils.errors import UserError
@@ -61,7 +61,7 @@ def _side_by_side(pair: list[Image.Image], sizes: list[tuple[int, int]]) -> np.n
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("Write RUN/growth.gif: the sampled a2b and b2a, scale by scale.")
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run of train.py")
+    parser.add_argument("run", type=pathname, metavar="RUN", help="the folder of a finished run of train.py")
     run = RunFolder(parser.parse_args(arguments).run)
     if not (run.path / "final_a2b.png").is_file():
         raise UserError(f"RUN {run.path}: holds no finished run (final_a2b.png is missing)")

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from scripts.find_runs import find_runs
 from scripts.run_pictures import Pictures
 from scripts.run_summary import FINISHED, GROWTH, MEASURED, SOURCES, RunSummary, shorten, summarise
-from utils.arguments import LineParser
+from utils.arguments import LineParser, pathname
 from utils.errors import UserError
 from utils.files import write_atomic
 from utils.measures.metrics import HIGHER_IS_BETTER
@@ -211,18 +211,20 @@ def read_runs(folders: list[Path], top: Path) -> list[RunSummary]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("Write one page that compares the training runs below a folder.")
-    parser.add_argument("runs", metavar="RUNS_DIR", help="every run below it gets a row")
-    parser.add_argument("--out", metavar="FILE", help="the page; else RUNS_DIR/report.html")
+    parser.add_argument("runs", type=pathname, metavar="RUNS_DIR", help="every run below it gets a row")
+    parser.add_argument("--out", type=pathname, metavar="FILE", help="the page; else RUNS_DIR/report.html")
     parser.add_argument(
         "--embed",
         action="store_true",
         help="put the whole pictures into the page, too, so that it can be sent alone; else it links to the runs' own",
     )
     options = parser.parse_args(arguments)
-    top = Path(options.runs).expanduser()
-    if not (options.runs and top.is_dir()):
+    top = options.runs
+    if not top.is_dir():
         raise UserError(f"RUNS_DIR {options.runs}: no such folder")
-    out = top / "report.html" if options.out is None else Path(options.out).expanduser()
+    out = top / "report.html" if options.out is None else options.out
+    if out.suffix.lower() not in {".html", ".htm"}:
+        raise UserError(f"--out {out}: is no name of a page, which ends in .html")
     if out.is_dir():
         raise UserError(f"--out {options.out}: is a folder; name a file in it")
     folders = find_runs(top)

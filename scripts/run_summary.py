@@ -19,6 +19,7 @@ from scripts.loss_panels import Panel, sum_panel, term_panel
 from scripts.report_cache import ReportCache, stamp
 from scripts.run_pictures import LARGE, SMALL, TINY, Input, Picture, read_input, read_picture, reason
 from utils import resize
+from utils.commands import command
 from utils.errors import UserError
 from utils.measures import metrics
 from utils.measures.metrics import measure
@@ -201,7 +202,9 @@ def _read_inputs(run: RunFolder, summary: RunSummary, cache: ReportCache) -> dic
         try:
             inputs[name] = read_input(Path(recorded), known, img_size, keep_aspect, cache)
         except (OSError, UserError) as error:
-            summary.problems.append(f"--{flag} {recorded}: {reason(error, Path(recorded))}")
+            moved = isinstance(error, FileNotFoundError)
+            cure = f"; to say where it is now: {command('train.py', '--load', run.path)} --{flag} FILE" if moved else ""
+            summary.problems.append(f"--{flag} {recorded}: {reason(error, Path(recorded))}{cure}")
         else:
             summary.pictures[name] = inputs[name].picture
     return inputs if img_size in sides else {}

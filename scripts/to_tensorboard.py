@@ -18,7 +18,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from utils.arguments import LineParser
+from utils.arguments import LineParser, pathname
+from utils.commands import install, python
 from utils.errors import UserError
 from utils.pictures.image import open_image
 from utils.runs.log import RunLog, positions
@@ -39,7 +40,7 @@ class Board:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UserError("TensorBoard is missing; install it: python -m pip install tensorboard") from None
+            raise UserError(f"TensorBoard is missing; to install it: {install('tensorboard')}") from None
         self.run, self.make_writer = run, SummaryWriter
         self.start()
 
@@ -71,7 +72,7 @@ class Board:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("Write a run's log and sample images for TensorBoard.")
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder train.py or refine.py filled")
+    parser.add_argument("run", type=pathname, metavar="RUN", help="the folder train.py or refine.py filled")
     parser.add_argument("--follow", action="store_true", help="go on until the run is finished, or Ctrl-C")
     options = parser.parse_args(arguments)
     run = RunFolder(options.run)
@@ -85,5 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             written += board.catch_up()
     finally:
         board.writer.close()
-    print(f"{run.tensorboard}: {written} lines of the log; to look: tensorboard --logdir {run.path}")
+    look = python("-m", "tensorboard.main", "--logdir", run.path)
+    print(f"{run.tensorboard}: {written} lines of the log; to look:\n{look}")
     return 0

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from models.snapshot import Run
@@ -11,8 +12,8 @@ from training.cost import cost_table, step_seconds
 from training.loop import Trained, read_trained
 from training.optimisers import OptimiserSettings
 from utils.commands import command
+from utils.device import device_flags
 from utils.errors import UserError
-from utils.files import write_json
 from utils.interrupt import StopRequest
 from utils.runs.lock import FolderLock, check_unlocked
 from utils.runs.run_folder import RunFolder
@@ -21,19 +22,26 @@ OUT_TAKEN = "--load it to go on, --overwrite to replace it, or choose another --
 
 
 def begin(
-    run: Run, source: RunFolder | None, fingerprints: dict[str, str], optimiser: OptimiserSettings, overwrite: bool
+    run: Run,
+    source: RunFolder | None,
+    inputs: dict[str, Path],
+    fingerprints: dict[str, str],
+    optimiser: OptimiserSettings,
+    overwrite: bool,
 ) -> Trained:
     """What there is of a run already; writes nothing.
 
     Args:
         run: where to write.
         source: the run to go on with, if any.
-        fingerprints: of what it must be trained on, by the option it came from.
+        inputs: every file or folder that is read, by the option it came from.
+        fingerprints: of those it must be trained on.
 
     Raises:
-        UserError: the run to go on with does not fit, or the folder to write into holds another one.
+        UserError: the run to go on with does not fit, or the folder to write into holds another one, or an input.
     """
     check_unlocked(run.folder.path, "--out")
+    run.folder.check_spares(inputs, source)
     if source is None or not run.folder.is_same(source):
         run.folder.check_free(overwrite, OUT_TAKEN)
     if source is None:
@@ -44,7 +52,7 @@ def begin(
         raise UserError(f"--load {source.config}: damaged, or not of this program")
     for (flag, mine), theirs in zip(fingerprints.items(), recorded, strict=True):
         if mine != theirs:
-            raise UserError(f"{flag}: not the image the run in --load {source.path} is trained on")
+            raise UserError(f"{flag} {inputs[flag]}: not the image the run in --load {source.path} is trained on")
     return read_trained(replace(run, folder=source), optimiser)
 
 
@@ -82,16 +90,12 @@ def writing(run: Run, source: RunFolder | None, overwrite: bool, record: dict[st
             if source is not None:
                 folder.copy_from(source)
         if record is not None:
-            write_json(folder.config, record)
+            folder.record(record)
         yield
 
 
-def stopped(script: str, run: Run, stop: StopRequest, gpu_id: int | None, not_cuda: bool) -> int:
+def stopped(script: str, run: Run, stop: StopRequest) -> int:
     """Say how to go on with a run that was stopped; the exit status."""
-    words: list[object] = ["--load", run.folder.path]
-    if gpu_id is not None:
-        words += ["--gpu_id", gpu_id]
-    if not_cuda:
-        words.append("--not_cuda")
-    print(f"stopped, everything is saved; to go on:\n{command(script, *words)}", file=sys.stderr)
+    go_on = command(script, "--load", run.folder.path, *device_flags(run.device))
+    print(f"stopped, everything is saved; to go on:\n{go_on}", file=sys.stderr)
     return 128 + stop.signal

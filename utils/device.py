@@ -38,6 +38,11 @@ def pick_device(gpu_id: int | None, not_cuda: bool) -> torch.device:
     raise UserError(f"--gpu_id {gpu_id}: there is no such GPU; GPUs here: {listing}; -1 is the CPU")
 
 
+def device_flags(device: torch.device) -> list[str]:
+    """The options that ask `pick_device` for this device, for commands that are printed."""
+    return ["--gpu_id", "-1" if device.type == "cpu" else str(device.index or 0)]
+
+
 def compute_deterministically(wanted: bool) -> None:
     """Let PyTorch use only operations that give the same numbers every time, and raise where it has none."""
     if wanted:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from utils.output import outlive_readers
+
 # What PyTorch's allocators for the CPU say, on Linux and macOS and on Windows: a plain RuntimeError.
 NO_CPU_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
 # Packages whose modules are called otherwise.
@@ -28,6 +30,7 @@ class RunError(Exception):
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn the errors a person can cause into `error: ...` on standard error and an exit status."""
+    outlive_readers()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for paths that standard output cannot show
     try:
@@ -69,8 +72,9 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _cure(error: ImportError) -> str:
     """What to do about a package that is missing or broken; raises the error where it is this program's own."""
     import re
-    import shlex
     from pathlib import Path
+
+    from utils.commands import install
 
     root = Path(__file__).resolve().parent.parent
     module = (error.name or "").partition(".")[0]
@@ -83,9 +87,10 @@ def _cure(error: ImportError) -> str:
         trouble = f"the package {package} cannot be imported ({error})" if package else str(error)
     named = re.search(rf"^{re.escape(package)}\b", required.read_text(), re.MULTILINE)
     wanted = ["-r", str(required)] if named else [package]
-    return f"{trouble}; to install it: {shlex.join([sys.executable, '-m', 'pip', 'install', *wanted])}"
+    return f"{trouble}; to install it: {install(*wanted)}"
 
 
 def _fail(message: object, status: int) -> None:
-    print("error:", " ".join(str(message).split()), file=sys.stderr)
+    # On one line; spaces stay, they may be a file's name.
+    print("error:", " ".join(line.strip() for line in str(message).splitlines()), file=sys.stderr)
     raise SystemExit(status)

@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+from utils.commands import install
 from utils.errors import UserError
 
 
@@ -11,5 +12,5 @@ def import_av(start: str) -> ModuleType:
         import av
     except ImportError as error:
         reason = "" if isinstance(error, ModuleNotFoundError) and error.name == "av" else f" ({error})"
-        raise UserError(f"{start}films need the package av{reason}: pip install av") from None
+        raise UserError(f"{start}films need the package av{reason}: {install('av')}") from None
     return av

@@ -17,6 +17,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from utils.commands import install
 from utils.errors import UserError
 from utils.files import write_atomic
 from utils.pictures.colour import ProfileError, on_white, split_transparency, to_16_bits, to_srgb
@@ -142,7 +143,7 @@ def _identified(file: BinaryIO, head: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError:
         reason = "not a picture Pillow can read"
         if brands(head) & AVIF_BRANDS:
-            reason = "AVIF, for which Pillow is too old or has no decoder; pip install --upgrade pillow"
+            reason = f"AVIF, for which Pillow is too old or has no decoder; {install('--upgrade', 'pillow')}"
         elif head.startswith(JPEG_XL):
             reason = "JPEG XL, which Pillow does not read; save it as PNG first"
         raise UserError(f"{name}: cannot be read: {reason}") from None
@@ -156,7 +157,7 @@ def _add_heif(name: str) -> None:
     try:
         import pillow_heif  # not required; only this needs it
     except ImportError:
-        raise UserError(f"{name}: is HEIC; to have it read: pip install pillow-heif (or save it as PNG)") from None
+        raise UserError(f"{name}: is HEIC; save it as PNG, or have it read: {install('pillow-heif')}") from None
     pillow_heif.register_heif_opener()
 
 

@@ -15,7 +15,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-NAME = ".run.lock"
+NAME = ".structural-analogy.lock"  # no other program's
 ATTEMPTS, PAUSE = 5, 0.05  # seconds; long enough for another process that only looks whether there is a lock
 HELD = {errno.EAGAIN, errno.EACCES}
 

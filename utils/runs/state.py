@@ -1,6 +1,5 @@
 """How far a training run has come, from the files in its folder alone. Standard library only, so that it is quick."""
 
-import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +32,7 @@ def run_state(run: RunFolder) -> RunState:
 
 
 def _state(run: RunFolder) -> RunState:
-    if not os.path.lexists(run.path) or (run.path.is_dir() and not any(run.path.iterdir())):
+    if run.is_empty():
         return RunState("empty", "nothing there yet")
     if not run.config.is_file():
         return RunState("foreign", "holds no run: config.json is missing" if run.path.is_dir() else "is not a folder")

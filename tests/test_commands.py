@@ -1,0 +1,218 @@
+"""Command lines: the ones the program prints run where they are pasted; paths on the ones it is given."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, complaint, make_picture
+from folders import contents, copy_run
+from interrupted import StopAfter
+
+from scripts import growth, report, to_tensorboard
+from utils.arguments import pathname
+from utils.commands import python
+from utils.device import device_flags
+from utils.errors import UserError
+
+ODD_NAMES = [
+    "my run",
+    "it's  two",
+    'a"b$HOME`x`!',
+    "tab\tand\nline",
+    "-run",
+    "ü 日本",
+    os.fsdecode(b"no\xfftext"),
+    "#~*",
+]
+BASH = "/bin/bash"
+
+
+def pasted(line: str, cwd: Path) -> subprocess.CompletedProcess:
+    """Run a printed command line in a shell of another folder."""
+    return subprocess.run([BASH, "-c", line], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def elsewhere(tmp_path) -> Path:
+    folder = tmp_path / "else where"
+    folder.mkdir()
+    return folder
+
+
+# Printed commands.
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_words_arrive_as_they_were(monkeypatch, tmp_path, elsewhere, name):
+    monkeypatch.chdir(tmp_path)
+    line = python("-c", "import os, sys; os.write(1, os.fsencode(sys.argv[1]))", Path(name))
+    assert "\n" not in line and line.isprintable()
+    done = subprocess.run([BASH, "-c", line], cwd=elsewhere, capture_output=True, check=True)
+    assert os.fsdecode(done.stdout) == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(("device", "flag"), [("cpu", "-1"), ("cuda:0", "0"), ("cuda:3", "3"), ("mps", "0")])
+def test_flags_of_a_device(device, flag):
+    assert device_flags(torch.device(device)) == ["--gpu_id", flag]
+
+
+@pytest.mark.parametrize("name", ["it's  two", "-tab\tand\nline"])
+def test_the_hints_for_going_on_run_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere, name):
+    # Names relative to the folder the run was started in, and a run stopped there.
+    monkeypatch.chdir(tmp_path)
+    for picture, short in zip(pair, "ab", strict=True):
+        Path(short).write_bytes(picture.read_bytes())
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(2))
+    stopped = cli("train.py", "--input_a", "a", "--input_b", "b", f"--out={name}", *TINY, "--niter", 1, "--not_cuda")
+    assert stopped.code == 130
+    monkeypatch.undo()
+    line = stopped.err.splitlines()[-1]
+    assert line.endswith(" --gpu_id -1")
+
+    # The evaluation of what is unfinished names the same command.
+    out = ["--out", tmp_path / "eval", "--gpu_id", -1, "--not_cuda"]
+    told = cli("eval.py", *(f"--input_{x}={tmp_path / x}" for x in "ab"), "--load", tmp_path / name, *out)
+    assert complaint(told).endswith(line)
+
+    done = pasted(line, elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / name / "results.png").is_file()
+    assert contents(elsewhere) == {}
+
+
+def test_the_hint_of_refine_runs_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere):
+    monkeypatch.chdir(tmp_path)
+    for picture, short in zip(pair, "ab", strict=True):
+        Path(short).write_bytes(picture.read_bytes())
+    monkeypatch.setattr("refine.StopRequest", lambda: StopAfter(1))
+    words = ["--max_size", 32, "--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
+    stopped = cli("refine.py", "--input", "a", "--reference", "b", "--out", "my run", *words)
+    assert stopped.code == 130, stopped.err
+    done = pasted(stopped.err.splitlines()[-1], elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "my run" / "results.png").is_file()
+
+
+def test_the_hint_of_to_tensorboard(capsys, monkeypatch, tmp_path, trained):
+    pytest.importorskip("torch.utils.tensorboard")
+    copy_run(trained, tmp_path / "my run")
+    monkeypatch.chdir(tmp_path)
+    assert to_tensorboard.main(["my run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == python("-m", "tensorboard.main", "--logdir", tmp_path / "my run")
+
+
+# Paths.
+
+PATHS = {
+    "": "must not be empty",
+    "  ": "must not be empty",
+    "file://": "must not be empty",
+    "-": "standard input is not read",
+    "https://example.org/a.png": "download it",
+    "s3://bucket/a.png": "download it",
+    "file://server/a.png": "download it",
+    "file:///a%00b.png": "NUL",
+    "data:image/png;base64,AAAA": "download it",
+    "http://[bad": "download it",
+    "a\0b.png": "NUL",
+    "n" * 300: "too long",
+    "d/" * 3000: "too long",
+}
+PATH_OPTIONS = [("train.py", "input_a"), ("train.py", "input_b"), ("train.py", "out"), ("train.py", "load")]
+PATH_OPTIONS += [("eval.py", "input_a"), ("eval.py", "load"), ("eval.py", "out")]
+PATH_OPTIONS += [("refine.py", "input"), ("refine.py", "reference"), ("refine.py", "out")]
+
+
+@pytest.mark.parametrize(("script", "name"), PATH_OPTIONS)
+def test_names_that_are_none(cli, monkeypatch, tmp_path, script, name):
+    monkeypatch.chdir(tmp_path)
+    for text, reason in PATHS.items():
+        if (script, name, text) == ("train.py", "load", ""):
+            continue  # The published default: none.
+        line = complaint(cli(script, f"--{name}", text))
+        assert line.startswith(f"error: --{name}: ") and reason in line and len(line) < 300
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("script", [report, growth, to_tensorboard])
+def test_the_scripts_take_names_alike(script):
+    for text, reason in PATHS.items():
+        with pytest.raises(UserError, match=re.escape(reason)):
+            script.main([text])
+
+
+def test_a_file_with_a_slash_at_its_end(cli, pair, tmp_path):
+    line = complaint(cli("train.py", "--input_a", f"{pair[0]}/", "--input_b", pair[1], "--out", tmp_path / "out"))
+    assert "is a file" in line
+    assert pathname(f"{tmp_path}/") == tmp_path
+
+
+def test_home_and_file_urls(cli, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    make_picture(tmp_path / "a b.png", 1)
+    words = ["--input_a=~/a b.png", "--input_b", (tmp_path / "a b.png").as_uri(), "--out=~/run", *TINY, "--niter", 1]
+    done = cli("train.py", *words)
+    assert done.code == 0, done.err
+    assert (tmp_path / "run" / "results.png").is_file()
+    assert not (tmp_path / "~").exists()
+    # Names that only look like it.
+    assert pathname("~no_such_user/x") == Path("~no_such_user/x")
+    assert pathname("./~") == Path("~")
+    assert pathname("C:/x") == Path("C:/x")
+    assert pathname("file://localhost/a%20b.png") == Path("/a b.png")
+
+
+# Inputs of a run that is gone on with.
+
+
+def test_a_run_knows_its_inputs_from_elsewhere(cli, capsys, monkeypatch, pair, tmp_path, elsewhere):
+    def problems(run: str) -> str:
+        assert report.main([run]) == 0
+        return capsys.readouterr().err
+
+    monkeypatch.chdir(tmp_path)
+    for picture, short in zip(pair, "ab", strict=True):
+        Path(f"{short}.png").write_bytes(picture.read_bytes())
+    assert cli("train.py", "--input_a", "a.png", "--input_b", "./b.png", "--out", "run", *TINY, "--niter", 1).code == 0
+    monkeypatch.chdir(elsewhere)
+    assert cli("train.py", "--load", "../run", "--gpu_id", -1).code == 0
+    assert problems("../run") == ""
+
+    # Moved: the line names the recorded place and the option; both the loop and the report learn the new one.
+    new = elsewhere / "new b.png"
+    (tmp_path / "b.png").rename(new)
+    told = problems("../run")
+    assert str(tmp_path / "b.png") in told and "--input_b FILE" in told
+    for words in ([], ["--out", "copy"], ["--dry_run"]):
+        line = complaint(cli("train.py", "--load", "../run", "--gpu_id", -1, *words))
+        assert line.startswith(f"error: --input_b {tmp_path / 'b.png'}: ") and line.endswith("--input_b FILE")
+    assert cli("train.py", "--load", "../run", "--gpu_id", -1, "--input_b", "new b.png").code == 0
+    monkeypatch.chdir(tmp_path)
+    assert cli("train.py", "--load", "run", "--gpu_id", -1).code == 0
+    assert problems("run") == ""
+
+
+def test_a_moved_clip_and_a_moved_reference(cli, pair, tmp_path):
+    frames, reference = tmp_path / "frames", tmp_path / "reference.png"
+    frames.mkdir()
+    for index in range(2):
+        make_picture(frames / f"{index}.png", index)
+    make_picture(reference, 3)
+    words = ["--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
+    assert (
+        cli("train.py", "--input_a", frames, "--input_b", pair[1], "--out", tmp_path / "clip", *TINY, *words).code == 0
+    )
+    words += ["--max_size", 32]
+    paths = ["--input", pair[0], "--reference", reference, "--out", tmp_path / "refined"]
+    assert cli("refine.py", *paths, *words).code == 0
+    frames.rename(tmp_path / "moved")
+    reference.rename(tmp_path / "moved.png")
+    assert f"--input_a {frames}" in complaint(cli("train.py", "--load", tmp_path / "clip"))
+    assert f"--reference {reference}" in complaint(cli("refine.py", "--load", tmp_path / "refined"))
+    more = ["--reference", tmp_path / "moved.png", "--gpu_id", -1]
+    assert cli("refine.py", "--load", tmp_path / "refined", *more).code == 0
+    assert cli("refine.py", "--load", tmp_path / "refined", "--gpu_id", -1).code == 0
