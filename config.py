@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from options import CLIP, PRESETS, REFINE_PRESETS, Common, EvalOptions, RefineOptions, TrainOptions
+from options import CLIP, PRESETS, REFINE_PRESETS, Common, EvalOptions, FinishOptions, RefineOptions, TrainOptions
 from utils.arguments import Parser, defaults_of, options_of, pathname
 from utils.clips.kind import is_clip
 from utils.errors import UserError
@@ -24,6 +24,7 @@ TRAIN = Parser(TrainOptions, "Train on one pair of images, coarse to fine; the p
 EVAL = Parser(
     EvalOptions, "Translate real images with a trained pair, injected at the finest scales, or draw new ones."
 )
+FINISH = Parser(FinishOptions, "Finish any image at full size with the patches of references.")
 REFINE = Parser(RefineOptions, "Clean up a translated image with a pyramid trained on a reference alone (SinGAN).")
 
 
@@ -37,6 +38,8 @@ def parse_train(arguments: Sequence[str] | None = None) -> TrainOptions:
         options.architecture.check_fits(options.geometry.shapes[0])
     except ValueError as error:
         raise UserError(str(error)) from None
+    if options.finish_size and options.finish_size < options.img_size:
+        raise UserError(f"--finish_size {options.finish_size}: must be at least --img_size {options.img_size}, or 0")
     return options
 
 
@@ -67,11 +70,22 @@ def parse_refine(arguments: Sequence[str] | None = None) -> RefineOptions:
     return options
 
 
-def recorded(options: Common) -> dict[str, Any]:
+def parse_finish(arguments: Sequence[str] | None = None) -> FinishOptions:
+    """Options of finishing one image from its command line; UserError on anything wrong with it."""
+    options = FinishOptions(**FINISH.explicit(arguments))
+    _require(options, "input", "reference", "out")
+    return options
+
+
+def recorded(options: Common | FinishOptions) -> dict[str, Any]:
     """The options for config.json; paths are absolute, so that they mean the same from everywhere."""
-    return {
-        name: str(value.absolute()) if isinstance(value, Path) else value for name, value in asdict(options).items()
-    }
+    return {name: _plain(value) for name, value in asdict(options).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return str(value.absolute()) if isinstance(value, Path) else value
 
 
 def _training_options(
@@ -100,7 +114,7 @@ def _training_options(
 
 
 def _require(options: Common, *names: str) -> None:
-    missing = [f"--{name}" for name in names if getattr(options, name) is None]
+    missing = [f"--{name}" for name in names if getattr(options, name) in (None, [], ())]
     if missing:
         raise UserError(f"{', '.join(missing)} must be given (--help lists the options)")
 

@@ -7,44 +7,42 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
     run_script("eval")
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from config import parse_eval, recorded
+from evaluation.clip import say_numbers, translate_clip
+from evaluation.finishing import Finishing, find_references, trained_option
+from finishing.full_size import FullSize, Job, Original, copied_shares, finish_all, finished_row, whole
 from models.inference import (
     TrainedPair,
     default_injection_scale,
     inject,
     injection_scales,
-    refine_and_translate,
     sample,
     translate_directly,
 )
-from models.pyramid import fixed_noise
 from options import EvalOptions
 from utils.clips.ffmpeg import import_av
 from utils.clips.kind import is_clip, refuse_clip
-from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip
-from utils.clips.writer import save_gif, video_writer
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
-from utils.measures.flicker import Flicker
-from utils.measures.metrics_file import write_metrics
+from utils.interrupt import Stopped, StopRequest
+from utils.measures.metrics_file import Measured, write_metrics
 from utils.measures.sifid import load_inception_stem
-from utils.pictures.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
+from utils.pictures.image import image_pyramid, image_to_tensor, open_image, save_image
 from utils.pictures.sheet import Cell, save_sheet
 from utils.runs.lock import FolderLock
 from utils.runs.run_folder import RunFolder
 from utils.scales import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
-from utils.streams import stream
 
 SHEET_SAMPLES = 16
+# The images of a sample: whose shape each has, and whose look; 0 is a, 1 is b.
+SAMPLE_KINDS = (("fake_a", 0, 0), ("a2b", 0, 1), ("fake_b", 1, 1), ("b2a", 1, 0))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,12 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import_av(f"--out {options.out}: ")  # now, not when the old results are cleared
     if b:
         refuse_clip(b, "--input_b")
-    picture_a = open_image(a, "--input_a", coarsest) if a and not clip else None
-    picture_b = open_image(b, "--input_b", coarsest) if b else None
-    quant_level = trained_quant_level(trained) if clip else 0
+    image_a = open_image(a, "--input_a", coarsest) if a and not clip else None
+    image_b = open_image(b, "--input_b", coarsest) if b else None
+    quant_level = trained_option(trained, "quant_level", int) if clip else 0
+    finishing = finishing_of(options, pair, trained, (image_a, image_b))
     out = RunFolder(options.out)
     check_out(options, out, trained)
-    with FolderLock(out.path, "--out"):
+    with FolderLock(out.path, "--out"), StopRequest() as stop:
         check_out(options, out, trained)  # again: another process may have been there meanwhile
         out.clear()
         print(f"on {device_name(device)}, seed {options.seed}")
@@ -73,18 +72,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.record(record)
 
         # Translate what is there, or draw.
-        if clip is not None:
-            numbers = translate_clip(options, out, pair, clip, quant_level)
-            out.record(record | {"clip": numbers})
-            if picture_b is not None:
-                finest = pair.shapes_for(picture_b.size, options.out_size, options.keep_aspect)[-1]
-                save_image(image_to_tensor(picture_b, finest, device), out.path / "real_b.png")
-        elif picture_a is not None:
-            results = translate_pictures(options, out, pair, (picture_a, picture_b))
-            if options.metrics:
-                measure_results(out, results, device)
-        if options.samples:
-            draw_samples(options, out, pair)
+        try:
+            if clip is not None:
+                numbers = translate_film(options, out, pair, clip, quant_level, finishing, stop)
+                out.record(record | {"clip": numbers})
+                if image_b is not None:
+                    finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
+                    save_image(image_to_tensor(image_b, finest, device), out.path / "real_b.png")
+            elif image_a is not None:
+                translate_images(options, out, pair, (image_a, image_b), finishing, stop)
+            if options.samples:
+                draw_samples(options, out, pair, finishing, stop)
+        except Stopped:
+            print(f"stopped; what was made until then is in {out.path}", file=sys.stderr)
+            return 128 + stop.signal
     print(out.path / ("results.png" if a else "samples.png"))
     return 0
 
@@ -106,13 +107,20 @@ def load_trained(options: EvalOptions, device: torch.device) -> TrainedPair:
     return pair
 
 
-def trained_quant_level(trained: RunFolder) -> int:
-    """To how many greys the run's clip was simplified, 0 for not at all."""
-    options = trained.recorded("options")
-    level = options.get("quant_level", 0) if isinstance(options, dict) else None
-    if not isinstance(level, int) or level < 0:
-        raise UserError(f"--load {trained.config}: damaged, or not of this program")
-    return level
+def finishing_of(
+    options: EvalOptions, pair: TrainedPair, trained: RunFolder, given: tuple[Image.Image | None, Image.Image | None]
+) -> Finishing | None:
+    """How to finish, as asked for or else as the run was trained; None for not at all."""
+    size, structure = options.finish_size, options.structure
+    size = trained_option(trained, "finish_size", int) if size is None else size
+    structure = trained_option(trained, "structure", float) if structure is None else structure
+    learned = options.out_size or pair.geometry.img_size
+    if not size:
+        return None
+    if size < learned:
+        raise UserError(f"--finish_size {size}: must be at least {learned}, the learned images' side, or 0")
+    keep_aspect = pair.geometry.keep_aspect or options.keep_aspect
+    return Finishing(size, structure, keep_aspect, find_references(trained, given))
 
 
 def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
@@ -125,12 +133,18 @@ def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
     out.check_free(options.overwrite, "--overwrite to replace them, or choose another --out")
 
 
-def translate_pictures(
-    options: EvalOptions, out: RunFolder, pair: TrainedPair, pictures: tuple[Image.Image, Image.Image]
-) -> dict[str, Tensor]:
-    """Both pictures directly and from every injection scale (METHOD section 8); all pictures written, by name."""
-    shapes = [pair.shapes_for(picture.size, options.out_size, options.keep_aspect) for picture in pictures]
-    reals = tuple(image_pyramid(picture, own, pair.device) for picture, own in zip(pictures, shapes, strict=True))
+def translate_images(
+    options: EvalOptions,
+    out: RunFolder,
+    pair: TrainedPair,
+    images: tuple[Image.Image, Image.Image],
+    finishing: Finishing | None,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Both images directly and from every injection scale (METHOD section 8), one pair of them finished; measured."""
+    # Translate.
+    shapes = [pair.shapes_for(image.size, options.out_size, options.keep_aspect) for image in images]
+    reals = tuple(image_pyramid(image, own, pair.device) for image, own in zip(images, shapes, strict=True))
     pyramids = pair.reshaped(*shapes)
     results = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
     results["direct_a2b"], results["direct_b2a"] = translate_directly(pyramids, reals)
@@ -144,71 +158,95 @@ def translate_pictures(
     for name, image in results.items():
         save_image(image, out.path / f"{name}.png")
     save_sheet(rows, out.path / "results.png")
-    return results
+    real_a, real_b = results["real_a"], results["real_b"]
+    compared = {"a2b": (real_a, real_b), "b2a": (real_b, real_a)}
+    measured = {name: Measured(image, *compared[name[-3:]]) for name, image in results.items() if name[-3:] in compared}
+
+    # Finish what comes of one injection scale.
+    finished: dict[str, FullSize] = {}
+    if finishing is not None:
+        scale = default_injection_scale(shapes[0]) if options.inject_scale is None else options.inject_scale
+        if f"inject_{scale:02d}_a2b" not in results:  # --inject_levels leaves it out
+            injected = inject(pyramids, reals, scale, options.seed)._asdict()
+            results |= {f"inject_{scale:02d}_{name}": image for name, image in injected.items()}
+        shown = [Original(image, "") for image in images]
+        jobs = finishing.jobs("finished_a2b", results[f"inject_{scale:02d}_a2b"], 1, shown[0])
+        jobs += finishing.jobs("finished_b2a", results[f"inject_{scale:02d}_b2a"], 0, shown[1])
+        finished = finish_all(jobs, out.path, should_stop)
+        row = finished_row(shown, finished)
+        save_sheet([row, *rows], out.path / "results.png")
+    for name, full in finished.items():
+        own = images[0] if name == "finished_a2b" else images[1]
+        measured[name] = Measured(full.image, whole(own, full.image.shape[-2:]), full.reference)
+    write_measures(options.metrics, out, measured, copied_shares(finished), pair.device)
 
 
-def measure_results(out: RunFolder, results: dict[str, Tensor], device: torch.device) -> None:
-    """Write the measures of the translations, without SIFID where its network cannot be had."""
+def write_measures(
+    wanted: bool, out: RunFolder, measured: dict[str, Measured], copied: dict[str, float], device: torch.device
+) -> None:
+    """Write the measures of the translations, without SIFID where its network cannot be had, and what was copied."""
     stem, reason = None, ""
-    try:
-        stem = load_inception_stem(device)
-    except UserError as error:
-        reason = " ".join(str(error).split())
-        print(f"warning: {reason}; the other measures are in metrics.json", file=sys.stderr)
-    write_metrics(results, out.metrics, stem, reason)
+    if wanted:
+        try:
+            stem = load_inception_stem(device)
+        except UserError as error:
+            reason = " ".join(str(error).split())
+            print(f"warning: {reason}; the other measures are in metrics.json", file=sys.stderr)
+    if wanted or copied:
+        write_metrics(measured if wanted else {}, copied, out.metrics, stem, reason)
 
 
-def draw_samples(options: EvalOptions, out: RunFolder, pair: TrainedPair) -> None:
-    """New pictures of each domain, each with its analogy in the other: "paired generation"."""
+def draw_samples(
+    options: EvalOptions,
+    out: RunFolder,
+    pair: TrainedPair,
+    finishing: Finishing | None,
+    should_stop: Callable[[], bool],
+) -> None:
+    """New images of each domain, each with its analogy in the other: "paired generation"; finished, too."""
     aspects = pair.geometry.aspect_a, pair.geometry.aspect_b
     pyramids = pair.reshaped(*(pair.geometry.shapes_for(aspect, options.out_size) for aspect in aspects))
     rows: list[list[Cell]] = []
+    jobs: list[Job] = []
     for index in range(options.samples):
-        pictures = sample(pyramids, options.seed, pair.device, index)._asdict()
-        row = [(f"sample_{index:03d}_{name}", image) for name, image in pictures.items()]
+        images = sample(pyramids, options.seed, pair.device, index)._asdict()
+        row = [(f"sample_{index:03d}_{name}", image) for name, image in images.items()]
         for name, image in row:
             save_image(image, out.path / f"{name}.png")
         rows += [row] if index < SHEET_SAMPLES else []
+        for name, layout, look in SAMPLE_KINDS if finishing is not None else ():
+            jobs += finishing.jobs(f"sample_{index:03d}_finished_{name}", images[name], look, finishing.references[layout])
     save_sheet(rows, out.path / "samples.png")
+    if jobs:
+        finished = finish_all(jobs, out.path, should_stop)
+        cells = [(name, full.image) for name, full in finished.items()][: 4 * SHEET_SAMPLES]
+        save_sheet([cells[i : i + 4] for i in range(0, len(cells), 4)], out.path / "finished_samples.png")
+        if not options.input_a:
+            write_metrics({}, copied_shares(finished), out.metrics, None)
 
 
-def translate_clip(
-    options: EvalOptions, out: RunFolder, pair: TrainedPair, clip: Clip, quant_level: int
+def translate_film(
+    options: EvalOptions,
+    out: RunFolder,
+    pair: TrainedPair,
+    clip: Clip,
+    quant_level: int,
+    finishing: Finishing | None,
+    should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Every frame from one injection scale with one fixed noise, as a film (METHOD section 12); its numbers."""
-    device, shapes = pair.device, pair.shapes_for(clip.size, options.out_size, options.keep_aspect)
-    source, target = pair.pyramids[0].reshaped(shapes), pair.pyramids[1]
-    scale = default_injection_scale(shapes) if options.inject_scale is None else options.inject_scale
-    noise = fixed_noise(shapes, stream(options.seed, "clip", device=device))
-    # The film has the source's shape, also where the networks see squares.
-    height, width = pair.geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1]
-    frames = SimplifiedClip(clip, shapes[-1], quant_level) if quant_level else clip
-    flicker, film = Flicker(), out.path / "a2b.mp4"
-    rows: list[list[Cell]] = []
-    shown = {0, len(clip) // 2, len(clip) - 1}
-    with video_writer(film, clip.times, (width, height)) as write:
-        for index, frame in enumerate(frames):
-            real = image_to_tensor(frame, shapes[-1], device)
-            refined, translated = refine_and_translate(
-                source, target, image_to_tensor(frame, shapes[scale], device), scale, noise
-            )
-            write(resized(translated, (width, height)))
-            flicker.add(real, translated)
-            if index in shown:
-                cells = {"input": real, f"refined, injected at {scale}": refined, "a2b": translated}
-                rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
-    save_sheet(rows, out.path / "results.png")
-    if options.gif:
-        save_gif((np.asarray(frame) for frame in Clip(film, "--out")), out.path / "a2b.gif", clip.times)
-    numbers = {"frames": len(clip), "rate": str(clip.rate), "size": [width, height], "inject_scale": scale}
-    restless = "the input does not move" if flicker.value is None else f"flicker {flicker.value:.2f} times the input's"
-    print(f"{film}: {len(clip)} frames, {width}x{height}, {restless}")
-    return numbers | {"flicker": flicker.value}
-
-
-def resized(image: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """(1, 3, H, W) in [-1, 1] as (height, width, 3) 8-bit of this (width, height)."""
-    pixels = to_uint8(image)
-    if pixels.shape[1::-1] == size:
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    """A clip translated, and finished; its numbers."""
+    numbers = translate_clip(
+        out.path,
+        pair,
+        clip,
+        pair.shapes_for(clip.size, options.out_size, options.keep_aspect),
+        pair.geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1][::-1],
+        scale=options.inject_scale,
+        quant_level=quant_level,
+        seed=options.seed,
+        gif=options.gif,
+        finisher=finishing.finisher(1) if finishing is not None else None,
+        should_stop=should_stop,
+    )
+    say_numbers(out.path, numbers)
+    return numbers

@@ -280,11 +280,11 @@ class RefineOptions(Training):
 class FinishOptions:
     """Options of finish.py."""
 
-    input: Path = option(Path, None, "the image to finish, whatever made it (required)", FILES, metavar="INPUT")
+    input: Path = option(pathname, None, "the image to finish, whatever made it (required)", FILES, metavar="INPUT")
     reference: tuple[Path, ...] = option(
-        Path, (), "whose patches it is made of; one or several (required)", FILES, metavar="REFERENCE", nargs="+"
+        pathname, (), "whose patches it is made of; one or several (required)", FILES, metavar="REFERENCE", nargs="+"
     )
-    out: Path = option(Path, None, "folder for the results, made if missing (required)", FILES, metavar="DIR")
+    out: Path = option(pathname, None, "folder for the results, made if missing (required)", FILES, metavar="DIR")
     overwrite: bool = option(bool, False, "replace the results --out already holds", FILES)
     finish_size: int = option(integer(1), 512, "longer side of the finished image, pixels", FINISHING)
     structure: float = option(

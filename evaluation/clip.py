@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from finishing.full_size import Finisher, FullSize, say_limit, whole
-from models.inference import TrainedPair, default_injection_scale, refine_and_translate
+from models.inference import TrainedPair, default_injection_scale, redraw_and_translate
 from models.pyramid import fixed_noise
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip
@@ -73,7 +73,7 @@ def translate_clip(
                 raise Stopped
             real = image_to_tensor(frame, shapes[-1], pair.device)
             injected = image_to_tensor(frame, shapes[scale], pair.device)
-            redrawn, translated = refine_and_translate(source, target, injected, scale, noise)
+            redrawn, translated = redraw_and_translate(source, target, injected, scale, noise)
             write(resized(translated, size))
             flicker.add(real, translated)
             cells = {"input": real, f"redrawn, injected at {scale}": redrawn, "a2b": translated}

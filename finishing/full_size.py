@@ -26,6 +26,11 @@ class Original(NamedTuple):
     flag: str
 
 
+def whole(image: Image.Image, shape: Shape | None = None) -> Tensor:
+    """An image at its own size, or resized to a (height, width), (1, 3, H, W) in [-1, 1], on the CPU."""
+    return image_to_tensor(image, shape or (image.height, image.width), CPU)
+
+
 class FullSize(NamedTuple):
     """A finished image and what may be said of it.
 
@@ -61,7 +66,7 @@ class Finisher:
     stretched: bool
 
     def sizes(self, structure: Shape) -> tuple[Shape, tuple[float, ...], Original | None]:
-        """Of a finished image of this aspect: its (height, width), the references' factors, and which of them limits it."""
+        """Of a finished image of this aspect: (height, width), the references' factors, and which of them limits it."""
         shapes = [(original.image.height, original.image.width) for original in self.references]
         shape, factors, limit = finished_sizes(structure, shapes, self.size, stretched=self.stretched)
         return shape, factors, None if limit is None else self.references[limit]
@@ -83,10 +88,8 @@ class Finisher:
         from finishing.source_map import source_map
 
         shape, factors, _ = self.sizes(structure)
-        wholes = [image_to_tensor(o.image, (o.image.height, o.image.width), CPU) for o in self.references]
-        references = [
-            resize(whole, factor) if factor < 1 else whole for whole, factor in zip(wholes, factors, strict=True)
-        ]
+        wholes = [whole(original.image) for original in self.references]
+        references = [resize(one, factor) if factor < 1 else one for one, factor in zip(wholes, factors, strict=True)]
         done = finish(
             learned,
             references,
@@ -100,7 +103,7 @@ class Finisher:
 
 
 class Job(NamedTuple):
-    """A learned image to finish: the name its files get, its pixels, (1, 3, h, w), and the (height, width) it depicts."""
+    """A learned image to finish: the name its files get, (1, 3, h, w), the (height, width) of what it depicts."""
 
     name: str
     learned: Tensor
@@ -170,7 +173,9 @@ def translation_jobs(
 
 def finished_row(originals: Sequence[Original], finished: dict[str, FullSize]) -> list[tuple[str, Tensor]]:
     """The first row of a sheet: a's and b's originals in the size of what was finished, and that."""
+    height = max((each.image.shape[-2] for each in finished.values()), default=0)
     cells = []
-    for label, original, like in zip("AB", originals, finished.values(), strict=True):
-        cells.append((label, image_to_tensor(original.image, (like.image.shape[-2], like.image.shape[-1]), CPU)))
+    for label, original in zip("AB", originals, strict=True):
+        width = max(1, round(height * original.image.width / original.image.height))
+        cells.append((label, whole(original.image, (height, width) if height else None)))
     return cells + [(name, each.image) for name, each in finished.items()]

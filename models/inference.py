@@ -26,9 +26,9 @@ Pyramids = tuple[Pyramid, Pyramid]
 class Translations(NamedTuple):
     """What comes of the two real images at one injection scale; (1, 3, H, W) each, finest size."""
 
-    refined_a: Tensor
+    redrawn_a: Tensor
     a2b: Tensor
-    refined_b: Tensor
+    redrawn_b: Tensor
     b2a: Tensor
 
 
@@ -56,24 +56,24 @@ def injection_scales(stop_scale: int, levels: int) -> range:
     return range(max(0, stop_scale + 1 - levels), stop_scale + 1)
 
 
-def refine_and_translate(
+def redraw_and_translate(
     source: Pyramid, target: Pyramid, image: Tensor, scale: int, noise: Noise
 ) -> tuple[Tensor, Tensor]:
-    """Start from a picture of the source domain at a scale, refine it there, translate it once.
+    """Start from a picture of the source domain at a scale, redraw it there, translate it once.
 
     Args:
         image: (1, 3, H, W) at scale `scale` of `source`, [-1, 1].
         noise: see `Pyramid.draw`.
 
     Returns:
-        The refined and the translated picture, finest size.
+        The redrawn and the translated picture, finest size.
     """
-    refined = source.draw(image, scale, len(source.shapes), noise)
-    return refined, target.translate(refined)
+    redrawn = source.draw(image, scale, len(source.shapes), noise)
+    return redrawn, target.translate(redrawn)
 
 
 def inject_one(pyramids: Pyramids, direction: str, real: list[Tensor], scale: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A real image put in at one scale, refined and translated; see `refine_and_translate`.
+    """A real image put in at one scale, redrawn and translated; see `redraw_and_translate`.
 
     Args:
         direction: "a2b" or "b2a".
@@ -82,7 +82,7 @@ def inject_one(pyramids: Pyramids, direction: str, real: list[Tensor], scale: in
     domain = DOMAINS.index(direction[0])
     source, target = pyramids[domain], pyramids[1 - domain]
     noise = gaussian_noise(source.shapes, stream(seed, "inject", scale, direction[0], device=real[scale].device))
-    return refine_and_translate(source, target, real[scale], scale, noise)
+    return redraw_and_translate(source, target, real[scale], scale, noise)
 
 
 def inject(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]], scale: int, seed: int) -> Translations:
@@ -99,7 +99,7 @@ def inject(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]], scale: 
 
 
 def translate_directly(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]]) -> tuple[Tensor, Tensor]:
-    """a2b and b2a of the finest real images, without refinement."""
+    """a2b and b2a of the finest real images, without redrawing."""
     pyramid_a, pyramid_b = pyramids
     return pyramid_b.translate(reals[0][-1]), pyramid_a.translate(reals[1][-1])
 

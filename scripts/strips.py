@@ -48,7 +48,7 @@ def main() -> int:
     names = [[f"sample_{index:03d}_{kind}" for kind in SAMPLE] for index in range(4)]
     save_sheet([[(name, picture(samples / f"{name}.png")) for name in row] for row in names], OUT / "samples.png")
     guided = ROOT / "output_guided"
-    names = ["real_a", "inject_02_refined_a", "inject_02_a2b"]
+    names = ["real_a", "inject_02_redrawn_a", "inject_02_a2b"]
     save_sheet([[(name, picture(guided / f"{name}.png")) for name in names]], OUT / "guided.png")
     for source, target in (("refine", "refine"), ("clip", "video")):
         (OUT / f"{target}.png").write_bytes((ROOT / f"output_{source}" / "results.png").read_bytes())

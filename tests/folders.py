@@ -55,7 +55,7 @@ def names(folder) -> set[str]:
 def eval_files(scales) -> set[str]:
     """What an evaluation leaves that injects at `scales`."""
     files = {"config.json", "results.png", "real_a.png", "real_b.png", "direct_a2b.png", "direct_b2a.png"}
-    return files | {f"inject_{k:02d}_{name}.png" for k in scales for name in ("refined_a", "a2b", "refined_b", "b2a")}
+    return files | {f"inject_{k:02d}_{name}.png" for k in scales for name in ("redrawn_a", "a2b", "redrawn_b", "b2a")}
 
 
 def size(path) -> tuple[int, int]:

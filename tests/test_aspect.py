@@ -141,9 +141,9 @@ def test_the_pictures_given_decide_the_shape(evaluate, kept, shaped_pair, tmp_pa
     other = make_picture(tmp_path / "other.png", 5, size=(70, 50))
     square = make_picture(tmp_path / "square.png", 6, size=(40, 40))
     out = evaluate(kept, "--input_a", other, "--input_b", square)
-    for name in ("real_a", "direct_a2b", "inject_00_refined_a", "inject_00_a2b", "inject_03_a2b"):
+    for name in ("real_a", "direct_a2b", "inject_00_redrawn_a", "inject_00_a2b", "inject_03_a2b"):
         assert size(out / f"{name}.png") == (24, 18), name
-    for name in ("real_b", "direct_b2a", "inject_00_b2a", "inject_03_refined_b"):
+    for name in ("real_b", "direct_b2a", "inject_00_b2a", "inject_03_redrawn_b"):
         assert size(out / f"{name}.png") == (24, 24), name
 
 
@@ -164,7 +164,7 @@ def test_a_strip_can_be_evaluated(evaluate, trained, shaped_pair, tmp_path):
 @pytest.mark.parametrize(("side", "a", "b"), [(40, (40, 27), (27, 40)), (17, (17, 12), (12, 17))])
 def test_results_of_another_size(evaluate, kept, shaped_pair, side, a, b):
     out = evaluate(kept, *shaped_pair, "--out_size", side, "--samples", 1)
-    for name in ("real_a", "direct_a2b", "inject_00_a2b", "inject_03_refined_a", "sample_000_a2b"):
+    for name in ("real_a", "direct_a2b", "inject_00_a2b", "inject_03_redrawn_a", "sample_000_a2b"):
         assert size(out / f"{name}.png") == a, name
     for name in ("real_b", "inject_03_b2a", "sample_000_fake_b"):
         assert size(out / f"{name}.png") == b, name

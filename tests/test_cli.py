@@ -298,9 +298,9 @@ def test_pictures_not_trained_on(evaluate, tmp_path):
     words = ["--inject_levels", 1, "--seed", 1]
     usual, unseen = evaluate("usual", *words), evaluate("unseen", *words, "--input_a", other)
     assert names(unseen) == names(usual)
-    for name in ("real_a.png", "direct_a2b.png", "inject_03_a2b.png", "inject_03_refined_a.png"):
+    for name in ("real_a.png", "direct_a2b.png", "inject_03_a2b.png", "inject_03_redrawn_a.png"):
         assert (unseen / name).read_bytes() != (usual / name).read_bytes(), name
-    for name in ("real_b.png", "direct_b2a.png", "inject_03_b2a.png", "inject_03_refined_b.png"):
+    for name in ("real_b.png", "direct_b2a.png", "inject_03_b2a.png", "inject_03_redrawn_b.png"):
         assert (unseen / name).read_bytes() == (usual / name).read_bytes(), name
 
 

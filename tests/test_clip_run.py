@@ -298,8 +298,8 @@ def test_frames_are_simplified_as_trained(cli, inputs, seen, evaluate, monkeypat
     assert cli("train.py", *inputs, "--out", run, *TINY, "--min_size", 16, "--niter", 2, "--quant_level", 2).code == 0
     import eval as script
 
-    real, injected = script.refine_and_translate, []
-    monkeypatch.setattr(script, "refine_and_translate", lambda *args: injected.append(args[2]) or real(*args))
+    real, injected = script.redraw_and_translate, []
+    monkeypatch.setattr(script, "redraw_and_translate", lambda *args: injected.append(args[2]) or real(*args))
     evaluate(load=run)
     assert len(injected) == COUNT
     for picture in seen + injected:
@@ -416,7 +416,7 @@ def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):
 def test_memory_does_not_grow_with_the_length(cli, monkeypatch, pair, tmp_path):
     # To save time, without sheets and translations.
     monkeypatch.setattr("train.write_results", lambda *_: None)
-    monkeypatch.setattr("eval.refine_and_translate", lambda source, target, image, *_: (image, image))
+    monkeypatch.setattr("eval.redraw_and_translate", lambda source, target, image, *_: (image, image))
     tiny = [*TINY, "--min_size", 16, "--niter", 2, "--input_b", pair[1]]
 
     def use(count: int) -> None:

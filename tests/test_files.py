@@ -69,7 +69,7 @@ def test_finished_scales_stop_at_a_gap(tmp_path):
 def test_own_files_are_those_a_run_or_an_evaluation_writes(tmp_path):
     own = ["config.json", "log.jsonl", "state.safetensors", "results.png", "losses.png", "real_a.png", "direct_b2a.png"]
     own += ["scale_00.safetensors", "scale_10.safetensors", "scale_100.safetensors", "final_fake_b.png", "final_a2b.png", "real_b2a.png"]
-    own += ["inject_06_a2b.png", "inject_10_refined_b.png", "samples/00_step01000_a2b.png"]
+    own += ["inject_06_a2b.png", "inject_10_redrawn_b.png", "samples/00_step01000_a2b.png"]
     own += ["samples/10_step120000_fake_a.png", "samples/02_step02000_rec_a.png", "refined_03.png", "quantised_03.png"]
     own += ["sample_000_fake_b.png", "sample_017_a2b.png", "samples.png", "a2b.mp4", "a2b.gif"]
     own += ["quantised_03/scale_03.safetensors", "quantised_03/state.safetensors", "quantised_03/samples/03_step00010_rec_a.png"]

@@ -486,11 +486,11 @@ def test_injection_starts_from_the_real_image_and_translates_once_with_the_fines
     finest = geometry.stop_scale
     result = inject(pyramids, reals, finest, seed=0)
     # Without noise the finest injection is one pass over the real image, on input and base.
-    assert torch.equal(result.refined_a, pyramids[0].generators[-1](reals[0][-1], reals[0][-1]))
-    assert torch.equal(result.a2b, pyramids[1].generators[-1](result.refined_a, result.refined_a))
-    assert torch.equal(result.b2a, pyramids[0].generators[-1](result.refined_b, result.refined_b))
+    assert torch.equal(result.redrawn_a, pyramids[0].generators[-1](reals[0][-1], reals[0][-1]))
+    assert torch.equal(result.a2b, pyramids[1].generators[-1](result.redrawn_a, result.redrawn_a))
+    assert torch.equal(result.b2a, pyramids[0].generators[-1](result.redrawn_b, result.redrawn_b))
     coarser = inject(pyramids, reals, finest - 1, seed=0)
-    assert torch.equal(coarser.refined_b, pyramids[1].draw(reals[1][finest - 1], finest - 1, finest + 1))
+    assert torch.equal(coarser.redrawn_b, pyramids[1].draw(reals[1][finest - 1], finest - 1, finest + 1))
     assert torch.equal(translate_directly(pyramids, reals)[0], pyramids[1].generators[-1](reals[0][-1], reals[0][-1]))
 
 
@@ -500,7 +500,7 @@ def test_injection_adds_its_own_noise_at_every_scale_from_there_on():
     for scale in range(geometry.stop_scale + 1):
         first, again, other = (inject(pyramids, reals, scale, seed=seed) for seed in (0, 0, 1))
         assert torch.equal(first.a2b, again.a2b)
-        assert not torch.equal(first.refined_a, other.refined_a)
+        assert not torch.equal(first.redrawn_a, other.redrawn_a)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
-"""Whose patches an evaluation's finished images are made of: the images the run was trained on."""
+"""Finishing an evaluation's results: with the patches of the images the run was trained on."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
-from finishing.full_size import Original
+from finishing.full_size import Finisher, Job, Original
 from utils.errors import UserError
 from utils.pictures.image import fingerprint, open_image
 from utils.runs.run_folder import RunFolder
@@ -43,6 +45,30 @@ def find_references(trained: RunFolder, given: tuple[Image.Image | None, Image.I
             )
         found.append(original)
     return found
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """How results are finished, and the images of a and b whose patches they get; None where one is not at hand."""
+
+    size: int
+    structure: float
+    keep_aspect: bool
+    references: list[Original | None]
+
+    def finisher(self, domain: int) -> Finisher | None:
+        """What finishes with a domain's patches, 0 or 1."""
+        reference = self.references[domain]
+        if reference is None:
+            return None
+        return Finisher([reference], self.size, self.structure, stretched=not self.keep_aspect)
+
+    def jobs(self, name: str, learned: Tensor, look: int, shown: Original | None) -> list[Job]:
+        """The job of finishing an image with a domain's patches in the shape of `shown`; none where one is missing."""
+        finisher = self.finisher(look)
+        if finisher is None or shown is None:
+            return []
+        return [Job(name, learned, (shown.image.height, shown.image.width), finisher)]
 
 
 def _open_recorded(path: Path, known: object) -> Original | None:
