@@ -14,7 +14,7 @@ from torch import nn
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from training.domains import DomainThreads
-from training.losses import LossWeights
+from training.losses import LossWeights, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.step import DomainInputs, training_step
 from utils.device import use_precision
@@ -82,16 +82,27 @@ def test_bf16_is_of_the_convolutions_before_the_last_alone():
     assert {result.dtype for result in results} == {torch.float32}
 
 
-def test_bf16_comes_near_float32_and_judges_with_the_updated_discriminator():
-    # The rate is so high that a discriminator kept from before its update would judge otherwise.
+def test_bf16_comes_near_float32():
     start = networks()
-    found, exact = (step(copy.deepcopy(start), bf16=bf16, lr_d=0.02)[0] for bf16 in (True, False))
-    before = step(copy.deepcopy(start), lr_d=1e-9)[0]
-    for name, value in exact.items():
-        if name.startswith("G/adversarial"):
-            assert abs(found[name] - value) < abs(before[name] - value) / 3
-        else:
-            assert found[name].item() == pytest.approx(value.item(), rel=0.02), name
+    (losses, images), (exact, exact_images) = (step(copy.deepcopy(start), bf16=bf16) for bf16 in (True, False))
+    for name, image in exact_images.items():
+        assert 0 < (images[name] - image).norm() < 0.01 * image.norm(), name
+    # Not what the updated discriminators say: Adam's first update is the gradients' signs, of which rounding makes much.
+    for name in [name for name in exact if not name.startswith("G/adversarial")]:
+        assert losses[name].item() == pytest.approx(exact[name].item(), rel=0.02, abs=0.005), name
+
+
+@torch.no_grad()
+def test_bf16_judges_with_the_updated_discriminators():
+    nets = networks()
+    before = copy.deepcopy(nets)
+    with torch.enable_grad():
+        losses, images = step(nets, bf16=True, lr_d=0.02)
+    for index, (x, names) in enumerate({"a": ("b2a", "fake_a"), "b": ("a2b", "fake_b")}.items()):
+        fakes = torch.cat([images[name] for name in names])
+        updated, old = (-scores(net.discriminators[index], fakes).sum() for net in (nets, before))
+        found = losses[f"G/adversarial_{x}"]
+        assert abs(found - updated) < abs(old - updated) / 20
 
 
 def test_bf16_runs_resumes_and_is_remembered(cli, monkeypatch, pair, tmp_path):
