@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := output_demo
 
-.PHONY: demo test clean
+.PHONY: demo test test-all clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --input_a images/balloons.jpg --input_b images/jellyfish.jpg \
@@ -14,6 +14,13 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=90
+
+# At length, too: long fuzzing, every command of the README, kills at random moments, memory, Slurm where it is there.
+test-all: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto -m "slow or not slow"
+	$(BIN)/python tests/soak.py --rounds 50
+	$(BIN)/python tests/soak.py --memory
+	tests/slurm.sh || test $$? -eq 77
 
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)

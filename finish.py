@@ -10,6 +10,7 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 from collections.abc import Sequence
 
 from config import parse_finish, recorded
+from finishing.canvas import PATCH
 from finishing.full_size import CPU, Finisher, Job, Original, copied_shares, finish_all, whole
 from finishing.source_map import legend
 from options import LEARNED_SIZE
@@ -22,8 +23,6 @@ from utils.pictures.image import image_to_tensor, open_image
 from utils.pictures.sheet import save_sheet
 from utils.runs.lock import FolderLock
 from utils.runs.run_folder import RunFolder
-
-PATCH = 7  # pixels, the least side of anything
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

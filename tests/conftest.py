@@ -102,6 +102,7 @@ def sharing(request, monkeypatch):
     """Pictures share the calls of a network, as small ones do, or have one each, as large ones do."""
     if request.param == "alone":
         monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED", 0)
+    return request.param
 
 
 @pytest.fixture

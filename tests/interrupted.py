@@ -19,14 +19,14 @@ def same_results(one: Path, other: Path, scales: int = 3) -> None:
 
 
 class StopAfter(StopRequest):
-    """Ask for a stop after a number of steps, as a Ctrl-C would."""
+    """Ask for a stop after a number of steps, as a Ctrl-C, or another signal, would."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, by: signal.Signals = signal.SIGINT) -> None:
         super().__init__()
-        self.left = steps
+        self.left, self.by = steps, by
 
     def __call__(self) -> bool:
         self.left -= 1
         if self.left < 0:
-            self.signal = signal.SIGINT
+            self.signal = self.by
         return super().__call__()

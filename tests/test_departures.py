@@ -1,18 +1,25 @@
 """What options may change of the paper: falling rates, one noise to reconstruct from, mirrored padding."""
 
-import json
-
 import pytest
 import torch
 from conftest import TINY
-from safetensors.torch import load_file
+from PIL import Image
 from torch import nn
 
+import config
+import train
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.snapshot import Run
+from training.domains import DomainThreads
 from training.optimisers import Optimisers, OptimiserSettings
+from training.scale import Schedule, Steps, train_scale
+from training.state import ScaleState
+from utils.progress import Progress
 from utils.runs.run_folder import RunFolder
+
+CPU, SMALL = torch.device("cpu"), Architecture(nfc=4, min_nfc=4)
+WORDS = ["--rec_noise", "fixed", "--save_memory", "--lr_decay", "0.3"]
 
 
 def test_published_rates_are_constant():
@@ -30,28 +37,28 @@ def test_rates_fall_linearly_over_the_end_share():
     assert rates == pytest.approx([0.001, 0.001, 0.00025, 0.00025])
 
 
-def test_lr_decay_changes_the_end_of_a_scale_only(cli, pair, tmp_path):
-    for name, decay in (("constant", 0), ("falling", 0.3)):
-        arguments = ["--input_a", pair[0], "--input_b", pair[1], "--niter", 10, "--lr_decay", decay, *TINY]
-        result = cli("train.py", *arguments, "--print_interval", 6, "--out", tmp_path / name)
-        assert result.code == 0, result.err
-    runs = [tmp_path / "constant", tmp_path / "falling"]
-    pictures = [(run / "samples" / "00_step00006_a2b.png").read_bytes() for run in runs]
-    assert pictures[0] == pictures[1]
-    last = [load_file(run / "scale_00.safetensors")["generator_a.net.tail.weight"] for run in runs]
-    assert not torch.equal(*last)
+def test_every_step_of_a_scale_has_its_rate(tmp_path):
+    networks = ScaleNetworks(SMALL, 0, 4)
+    state = ScaleState(0, networks, Optimisers(networks, OptimiserSettings(lr_decay=0.4)), (1.0, 1.0), step=5)
+    rates = []
+
+    def take() -> tuple[dict, dict]:
+        rates.append([optimiser.param_groups[0]["lr"] for optimiser in state.optimisers.all()])
+        return {"G/x": torch.tensor(1.0)}, {}
+
+    with Progress([1.0], 10, (0, 5)) as progress:
+        steps = Steps(inputs=lambda _: (), take=take)
+        assert train_scale(state, steps, Schedule(10, 100), RunFolder(tmp_path), progress, lambda: False)
+    assert [rate[0] for rate in rates] == pytest.approx([0.0005 * f for f in (1, 1, 0.75, 0.5, 0.25)])
+    assert [rate[3] for rate in rates] == pytest.approx([0.0001 * f for f in (1, 1, 0.75, 0.5, 0.25)])
 
 
-def test_rec_noise_fixed_lets_a_scale_remember_its_picture(cli, pair, tmp_path):
-    errors = []
-    for kind in ("fresh", "fixed"):
-        arguments = ["--input_a", pair[0], "--input_b", pair[1], *TINY, "--niter", 60, "--print_interval", 20]
-        quick = ["--lr_g", 0.01, "--alpha", 10, "--rec_noise", kind]
-        result = cli("train.py", *arguments, *quick, "--out", tmp_path / kind)
-        assert result.code == 0, result.err
-        errors.append(json.loads((tmp_path / kind / "log.jsonl").read_text().splitlines()[-1]))
-    fresh, fixed = errors
-    assert all(fixed[name] < 0.8 * fresh[name] for name in ("G/reconstruction_a", "G/reconstruction_b"))
+@pytest.mark.parametrize(("words", "fixed", "recompute", "decay"), [([], False, False, 0), (WORDS, True, True, 0.3)])
+def test_the_options_reach_the_recipe(words, fixed, recompute, decay):
+    options = config.parse_train(["--input_a", "a.png", "--input_b", "b.png", "--out", "out", *words])
+    run = Run(RunFolder(options.out), options.geometry, options.architecture, CPU)
+    recipe = train.pair_recipe(options, run, Image.new("RGB", (4, 4)), ([], []), DomainThreads(CPU))
+    assert (recipe.fixed_rec, recipe.recompute, recipe.optimiser.lr_decay) == (fixed, recompute, decay)
 
 
 @pytest.mark.parametrize("scale", [0, 3])  # residual, plain
@@ -75,7 +82,7 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     run = tmp_path / "mirrored"
     result = cli("train.py", *inputs, *TINY, "--niter", 2, "--padding_mode", "reflect", "--out", run)
     assert result.code == 0, result.err
-    opened = Run.open(RunFolder(run), 2, torch.device("cpu"))
+    opened = Run.open(RunFolder(run), 2, CPU)
     assert opened.architecture.padding_mode == "reflect"
     networks, _ = opened.load_scale(1)
     assert {conv.padding_mode for conv in networks.generator_b.modules() if isinstance(conv, nn.Conv2d)} == {"reflect"}

@@ -68,11 +68,22 @@ def test_finished_scales_stop_at_a_gap(tmp_path):
 
 def test_own_files_are_those_a_run_or_an_evaluation_writes(tmp_path):
     own = ["config.json", "log.jsonl", "state.safetensors", "results.png", "losses.png", "real_a.png", "direct_b2a.png"]
-    own += ["scale_00.safetensors", "scale_10.safetensors", "scale_100.safetensors", "final_fake_b.png", "final_a2b.png", "real_b2a.png"]
+    own += [
+        "scale_00.safetensors",
+        "scale_10.safetensors",
+        "scale_100.safetensors",
+        "final_fake_b.png",
+        "final_a2b.png",
+        "real_b2a.png",
+    ]
     own += ["inject_06_a2b.png", "inject_10_redrawn_b.png", "samples/00_step01000_a2b.png"]
     own += ["samples/10_step120000_fake_a.png", "samples/02_step02000_rec_a.png", "refined_03.png", "quantised_03.png"]
     own += ["sample_000_fake_b.png", "sample_017_a2b.png", "samples.png", "a2b.mp4", "a2b.gif"]
-    own += ["quantised_03/scale_03.safetensors", "quantised_03/state.safetensors", "quantised_03/samples/03_step00010_rec_a.png"]
+    own += [
+        "quantised_03/scale_03.safetensors",
+        "quantised_03/state.safetensors",
+        "quantised_03/samples/03_step00010_rec_a.png",
+    ]
     foreign = [
         "notes.txt",
         "real_photo.png",
@@ -119,6 +130,16 @@ def test_log_drops_a_line_cut_short(tmp_path):
     assert log.records() == records
 
 
+@pytest.mark.parametrize(
+    "line", ["[" * 10**5, "\0", "[]", '{"scale": "x", "step": 1}', '{"scale": 0, "step": 1, "D/x": []}', '{"step": 1}']
+)
+def test_log_leaves_out_what_is_no_record(tmp_path, line):
+    log, record = RunLog(tmp_path / "log.jsonl"), {"scale": 0, "step": 10, "D/real_a": 0.5}
+    log.path.write_text(f"{line}\n")
+    log.append(record)
+    assert log.records() == [record]
+
+
 def test_forget_after_keeps_what_was_done_before(tmp_path):
     log = RunLog(tmp_path / "log.jsonl")
     log.forget_after(0, 0)
@@ -162,6 +183,13 @@ def test_loss_sums_are_means_over_the_steps():
     for real, rec in ((1.0, -2.0), (3.0, -5.0)):
         sums.add(losses(real, rec))
     assert sums.means() == {"D/real_a": 2.0, "G/rec_a": -3.5}
+
+
+def test_loss_sums_start_anew_where_the_terms_change():
+    sums = LossSums()
+    sums.add(losses(1.0, -2.0))
+    sums.add({"D/real_a": torch.tensor(5.0)})
+    assert sums.means() == {"D/real_a": 5.0}
 
 
 def test_loss_sums_go_on_from_their_state():

@@ -7,9 +7,7 @@ import os
 import pickle
 import random
 import shutil
-import signal
 import struct
-from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
@@ -22,17 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
 import train
-from models.snapshot import Run
-from training.loop import read_trained
-from training.optimisers import OptimiserSettings
+from models.snapshot import SCALE_KEYS
 from utils.errors import RunError, UserError
-from utils.interrupt import StopRequest
 from utils.pictures.image import open_image
 from utils.runs.checkpoint import METADATA, CheckpointError, load_checkpoint
-from utils.runs.run_folder import RunFolder
-
-CPU = torch.device("cpu")
-POSITIONS = 200
 
 # Options: ranges as config.py has them and a little beyond; sizes stay small so that a run is short.
 
@@ -91,13 +82,16 @@ def outcome(arguments: list, capsys) -> str:
         capsys.readouterr()
 
 
-def test_options(monkeypatch, capsys, pair, tmp_path):
+@pytest.mark.parametrize("examples", [25, pytest.param(400, marks=pytest.mark.slow)])
+def test_options(monkeypatch, capsys, pair, tmp_path, examples):
     monkeypatch.setattr(train, "save_sheet", lambda *_: None)
     monkeypatch.setattr(train, "save_loss_curves", lambda *_: None)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     counts = collections.Counter()
 
-    @settings(max_examples=80, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(st.dictionaries(st.sampled_from(sorted(OPTIONS)), st.none(), max_size=5), st.data())
     def run(names, data):
         words = [f"--{name}={data.draw(OPTIONS[name])}" for name in names]
@@ -106,84 +100,35 @@ def test_options(monkeypatch, capsys, pair, tmp_path):
         counts[outcome([*out, *small, *words], capsys)] += 1
 
     run()
-    with capsys.disabled():
-        print(f"\noptions: {counts.total()} command lines, {len(counts)} distinct outcomes, 0 others: {dict(counts)}")
-    assert counts["ran"] >= 10
-    assert len(counts) > 10
+    assert counts["ran"] >= examples / 8
+    assert len(counts) > 5
 
 
 # Checkpoints.
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two checkpoints' contents are equal."""
-    if isinstance(one, torch.Tensor):
-        return isinstance(other, torch.Tensor) and torch.equal(one, other)
-    if isinstance(one, dict):
-        return isinstance(other, dict) and list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and one == other
-
-
-@pytest.fixture(scope="module")
-def half(tmp_path_factory, trained) -> Path:
-    """A run with one finished scale and a state of the next."""
-    run = tmp_path_factory.mktemp("half") / "run"
-    shutil.copytree(trained, run)
-    stop = train.StopRequest
-    for path in run.glob("scale_0[123].safetensors"):
-        path.unlink()
-    train.StopRequest = StopAtOnce
-    try:
-        assert train.main(["--load", str(run), "--gpu_id", "-1"]) == 130
-    finally:
-        train.StopRequest = stop
-    assert (run / "state.safetensors").exists()
-    return run
-
-
-class StopAtOnce(StopRequest):
-    """Ask for a stop after two steps, as a Ctrl-C would."""
-
-    def __call__(self) -> bool:
-        self.asked = getattr(self, "asked", 0) + 1
-        if self.asked > 2:
-            self.signal = signal.SIGINT
-        return super().__call__()
-
-
-def mutations(content: bytes, seed: int):
-    """Half of them cut short, half with a bit flipped, evenly spread."""
+def mutations(content: bytes, count: int, seed: int):
+    """A third of them cut short, the rest with a bit flipped, a third of these in the header."""
     rng = random.Random(seed)
-    for index in range(POSITIONS // 2):
-        position = int((index + rng.random()) * len(content) / (POSITIONS // 2))
-        yield "cut", content[:position]
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    for index in range(count):
+        position = rng.randrange(header if index % 3 == 1 else len(content))
+        if index % 3 == 0:
+            yield content[:position]
+            continue
         flipped = bytearray(content)
         flipped[position] ^= 1 << rng.randrange(8)
-        yield "flip", bytes(flipped)
+        yield bytes(flipped)
 
 
-@pytest.mark.parametrize("name", ["scale_00.safetensors", "state.safetensors"])
-def test_checkpoint_bytes(capsys, half, tmp_path, name):
-    run = RunFolder(shutil.copytree(half, tmp_path / "run"))
-    whole, path, counts = (run.path / name).read_bytes(), run.path / name, collections.Counter()
-    opened = Run.open(run, 2, CPU)
-    before = load_checkpoint(path, {})
-    for kind, content in mutations(whole, seed=3):
+@pytest.mark.parametrize("count", [600, pytest.param(20000, marks=pytest.mark.slow)])
+def test_checkpoint_bytes(trained, tmp_path, count):
+    path = tmp_path / "scale_00.safetensors"
+    for content in mutations((trained / path.name).read_bytes(), count, seed=3):
         path.write_bytes(content)
-        try:
-            read_trained(opened, OptimiserSettings())
-        except CheckpointError as error:
-            assert str(path) in str(error)
-            counts[f"{kind}: refused"] += 1
-        else:
-            assert same(load_checkpoint(path, {}), before)
-            counts[f"{kind}: equal"] += 1
-    with capsys.disabled():
-        print(f"\n{name}: {counts.total()} changed files, 0 others: {dict(counts)}")
-    assert counts.total() == POSITIONS
-    assert counts["cut: refused"] == POSITIONS // 2
+        with pytest.raises(CheckpointError) as caught:
+            load_checkpoint(path, SCALE_KEYS)
+        assert str(caught.value).startswith(f"--load {path}: ") and "\n" not in str(caught.value)
 
 
 def set_header(content: bytes, text: str, length: int | None = None) -> bytes:
@@ -210,7 +155,9 @@ HEADERS = {
     "a header of 2**63 bytes": lambda content: set_header(content, "{}", 2**63),
     "a header of 10**8 bytes": lambda content: set_header(content, "{}", 10**8),
     "nested without end": lambda content: set_header(content, '{"x":' * 10**5),
-    "a tensor of 10**18 values": lambda content: with_first(content, shape=[10**9, 10**9], data_offsets=[0, 4 * 10**18]),
+    "a tensor of 10**18 values": lambda content: with_first(
+        content, shape=[10**9, 10**9], data_offsets=[0, 4 * 10**18]
+    ),
     "a shape that overflows": lambda content: with_first(content, shape=[2**63, 2**63]),
     "a negative shape": lambda content: with_first(content, shape=[-1]),
     "an unknown type": lambda content: with_first(content, dtype="F33"),
@@ -260,49 +207,21 @@ def test_huge_networks_are_refused_before_they_are_made(monkeypatch, cli, pair, 
     assert "scale_00.safetensors" in result.err
 
 
-@pytest.mark.parametrize("name", ["config.json", "log.jsonl"])
-@pytest.mark.parametrize(
-    "text", ["[" * 10**5, '{"scale": "x", "step": 1}\n', '{"scale": 0, "step": 1, "D/x": []}\n', "\0"]
-)
-def test_damaged_text(monkeypatch, cli, trained, tmp_path, name, text):
-    run = shutil.copytree(trained, tmp_path / "run")
-    (run / "scale_03.safetensors").unlink()
-    (run / name).write_text(text)
-    monkeypatch.setattr(train, "save_sheet", lambda *_: None)
-    result = cli("train.py", "--load", run, "--gpu_id", -1)
-    assert result.code == (2 if name == "config.json" else 0), result.err
-
-
-@pytest.mark.parametrize("sums", [{"count": 0, "totals": {"D/x": 1.0}}, {"count": -1, "totals": {}}, {"count": []}])
-def test_damaged_sums(cli, half, tmp_path, sums):
-    run = shutil.copytree(half, tmp_path / "run")
-    rewrite(run / "state.safetensors", lambda _, values: values.update(sums=sums))
-    result = cli("train.py", "--load", run, "--gpu_id", -1)
-    assert result.code == 2
-    assert "state.safetensors" in result.err
-
-
-def test_going_on_with_fewer_loss_terms(cli, half, tmp_path):
-    run = shutil.copytree(half, tmp_path / "run")
-    assert cli("train.py", "--load", run, "--gpu_id", -1, "--alpha", 0, "--print_interval", 5).code == 0
-    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert "G/reconstruction_a" not in records[-1]
-
-
 # Pictures.
 
 FORMATS = ["PNG", "JPEG", "GIF", "WebP", "BMP", "TIFF"]
 
 
+@pytest.mark.parametrize("count", [80, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", FORMATS)
-def test_picture_bytes(capfd, tmp_path, kind):
+def test_picture_bytes(capfd, tmp_path, kind, count):
     picture = Image.open(make_picture(tmp_path / "a.png", 4))
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.save(buffer, kind, **({"exif": exif} if kind not in {"GIF", "BMP"} else {}))
     whole, rng, counts = buffer.getvalue(), np.random.default_rng(6), collections.Counter()
-    for index in range(200):
+    for index in range(count):
         content = bytearray(whole)
         # The header decides most: half of the changes are in it.
         span = min(len(content), 100) if index % 2 else len(content)
@@ -321,6 +240,4 @@ def test_picture_bytes(capfd, tmp_path, kind):
             assert opened.mode == "RGB" and min(opened.size) > 0
             counts["a picture"] += 1
     assert capfd.readouterr().err == ""
-    with capfd.disabled():
-        print(f"\n{kind}: {counts.total()} changed files, 0 others: {dict(counts)}")
     assert counts["refused"] and counts["a picture"]

@@ -287,7 +287,9 @@ def test_discriminator_backward_counts_the_real_image_twice_and_detaches_the_fak
     translated, fake = (random(1, 3, 14, 14, seed=i).requires_grad_() for i in (1, 2))
     terms = discriminator_backward(discriminator, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
     assert terms["D/real"].item() == pytest.approx(-2 * discriminator(real).mean().item(), rel=1e-4)
-    assert terms["D/fake"].item() == pytest.approx((discriminator(translated).mean() + discriminator(fake).mean()).item(), rel=1e-4)
+    assert terms["D/fake"].item() == pytest.approx(
+        (discriminator(translated).mean() + discriminator(fake).mean()).item(), rel=1e-4
+    )
     assert translated.grad is None and fake.grad is None
     loss = whole_discriminator_loss(discriminator, real, [translated, fake], [1, 1], torch.tensor([0.3, 0.6]), 0.1)
     assert sum(terms.values()).item() == pytest.approx(loss.item(), rel=1e-4)
@@ -316,21 +318,16 @@ def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tu
     return nets.generator_a(noisy[0], noisy[0]), nets.generator_b(noisy[1], noisy[1])
 
 
-SHAPES = pytest.mark.parametrize("shapes", [SQUARE, WIDE_AND_TALL], ids=["square", "wide and tall"])
-
-
 @pytest.mark.usefixtures("sharing")
-@SHAPES
-@pytest.mark.parametrize("kind", ["residual", "plain"])
 @pytest.mark.parametrize(
-    "weights",
+    ("kind", "shapes", "weights"),
     [
-        LossWeights(beta=10),
-        LossWeights(alpha=2, lambda_g=3),
-        LossWeights(alpha=0),
-        LossWeights(beta=0),
-        LossWeights(lambda_g=3, lambda_self=0.7),
-        LossWeights(alpha=0, beta=0, lambda_self=2),
+        ("residual", SQUARE, LossWeights(beta=10)),
+        ("plain", WIDE_AND_TALL, LossWeights(alpha=2, lambda_g=3)),
+        ("residual", WIDE_AND_TALL, LossWeights(alpha=0)),
+        ("plain", SQUARE, LossWeights(beta=0)),
+        ("residual", WIDE_AND_TALL, LossWeights(lambda_g=3, lambda_self=0.7)),
+        ("plain", SQUARE, LossWeights(alpha=0, beta=0, lambda_self=2)),
     ],
     ids=["beta 10", "lambda_g 3", "no rec", "no cycle", "self, lambda_g 3", "self alone"],
 )
@@ -376,8 +373,7 @@ def whole_discriminator_loss(discriminator, real, fakes, fake_weights, mix, lamb
 
 
 @pytest.mark.usefixtures("sharing")
-@SHAPES
-@pytest.mark.parametrize("lambda_self", [0, 0.7])
+@pytest.mark.parametrize(("shapes", "lambda_self"), [(SQUARE, 0), (WIDE_AND_TALL, 0.7)], ids=["square", "all shapes"])
 def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lambda_self, domain_threads):
     nets, weights = networks(), LossWeights(lambda_self=lambda_self, lambda_g=3)
     before = copy.deepcopy(nets)
@@ -392,7 +388,9 @@ def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lam
     for domain, x in enumerate("ab"):
         fake_weights = [1, 1, lambda_self][: len(fakes[domain])]
         discriminator = before.discriminators[domain]
-        loss = whole_discriminator_loss(discriminator, reals[domain], fakes[domain], fake_weights, both_inputs[domain].mix, 0.1)
+        loss = whole_discriminator_loss(
+            discriminator, reals[domain], fakes[domain], fake_weights, both_inputs[domain].mix, 0.1
+        )
         loss.backward()
         assert sum(losses[f"D/{name}_{x}"].item() for name in ("real", "fake", "penalty")) == pytest.approx(
             loss.item(), rel=1e-4
@@ -413,7 +411,7 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(domai
         return [name for name in losses if name.startswith("G/")]
 
     assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]
-    # No cost either: the sample and the translation; the discriminator on all three, at the penalties' points, as judge.
+    # No cost either: the sample, the translation; the discriminator on all three, at the penalties' points, as judge.
     assert calls == {"generator_a": [1, 1], "discriminator_a": [3, 2, 2]}
     for found in calls.values():
         found.clear()

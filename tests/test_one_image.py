@@ -210,7 +210,9 @@ def test_a_step_is_three_discriminator_and_three_generator_updates():
     losses, _ = one_image_step(nets, optimisers, inputs, real, rec, alpha=10, lambda_grad=0.1)
 
     (generator,), (discriminator,) = reference.generators, reference.discriminators
-    adam_g, adam_d = (torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.5, 0.999)) for net in (generator, discriminator))
+    adam_g, adam_d = (
+        torch.optim.Adam(net.parameters(), lr=0.01, betas=(0.5, 0.999)) for net in (generator, discriminator)
+    )
     for noisy, base, mix in inputs:
         fake = generator(noisy, base).detach()
         point = (mix * real + (1 - mix) * fake).requires_grad_()

@@ -71,10 +71,9 @@ def gradient_norm(network: nn.Module) -> float:
     return math.sqrt(total)
 
 
-@pytest.mark.usefixtures("sharing")
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("case", STEP_CASES, ids=lambda case: f"{case['nfc']}-{case['size']}")
-def test_step(case, domain_threads, threads):
+@pytest.mark.parametrize("sharing", ["sharing", "alone"], indirect=True)
+def test_step(case, sharing, domain_threads):
     width, side = case["nfc"], case["size"]
     architecture = Architecture(nfc=width, min_nfc=width, switch_res=2)
     networks = ScaleNetworks(architecture, scale=0, stop_scale=2 if case["residual"] else 1)
@@ -85,7 +84,7 @@ def test_step(case, domain_threads, threads):
     optimisers = Optimisers(networks, OptimiserSettings())
     weights = LossWeights(alpha=1, beta=10, lambda_g=1, lambda_grad=0.1)
     reals = fill((1, 3, side, side), 1), fill((1, 3, side, side), 2)
-    both = domain_threads(threads)
+    both = domain_threads(1 if sharing == "alone" else 2)
 
     for step, expected in enumerate(case["steps"], start=1):
         losses, pictures = training_step(networks, optimisers, step_inputs(step, side), reals, weights, both)

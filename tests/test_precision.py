@@ -1,20 +1,18 @@
 """`--save_memory` and `--precision`: what they change, and that it is no more than they say."""
 
 import copy
-import json
 
 import pytest
 import torch
 from conftest import TINY, complaint
-from interrupted import StopAfter, same_results
+from interrupted import StopAfter
 from memory import peak_of
-from safetensors.torch import load_file
 from torch import nn
 
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from training.domains import DomainThreads
-from training.losses import LossWeights
+from training.losses import LossWeights, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.step import DomainInputs, training_step
 from utils.device import use_precision
@@ -22,7 +20,6 @@ from utils.errors import UserError
 from utils.streams import stream
 
 CPU = torch.device("cpu")
-THREE_SCALES = [*TINY, "--scale_factor", "0.55", "--niter", "9", "--print_interval", "4"]
 
 
 def networks(width: int = 16) -> ScaleNetworks:
@@ -41,11 +38,13 @@ def step(nets: ScaleNetworks, side: int = 16, recompute: bool = False, bf16: boo
         return training_step(nets, optimisers, inputs, (pictures[6], pictures[7]), LossWeights(), both, recompute)
 
 
-def test_save_memory_changes_no_bit(cli, pair, tmp_path):
-    words = ["--input_a", pair[0], "--input_b", pair[1], *THREE_SCALES]
-    assert cli("train.py", *words, "--out", tmp_path / "kept").code == 0
-    assert cli("train.py", *words, "--out", tmp_path / "again", "--save_memory").code == 0
-    same_results(tmp_path / "kept", tmp_path / "again")
+def test_save_memory_changes_no_bit():
+    start, found = networks(), []
+    for recompute in (False, True):
+        nets = copy.deepcopy(start)
+        losses, images = step(nets, recompute=recompute)
+        found.append([*losses.values(), *images.values(), *nets.parameters(), *(p.grad for p in nets.parameters())])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_save_memory_computes_the_samples_and_translations_twice():
@@ -82,35 +81,42 @@ def test_bf16_is_of_the_convolutions_before_the_last_alone():
     assert {result.dtype for result in results} == {torch.float32}
 
 
-def test_bf16_comes_near_float32_and_judges_with_the_updated_discriminator():
-    # The rate is so high that a discriminator kept from before its update would judge otherwise.
+def test_bf16_comes_near_float32():
     start = networks()
-    found, exact = (step(copy.deepcopy(start), bf16=bf16, lr_d=0.02)[0] for bf16 in (True, False))
-    before = step(copy.deepcopy(start), lr_d=1e-9)[0]
-    for name, value in exact.items():
-        if name.startswith("G/adversarial"):
-            assert abs(found[name] - value) < abs(before[name] - value) / 3
-        else:
-            assert found[name].item() == pytest.approx(value.item(), rel=0.02), name
+    (losses, images), (exact, exact_images) = (step(copy.deepcopy(start), bf16=bf16) for bf16 in (True, False))
+    for name, image in exact_images.items():
+        assert 0 < (images[name] - image).norm() < 0.01 * image.norm(), name
+    # Not what the updated discriminators say: Adam's first update is the gradients' signs, where rounding counts.
+    for name in [name for name in exact if not name.startswith("G/adversarial")]:
+        assert losses[name].item() == pytest.approx(exact[name].item(), rel=0.02, abs=0.005), name
 
 
-def test_bf16_runs_resumes_and_is_remembered(cli, monkeypatch, pair, tmp_path):
-    words = ["--input_a", pair[0], "--input_b", pair[1], *THREE_SCALES, "--precision", "bf16"]
-    assert cli("train.py", *words, "--out", tmp_path / "whole").code == 0
-    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(13))
+@torch.no_grad()
+def test_bf16_judges_with_the_updated_discriminators():
+    nets = networks()
+    before = copy.deepcopy(nets)
+    with torch.enable_grad():
+        losses, images = step(nets, bf16=True, lr_d=0.02)
+    for index, (x, names) in enumerate({"a": ("b2a", "fake_a"), "b": ("a2b", "fake_b")}.items()):
+        fakes = torch.cat([images[name] for name in names])
+        updated, old = (-scores(net.discriminators[index], fakes).sum() for net in (nets, before))
+        found = losses[f"G/adversarial_{x}"]
+        assert abs(found - updated) < abs(old - updated) / 20
+
+
+def test_both_reach_the_steps_and_are_remembered(cli, monkeypatch, pair, tmp_path):
+    seen = []
+
+    def spy(*arguments, both: DomainThreads, recompute: bool, **more):
+        seen.append((both.bf16, both.parallel, recompute))
+        return training_step(*arguments, both=both, recompute=recompute, **more)
+
+    monkeypatch.setattr("training.pair.training_step", spy)
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(2))
+    words = ["--input_a", pair[0], "--input_b", pair[1], *TINY, "--niter", 3, "--precision", "bf16", "--save_memory"]
     assert cli("train.py", *words, "--out", tmp_path / "run").code == 130
-    monkeypatch.undo()
-    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["options"]["precision"] == "bf16"
-    same_results(tmp_path / "whole", tmp_path / "run")
-
-    # It does make a difference.
-    assert cli("train.py", *words[:-2], "--out", tmp_path / "float32").code == 0
-    weights = [
-        load_file(tmp_path / name / "scale_02.safetensors")["generator_a.net.tail.weight"]
-        for name in ("whole", "float32")
-    ]
-    assert not torch.equal(*weights)
+    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 130
+    assert seen == [(True, False, True)] * 4
 
 
 def test_tf32_where_there_is_none_is_one_line(cli, pair, tmp_path):

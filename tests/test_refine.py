@@ -101,7 +101,9 @@ def test_quantised(cli, refined, quantised, tmp_path):
     assert size(quantised / "quantised_02.png") == (40, 32)
     # One scale is trained again, from a fresh start; the pyramid stays.
     assert (quantised / "scale_02.safetensors").read_bytes() == (refined / "scale_02.safetensors").read_bytes()
-    assert (quantised / "quantised_02/scale_02.safetensors").read_bytes() != (refined / "scale_02.safetensors").read_bytes()
+    assert (quantised / "quantised_02/scale_02.safetensors").read_bytes() != (
+        refined / "scale_02.safetensors"
+    ).read_bytes()
     assert (quantised / "quantised_02.png").read_bytes() != (refined / "refined_02.png").read_bytes()
     # The second time it is there; beside a pyramid without it, it is trained.
     before = contents(quantised / "quantised_02")
@@ -121,14 +123,16 @@ def test_overwrite_leaves_nothing_of_the_run_before(cli, inputs, refined, quanti
     assert names(run) == names(refined) | {"notes.txt"}
 
 
-# In the first scale, between two, and in the scale trained again.
-@pytest.mark.parametrize("steps", [1, NITER, 3 * NITER + 1])
-def test_stopped_and_gone_on_with(cli, monkeypatch, inputs, quantised, tmp_path, steps):
-    monkeypatch.setattr("refine.StopRequest", lambda: StopAfter(steps))
-    result = cli("refine.py", *inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE)
-    assert result.code == 130
-    assert "refine.py --load" in result.err.splitlines()[-1]
-    assert not (tmp_path / "run" / "results.png").exists()
+def test_stopped_and_gone_on_with(cli, monkeypatch, inputs, quantised, tmp_path):
+    # In the first scale, between two, and in the scale trained again.
+    done, command = 0, [*inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE]
+    for moment in (1, NITER, 3 * NITER + 1):
+        monkeypatch.setattr("refine.StopRequest", lambda steps=moment - done: StopAfter(steps))
+        result = cli("refine.py", *command)
+        assert result.code == 130
+        assert "refine.py --load" in result.err.splitlines()[-1]
+        assert not (tmp_path / "run" / "results.png").exists()
+        done, command = moment, ["--load", tmp_path / "run", "--gpu_id", -1]
     monkeypatch.undo()
     result = cli("refine.py", "--load", tmp_path / "run", "--gpu_id", -1)
     assert result.code == 0, result.err
@@ -157,12 +161,9 @@ def test_quantise_needs_a_start_scale(refused, command):
 
 
 def test_another_reference_than_the_pyramids(refused, refined, tmp_path):
-    for size_, seed in (((40, 32), 9), ((90, 45), 2)):
-        other = make_picture(tmp_path / "other.png", seed, size=size_)
-        line = refused(
-            ["refine.py", "--load", refined, "--out", tmp_path / "out", "--reference", other, "--gpu_id", -1]
-        )
-        assert "--reference" in line and "--load" in line
+    other = make_picture(tmp_path / "other.png", 9)
+    line = refused(["refine.py", "--load", refined, "--out", tmp_path / "out", "--reference", other, "--gpu_id", -1])
+    assert "--reference" in line and "--load" in line
 
 
 @pytest.mark.parametrize("size_", [(20, 60), (25, 25), (2000, 60)])
@@ -175,10 +176,9 @@ def test_a_reference_smaller_than_the_coarsest_scale(refused, command, tmp_path,
 def test_bad_files_and_options(refused, command, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     for flag in ("--input", "--reference"):
-        for name in ("text.png", "missing.png"):
-            line = refused([*command, flag, tmp_path / name])
-            assert flag in line and name in line
-    for words in ("--scale_factor 1", "--scale_factor 0.99", "--min_size 5", "--niter 0", "--beta 1"):
+        line = refused([*command, flag, tmp_path / "text.png"])
+        assert flag in line and "text.png" in line
+    for words in ("--min_size 5", "--niter 0", "--beta 1"):
         assert words.split()[0] in refused([*command, *words.split()])
     assert "--input, --reference" in refused(["refine.py", "--out", tmp_path / "out"])
 

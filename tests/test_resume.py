@@ -8,14 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ROOT, TINY
+from folders import contents, copy_run
 from interrupted import StopAfter, same_results
 
 import training.pair
+from models.snapshot import Run
+from training.loop import new_state, read_trained
+from training.optimisers import OptimiserSettings
 from utils.runs.checkpoint import load_checkpoint
+from utils.runs.run_folder import RunFolder
 
 NITER = 17
 FLAGS = [*TINY, "--scale_factor", 0.55, "--niter", NITER, "--print_interval", 7, "--save_every", 0]
@@ -27,12 +34,56 @@ def command(*arguments: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, pair) -> Path:
-    """The uninterrupted run, in a process of its own."""
+    """The uninterrupted run; tests must not write into it."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    subprocess.run(command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS), check=True)
+    assert start(pair, out) == 0
     return out
 
 
+def start(pair, out: Path, *more: object) -> int:
+    import train
+
+    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, *more]
+    return train.main([str(argument) for argument in arguments])
+
+
+def test_stopped_again_and_again(cli, monkeypatch, whole, pair, tmp_path):
+    # Before the first step, inside a chunk of draws, at a chunk's and a scale's end, just before the last step; the
+    # last time into another folder, which leaves the first as it was.
+    run, done, moments = tmp_path / "run", 0, [0, 5, 16, NITER, 3 * NITER - 1]
+    for moment in moments:
+        monkeypatch.setattr("train.StopRequest", lambda steps=moment - done: StopAfter(steps))
+        if moment == 0:
+            assert start(pair, run, "--save_every", 3600) == 130
+        else:
+            assert cli("train.py", "--load", run, "--gpu_id", -1).code == 130
+        done = moment
+    assert not (run / "results.png").exists()
+    monkeypatch.undo()
+    before = contents(run)
+    result = cli("train.py", "--load", run, "--out", tmp_path / "second", "--gpu_id", -1)
+    assert result.code == 0, result.err
+    assert contents(run) == before
+    same_results(whole, tmp_path / "second")
+
+
+def test_ctrl_c_saves_and_prints_the_command_that_resumes(whole, pair, tmp_path):
+    out = tmp_path / "run with a space"
+    arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, "--save_every", 3600)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not (out / "scale_00.safetensors").exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    words = shlex.split(errors.strip().splitlines()[-1])
+    assert words[:3] == [sys.executable, str(ROOT / "train.py"), "--load"]
+    subprocess.run(words, check=True, cwd=tmp_path)
+    same_results(whole, out)
+
+
+@pytest.mark.slow
 def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
     out = tmp_path / "run"
     moments = random.Random(5)
@@ -54,97 +105,39 @@ def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
     same_results(whole, out)
 
 
+def test_sigterm_exits_143_after_saving(cli, monkeypatch, pair, tmp_path):
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(3, signal.SIGTERM))
+    assert start(pair, tmp_path / "run", "--save_every", 3600) == 143
+    assert load_checkpoint(tmp_path / "run" / "state.safetensors", {})[1]["step"] == 3
+
+
 def test_the_same_bits_on_several_threads(pair, tmp_path):
-    runs = [tmp_path / "first", tmp_path / "second"]
-    for out in runs:
-        arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS)
-        subprocess.run(arguments, check=True, env={**os.environ, "OMP_NUM_THREADS": "2"})
-    same_results(*runs)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)  # two for each domain
+        for name in ("first", "second"):
+            assert start(pair, tmp_path / name, "--niter", 5) == 0
+    finally:
+        torch.set_num_threads(before)
+    same_results(tmp_path / "first", tmp_path / "second")
 
 
-def test_ctrl_c_saves_and_prints_the_command_that_resumes(whole, pair, tmp_path):
-    out = tmp_path / "run with a space"
-    arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, "--save_every", 3600)
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    while not (out / "scale_00.safetensors").exists() and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-    words = shlex.split(errors.strip().splitlines()[-1])
-    assert words[:3] == [sys.executable, str(ROOT / "train.py"), "--load"]
-    subprocess.run(words, check=True, cwd=tmp_path)
-    same_results(whole, out)
-
-
-def test_sigterm_exits_143_after_saving(pair, tmp_path):
-    out = tmp_path / "run"
-    arguments = command("--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, "--niter", 100000)
-    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while not (out / "state.safetensors").exists() and process.poll() is None:
-        time.sleep(0.005)
-    process.terminate()
-    assert process.wait(timeout=120) == 143
-    assert load_checkpoint(out / "state.safetensors", {})[1]["step"] > 0
-
-
-@pytest.fixture(scope="module")
-def whole_here(tmp_path_factory, pair) -> Path:
-    """The uninterrupted run, in this process."""
-    out = tmp_path_factory.mktemp("whole_here") / "run"
-    start(pair, out)
-    return out
-
-
-def start(pair, out: Path, *more: object) -> int:
-    import train
-
-    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, *more]
-    return train.main([str(argument) for argument in arguments])
-
-
-# Before the first step, inside a chunk of draws, at a chunk's and a scale's end, just before the last step.
-@pytest.mark.parametrize("steps", [0, 5, 16, NITER, 3 * NITER - 1])
-def test_stopped_after_any_step(cli, monkeypatch, whole_here, pair, tmp_path, steps):
-    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(steps))
-    assert start(pair, tmp_path / "run", "--save_every", 3600) == 130
-    monkeypatch.undo()
-    result = cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1)
-    assert result.code == 0, result.err
-    same_results(whole_here, tmp_path / "run")
-
-
-def test_save_and_print_intervals_change_no_weight(whole_here, pair, tmp_path):
+def test_save_and_print_intervals_change_no_weight(whole, pair, tmp_path):
     start(pair, tmp_path / "run", "--save_every", 3600, "--print_interval", 100)
     for name in ("scale_00.safetensors", "scale_02.safetensors"):
-        assert (whole_here / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
-    assert (whole_here / "results.png").read_bytes() == (tmp_path / "run" / "results.png").read_bytes()
+        assert (whole / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+    assert (whole / "results.png").read_bytes() == (tmp_path / "run" / "results.png").read_bytes()
 
 
-def test_resume_into_another_folder_leaves_the_first_as_it_was(cli, monkeypatch, whole_here, pair, tmp_path):
-    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(NITER + 5))
-    assert start(pair, tmp_path / "first") == 130
-    monkeypatch.undo()
-    before = {path: path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
-    assert cli("train.py", "--load", tmp_path / "first", "--out", tmp_path / "second", "--gpu_id", -1).code == 0
-    assert before == {path: path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
-    same_results(whole_here, tmp_path / "second")
-
-
-def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(
-    cli, monkeypatch, whole_here, pair, tmp_path
-):
-    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(NITER - 1))
-    assert start(pair, tmp_path / "run") == 130
-    stale = (tmp_path / "run" / "state.safetensors").read_bytes()
-    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(1))
-    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 130
-    monkeypatch.undo()
-    assert (tmp_path / "run" / "scale_00.safetensors").exists()
-    (tmp_path / "run" / "state.safetensors").write_bytes(stale)
-    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
-    same_results(whole_here, tmp_path / "run")
+def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(trained, tmp_path):
+    run = replace(Run.open(RunFolder(trained), 2, torch.device("cpu")), folder=RunFolder(tmp_path / "run"))
+    copy_run(trained, tmp_path / "run")
+    run.folder.scale(3).unlink()
+    for scale, ignored in ((2, True), (3, False)):
+        state = new_state(run, scale, OptimiserSettings())
+        state.sigmas = (0.1, 0.1)
+        state.save(run.folder.state)
+        assert (read_trained(run, OptimiserSettings()).state is None) is ignored
 
 
 def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch, pair, tmp_path):
@@ -171,11 +164,11 @@ def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch
     assert os.path.exists(tmp_path / "run" / "results.png")
 
 
-def test_a_finished_run_says_so_and_keeps_its_record(cli, whole_here, tmp_path):
+def test_a_finished_run_says_so_and_keeps_its_record(cli, whole, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(whole_here, run)
+    shutil.copytree(whole, run)
     record = (run / "config.json").read_bytes()
     result = cli("train.py", "--load", run, "--niter", NITER + 5, "--gpu_id", -1)
     assert result.code == 0 and "finished" in result.out
     assert (run / "config.json").read_bytes() == record
-    same_results(whole_here, run)
+    same_results(whole, run)

@@ -52,10 +52,11 @@ def test_samples_beside_translations(evaluate, pair):
 
 
 def test_the_sheet_shows_the_first_samples_only(evaluate, monkeypatch):
+    shown = []
     monkeypatch.setattr("eval.SHEET_SAMPLES", 2)
-    few, many = evaluate("few", "--samples", 2, "--seed", 1), evaluate("many", "--samples", 5, "--seed", 1)
-    assert (few / "samples.png").read_bytes() == (many / "samples.png").read_bytes()
-    assert names(many) >= sample_files(5)
+    monkeypatch.setattr("eval.save_sheet", lambda rows, path: shown.extend(row[0][0] for row in rows))
+    assert names(evaluate("many", "--samples", 5)) == sample_files(5) | {"config.json"}
+    assert shown == ["sample_000_fake_a", "sample_001_fake_a"]
 
 
 def test_one_injection_scale(evaluate, pair):
@@ -70,12 +71,8 @@ def test_one_injection_scale(evaluate, pair):
     ("words", "wanted"),
     [
         (["--samples", "0"], ["--samples", "1 or more"]),
-        (["--samples", "-1"], ["--samples"]),
-        (["--samples", "x"], ["--samples"]),
         (["--inject_scale", "4"], ["--inject_scale 4", "0 to 3"]),
-        (["--inject_scale", "-1"], ["--inject_scale"]),
         (["--gif"], ["--gif", "clip"]),
-        (["--out_size", "0"], ["--out_size"]),
     ],
 )
 def test_wrong_options(refused, pair, trained, tmp_path, words, wanted):
