@@ -494,7 +494,7 @@ def test_too_small(tmp_path):
 
 def test_a_folder_without_pictures(tmp_path):
     (tmp_path / "notes.txt").touch()
-    assert "no pictures" in error(tmp_path)
+    assert "no images" in error(tmp_path)
 
 
 def test_a_folder_with_two_sizes(tmp_path):

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from utils.clips.display_matrix import orientation_of
 from utils.clips.ffmpeg import import_av
-from utils.clips.frame import Frame, on_white
-from utils.clips.orientation import LYING, of_matrix
+from utils.clips.frame import Frame
 from utils.clips.times import UNKNOWN
 from utils.errors import UserError
+from utils.pictures.appearance import upright
+from utils.pictures.colour import on_white
 
 if TYPE_CHECKING:
     import av
@@ -31,10 +33,9 @@ ODDEST_PIXEL = 8
 EARLY = 0.05
 # FFmpeg reads texts, lists of other files and still images like films; these are none.
 NO_FILMS = {"adf", "bin", "concat", "dash", "hls", "ico", "idf", "image2", "rtsp", "sdp", "tty", "xbin"}
-STILL_BRANDS = {"avif", "heic", "heim", "heis", "heix", "mif1", "mif2"}
 
-# FFmpeg's angle of a display matrix, and what is to be done.
-Turn = tuple[int, Image.Transpose | None]
+# FFmpeg's angle of a display matrix, and the EXIF orientation.
+Turn = tuple[int, int]
 
 
 def is_film(path: Path) -> bool | None:
@@ -43,7 +44,7 @@ def is_film(path: Path) -> bool | None:
     try:
         with _opened(av, path) as container:
             stream = _film_stream(av, container)
-            if container.format.name.endswith("_pipe") or container.metadata.get("major_brand") in STILL_BRANDS:
+            if container.format.name.endswith("_pipe"):
                 return False
             return True if stream is not None else None
     except av.error.FFmpegError:
@@ -150,17 +151,18 @@ class Film:
         decoder.extradata = stream.codec_context.extradata
         return decoder
 
-    def _frame(self, frame: "av.VideoFrame", pixel: Fraction, turn: Image.Transpose | None) -> Frame:
+    def _frame(self, frame: "av.VideoFrame", pixel: Fraction, orientation: int) -> Frame:
         size = (max(1, round(frame.width * pixel)), frame.height)
 
-        def picture() -> Image.Image:
+        def image() -> Image.Image:
             made = self._to_rgb(frame)
             if made.size != size:
                 made = made.resize(size, Image.Resampling.BICUBIC)
-            return made if turn is None else made.transpose(turn)
+            return upright(made, orientation)
 
         start = UNKNOWN if frame.pts is None or self._bare else frame.pts
-        return Frame(size[::-1] if turn in LYING else size, start, frame.duration or 0, picture)
+        lying = orientation >= 5  # width and height exchanged
+        return Frame(size[::-1] if lying else size, start, frame.duration or 0, image)
 
     def _to_rgb(self, frame: "av.VideoFrame") -> Image.Image:
         """A decoded frame as RGB, by the matrix and the range of values it was encoded with."""
@@ -174,7 +176,8 @@ class Film:
             dst_colorspace=formats.Colorspace.ITU601,  # Without meaning for RGB, but PyAV 16 needs it.
             dst_color_range=formats.ColorRange.JPEG,
         )
-        return on_white(Image.fromarray(converted.to_ndarray()))
+        image = Image.fromarray(converted.to_ndarray())
+        return on_white(image.convert("RGB"), image.getchannel("A")) if transparent else image
 
 
 def _opened(av: ModuleType, path: Path) -> "av.container.InputContainer":
@@ -198,7 +201,7 @@ def _turn(frame: "av.VideoFrame", before: Turn | None) -> Turn:
     if before is not None and frame.rotation == before[0]:
         return before
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    return frame.rotation, None if matrix is None else of_matrix(np.frombuffer(bytes(matrix), np.int32))
+    return frame.rotation, 1 if matrix is None else orientation_of(np.frombuffer(bytes(matrix), np.int32))
 
 
 def _pixel_aspect(stream: "av.VideoStream") -> Fraction:

@@ -60,13 +60,13 @@ def film_times(starts: Sequence[int], clock: Fraction, last: int = 0, rates: Seq
         rates: frames per second as declared, most trusted first; may be wrong.
     """
     count = len(starts)
-    rates = [rate for rate in rates if rate and rate > 0]
-    if all(start == UNKNOWN for start in starts):
-        return Times.constant(rates[0] if rates else 1 / (last * clock) if last > 0 else DEFAULT_RATE, count)
-    if count == 1:
+    rates = [rate for rate in rates if rate > 0]
+    timed = any(start != UNKNOWN for start in starts)
+    if count == 1 and timed and last > 0:
         # To the tick, what is declared is more exact.
-        rates = [rate for rate in rates if last <= 0 or abs(1 / rate - last * clock) <= clock]
-        return Times.constant(rates[0] if rates else 1 / (last * clock) if last > 0 else DEFAULT_RATE, 1)
+        rates = [rate for rate in rates if abs(1 / rate - last * clock) <= clock]
+    if count == 1 or not timed:
+        return Times.constant(rates[0] if rates else 1 / (last * clock) if last > 0 else DEFAULT_RATE, count)
     if any(start == UNKNOWN for start in starts) or any(a >= b for a, b in itertools.pairwise(starts)):
         nominal = 1 / (rates[0] if rates else DEFAULT_RATE) / clock
         starts, clock, last = _mended(starts, nominal), clock / FINER, last * FINER
