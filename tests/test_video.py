@@ -1,5 +1,6 @@
 """Clips in, clips out: every frame once, in order, in its true colours; what is wrong is one line."""
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -542,6 +543,13 @@ def test_frames_with_profiles_that_cannot_be_used_are_told_in_one_line(tmp_path,
     assert capsys.readouterr().err == line
     assert greys(clip) == list(GREYS[:3])
     assert capsys.readouterr().err == ""
+
+
+def test_a_folder_from_a_telephone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "1.HEIC").write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(200))
+    with pytest.raises(UserError, match=r"1\.HEIC: .*pip install pillow-heif"):
+        Clip(tmp_path, "--input_a")
 
 
 def test_a_folder_with_two_sizes(tmp_path):

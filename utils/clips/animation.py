@@ -6,7 +6,7 @@ from pathlib import Path
 
 from utils.clips.frame import Frame
 from utils.pictures.appearance import as_shown
-from utils.pictures.image import opened, without_warnings
+from utils.pictures.image import opened
 
 FORMATS = {"AVIF", "GIF", "PNG", "WEBP"}
 # What is shown for less, in milliseconds, browsers show for the second number instead.
@@ -38,10 +38,8 @@ class Animation:
             shown, first = Fraction(0), int(getattr(file, "default_image", False))
             for index in range(first, file.n_frames):
                 try:
-                    with without_warnings():
-                        file.seek(index)
-                        file.load()
-                        image = as_shown(file, kept, self._note)
+                    file.seek(index)
+                    image = as_shown(file, kept, self._note)
                 except Exception as error:  # Pillow's decoders raise many kinds on damaged files.
                     if index == first or isinstance(error, MemoryError):
                         raise

@@ -40,13 +40,12 @@ Turn = tuple[int, int]
 
 def is_film(path: Path) -> bool | None:
     """Whether FFmpeg finds a film in a file; False for a still image, None where it cannot read the file."""
-    av = import_av(f"{path}: is no image that Pillow reads, and ")
+    av = import_av(f"{path}: ")
     try:
         with _opened(av, path) as container:
-            stream = _film_stream(av, container)
             if container.format.name.endswith("_pipe"):
                 return False
-            return True if stream is not None else None
+            return _film_stream(av, container) is not None or None
     except av.error.FFmpegError:
         return None
 
@@ -67,8 +66,8 @@ class Film:
         """Open and look at the header; UserError where FFmpeg finds no film in the file."""
         self.files = [path]
         self.faults: list[str] = []
-        self._path, self._flag = path, flag
-        self._av = import_av(f"{flag} {path}: ")
+        self._path, self._name = path, f"{flag} {path}"
+        self._av = import_av(f"{self._name}: ")
         with self._open() as (container, stream):
             self.clock = Fraction(stream.time_base)
             rates = (stream.average_rate, stream.guessed_rate)
@@ -111,10 +110,10 @@ class Film:
             with _opened(self._av, self._path) as container:
                 stream = _film_stream(self._av, container)
                 if stream is None:
-                    raise UserError(f"{self._flag} {self._path}: has no film in it that FFmpeg can decode")
+                    raise UserError(f"{self._name}: has no film in it that FFmpeg can decode")
                 yield container, stream
         except self._av.error.FFmpegError as error:
-            raise UserError(f"{self._flag} {self._path}: cannot be decoded: {error.strerror or error}") from None
+            raise UserError(f"{self._name}: cannot be decoded: {error.strerror or error}") from None
 
     def _packets(self, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator["av.Packet"]:
         """All packets of the stream, as far as there are any; a file that ends early becomes a fault."""

@@ -9,8 +9,8 @@ from PIL import Image, UnidentifiedImageError
 from utils.clips.animation import FORMATS
 from utils.clips.film import is_film
 from utils.errors import UserError
+from utils.pictures.appearance import without_warnings
 from utils.pictures.containers import HEAD, PNG, is_still, png_frames
-from utils.pictures.image import without_warnings
 
 # Films that Pillow knows by name only, or only in part; FFmpeg decodes them.
 FILMS_TO_PILLOW = {"FLI", "MPEG"}
@@ -19,7 +19,7 @@ JPEG_FILMS = {".mjpeg", ".mjpg"}
 
 
 class Kind(enum.Enum):
-    """What a path stands for; UNREADABLE is what neither Pillow nor FFmpeg can read."""
+    """What a path stands for; UNREADABLE is what neither Pillow nor FFmpeg, if it is there, can read."""
 
     FOLDER = enum.auto()
     FILM = enum.auto()
@@ -32,9 +32,6 @@ def kind_of(path: Path) -> Kind:
     """Look into a path; of an image and of a film, only the headers are read.
 
     What is missing, or no regular file, counts as a still image: opening it says what is wrong.
-
-    Raises:
-        UserError: neither a folder nor an image, nor named like one, and the package av is missing.
     """
     if os.path.isdir(path):
         return Kind.FOLDER
@@ -71,10 +68,8 @@ def _by_pillow(path: Path) -> Kind | None:
 def _by_ffmpeg(path: Path) -> Kind:
     try:
         film = is_film(path)
-    except UserError:  # Without FFmpeg its name has to tell.
-        if path.suffix.lower() not in image_suffixes():
-            raise
-        film = None
+    except UserError:  # the package av is missing
+        return Kind.UNREADABLE
     return Kind.UNREADABLE if film is None else Kind.FILM if film else Kind.STILL
 
 
@@ -96,6 +91,7 @@ def refuse_clip(path: Path, flag: str) -> None:
 
 
 def image_suffixes() -> set[str]:
-    """How the names of images end that Pillow reads."""
+    """How the names of images end that Pillow reads, with pillow-heif."""
     suffixes = Image.registered_extensions()
-    return {suffix for suffix, kind in suffixes.items() if kind in Image.OPEN and kind not in FILMS_TO_PILLOW}
+    pillows = {suffix for suffix, kind in suffixes.items() if kind in Image.OPEN and kind not in FILMS_TO_PILLOW}
+    return pillows | {".heic", ".heif"}

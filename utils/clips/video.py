@@ -42,16 +42,14 @@ class Folder:
 
     def frames(self) -> Iterator[Frame]:
         """All images in order."""
-        doubts: dict[str, list[str]] = {}  # in words; of which files
+        names: dict[str, list[str]] = {}  # of the files, by what is wrong with them
         for file in self.files:
-            image = open_image(
-                file, self._flag, warn=lambda words, file=file: doubts.setdefault(words, []).append(file.name)
-            )
+            found: list[str] = []
+            image = open_image(file, self._flag, warn=found.append)
+            for fault in found:
+                names.setdefault(fault, []).append(file.name)
             yield Frame(image.size, UNKNOWN, 0, lambda image=image: image)
-        self.faults = []
-        for words, (first, *others) in doubts.items():
-            more = f" and {len(others)} more" if others else ""
-            self.faults.append(f"{first}{more}: {words}")
+        self.faults = [_together(*item) for item in names.items()]
 
 
 SOURCES = {Kind.FOLDER: Folder, Kind.ANIMATION: Animation}
@@ -137,6 +135,11 @@ class Clip:
             raise UserError(f"{self._name}: has no frames that can be decoded")
         last = before.lasts if truthful else 0
         return size, film_times(starts, self._source.clock, last, self._source.rates)
+
+
+def _together(fault: str, names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]}{more}: {fault}"
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:

@@ -2,7 +2,8 @@
 
 import contextlib
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -23,8 +24,18 @@ TURNS = {
 }
 
 
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Pillow's warnings left out, but for that of an image large enough to be a decompression bomb: an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+@without_warnings()
 def as_shown(image: Image.Image, kept: Essentials, warn: Callable[[str], object]) -> Image.Image:
-    """A loaded image, or its current frame, as 8-bit sRGB, upright, on white.
+    """An image, or its current frame, loaded: 8-bit sRGB, upright, on white.
 
     Args:
         image: as Pillow opened it, with what its file says about its colours.
@@ -34,6 +45,7 @@ def as_shown(image: Image.Image, kept: Essentials, warn: Callable[[str], object]
     Raises:
         ValueError: 32-bit pixels whose range is not known (`to_16_bits`).
     """
+    image.load()
     # Of a copy: the size Pillow gives for a TIFF is as if it had been turned already.
     shown, opacity = split_transparency(image.copy())
     if kept.key:

@@ -68,10 +68,11 @@ def is_still(head: bytes) -> bool:
 def png_frames(file: BinaryIO) -> int:
     """How many frames a PNG says its animation has; 0 where it has none."""
     file.seek(len(PNG))
-    while len(start := file.read(8)) == 8 and start[4:] != b"IDAT":
-        length = int.from_bytes(start[:4], "big")
-        if start[4:] == b"acTL" and length == 8:
-            return int.from_bytes(file.read(4), "big")
+    while len(chunk := file.read(8)) == 8 and chunk[4:] != b"IDAT":
+        length = int.from_bytes(chunk[:4], "big")
+        if chunk[4:] == b"acTL" and length == 8:
+            chunk += file.read(12)
+            return int.from_bytes(chunk[8:12], "big") if _is_sound(chunk) else 0
         file.seek(length + 4, os.SEEK_CUR)
     return 0
 
@@ -121,8 +122,7 @@ def _png(data: bytes, animated: bool) -> Essentials:
         if name[:1].isupper() or (animated and name in PNG_ANIMATION):
             kept.append(data[position:end])
         else:
-            content, checksum = data[position + 8 : end - 4], int.from_bytes(data[end - 4 : end], "big")
-            sound = zlib.crc32(name + content) == checksum
+            content, sound = data[position + 8 : end - 4], _is_sound(data[position:end])
             if name == b"iCCP":
                 profile = _inflated(content) if sound else b""
             elif name == b"tRNS" and colour in (0, 2) and not animated:
@@ -132,6 +132,10 @@ def _png(data: bytes, animated: bool) -> Essentials:
                 kept.append(data[position:end])
         position = end
     return Essentials(b"".join([*kept, data[position:]]), profile, depth, key)
+
+
+def _is_sound(chunk: bytes) -> bool:
+    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def _inflated(content: bytes) -> bytes:

@@ -7,7 +7,6 @@ import logging
 import os
 import stat
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from utils.errors import UserError
 from utils.files import write_atomic
-from utils.pictures.appearance import as_shown
+from utils.pictures.appearance import as_shown, without_warnings
 from utils.pictures.containers import AVIF_BRANDS, HEAD, HEIC_BRANDS, JPEG_XL, Essentials, brands, essentials, is_known
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of a file, the error line says, too
@@ -43,8 +42,7 @@ def open_image(path: Path, flag: str, min_side: int = 1, warn: Callable[[str], o
     """
     name = f"{flag} {path}"
     check_file(path, name)
-    with opened(path, name) as (image, kept), without_warnings():
-        image.load()
+    with opened(path, name) as (image, kept):
         shown = as_shown(image, kept, warn or (lambda words: print_warning(f"{name}: {words}")))
     check_size(shown.size, min_side, name)
     return shown
@@ -79,8 +77,7 @@ def opened(path: Path, name: str, animated: bool = False) -> Iterator[tuple[Imag
     """An image as Pillow opens it, and what was left of its file; whatever goes wrong with it, as UserError."""
     try:
         with path.open("rb") as file:
-            with without_warnings():
-                image, kept = _identified(file, name, animated)
+            image, kept = _identified(file, name, animated)
             with image:
                 yield image, kept
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -92,15 +89,7 @@ def opened(path: Path, name: str, animated: bool = False) -> Iterator[tuple[Imag
         raise UserError(f"{name}: cannot be read: {error or type(error).__name__}") from None
 
 
-@contextlib.contextmanager
-def without_warnings() -> Iterator[None]:
-    """Pillow's warnings left out, but for that of an image large enough to be a decompression bomb: an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
+@without_warnings()
 def _identified(file: BinaryIO, name: str, animated: bool) -> tuple[Image.Image, Essentials]:
     """Leave out what could only do harm, and let Pillow see what the rest is."""
     head = file.read(HEAD)
