@@ -39,17 +39,13 @@ class Animation:
             for index in range(first, file.n_frames):
                 try:
                     file.seek(index)
-                    image = as_shown(file, kept, self._note)
+                    image = as_shown(file, kept, self.faults.append)
                 except Exception as error:  # Pillow's decoders raise many kinds on damaged files.
                     if index == first or isinstance(error, MemoryError):
                         raise
                     reason = str(error) or type(error).__name__
-                    self._note(f"frame {index - first + 1} is damaged and ends it ({reason})")
+                    self.faults.append(f"frame {index - first + 1} is damaged and ends it ({reason})")
                     return
                 start, lasts = shown, Fraction(file.info.get("duration") or 0)
                 shown += lasts if lasts >= TOO_FAST else INSTEAD
                 yield Frame(image.size, round(start), round(shown) - round(start), lambda image=image: image)
-
-    def _note(self, fault: str) -> None:
-        if fault not in self.faults:  # of all frames alike
-            self.faults.append(fault)

@@ -1,7 +1,7 @@
 """Films: whatever FFmpeg decodes, frame by frame."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from utils.clips.display_matrix import orientation_of
 from utils.clips.ffmpeg import import_av
 from utils.clips.frame import Frame
 from utils.clips.times import UNKNOWN
@@ -33,6 +32,18 @@ ODDEST_PIXEL = 8
 EARLY = 0.05
 # FFmpeg reads texts, lists of other files and still images like films; these are none.
 NO_FILMS = {"adf", "bin", "concat", "dash", "hls", "ico", "idf", "image2", "rtsp", "sdp", "tty", "xbin"}
+
+# EXIF's orientation by (width and height exchanged, then left and right, then top and bottom).
+ORIENTATIONS = {
+    (False, False, False): 1,
+    (False, True, False): 2,
+    (False, True, True): 3,
+    (False, False, True): 4,
+    (True, False, False): 5,
+    (True, True, False): 6,
+    (True, True, True): 7,
+    (True, False, True): 8,
+}
 
 # FFmpeg's angle of a display matrix, and the EXIF orientation.
 Turn = tuple[int, int]
@@ -118,16 +129,10 @@ class Film:
     def _packets(self, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator["av.Packet"]:
         """All packets of the stream, as far as there are any; a file that ends early becomes a fault."""
         reached, longest, last = None, 0, None
-        packets = container.demux()
-        while True:
-            try:
-                packet = next(packets, None)
-            except self._av.error.FFmpegError as error:
-                self.faults.append(f"it ends early ({error.strerror or error})")
-                return
-            if packet is None:
-                break
-            if packet.size:  # Those without content end a stream, or repeat a frame.
+        try:
+            for packet in container.demux():
+                if not packet.size:  # It ends a stream, or repeats a frame.
+                    continue
                 last = packet
                 if (start := packet.pts if packet.pts is not None else packet.dts) is not None:
                     seconds = float((start + (packet.duration or 0)) * packet.time_base)
@@ -135,6 +140,9 @@ class Film:
                     reached = seconds if reached is None else max(reached, seconds)
                 if packet.stream_index == stream.index:
                     yield packet
+        except self._av.error.FFmpegError as error:
+            self.faults.append(f"it ends early ({error.strerror or error})")
+            return
         promised = (container.duration or 0) / self._av.time_base
         if last is not None and last.is_corrupt:
             self.faults.append("it ends in mid-frame")
@@ -200,7 +208,19 @@ def _turn(frame: "av.VideoFrame", before: Turn | None) -> Turn:
     if before is not None and frame.rotation == before[0]:
         return before
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    return frame.rotation, 1 if matrix is None else orientation_of(np.frombuffer(bytes(matrix), np.int32))
+    return frame.rotation, 1 if matrix is None else _orientation_of(np.frombuffer(bytes(matrix), np.int32))
+
+
+def _orientation_of(matrix: Sequence[int]) -> int:
+    """The EXIF orientation nearest to a display matrix (ISO 14496-12 6.2.2).
+
+    Args:
+        matrix: a b u c d v x y w; a pixel of the stored frame goes to (a x + c y, b x + d y), y downwards.
+    """
+    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
+    lying = abs(b) + abs(c) > abs(a) + abs(d)
+    across, down = (c, b) if lying else (a, d)
+    return ORIENTATIONS[lying, across < 0, down < 0]
 
 
 def _pixel_aspect(stream: "av.VideoStream") -> Fraction:

@@ -110,12 +110,11 @@ def _mended(starts: Sequence[int], nominal: Fraction) -> array:
                 offset += expected - time
                 time = expected
         known.append((index, time))
-    mended = array("q", bytes(8 * len(starts)))
-    for (index, time), (end, later) in itertools.pairwise(known):
-        for frame in range(index, end):
-            mended[frame] = FINER * time + FINER * (later - time) * (frame - index) // (end - index)
-    for frame in range(known[0][0]):
-        mended[frame] = FINER * (known[0][1] - step * (known[0][0] - frame))
-    for frame in range(known[-1][0], len(starts)):
-        mended[frame] = FINER * (known[-1][1] + step * (frame - known[-1][0]))
+    # Frames before the first and after the last of these follow one another as is usual.
+    (first, start), (last, end) = known[0], known[-1]
+    known = [(0, start - step * first), *known, (len(starts), end + step * (len(starts) - last))]
+    mended = array("q")
+    for (index, time), (following, later) in itertools.pairwise(known):
+        for frame in range(index, following):
+            mended.append(FINER * time + FINER * (later - time) * (frame - index) // (following - index))
     return mended

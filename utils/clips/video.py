@@ -1,6 +1,7 @@
 """Clips: a film, an animated image or a folder of images, frame by frame."""
 
 import hashlib
+import itertools
 import os
 import re
 from array import array
@@ -86,7 +87,7 @@ class Clip:
         self._source = SOURCES.get(kind_of(path), Film)(path, flag)
         self.size, self.times = self._survey(min_side)
         if self._source.faults:
-            print_warning(f"{self._name}: {'; '.join(self._source.faults)}")
+            print_warning(f"{self._name}: {'; '.join(dict.fromkeys(self._source.faults))}")
 
     @property
     def rate(self) -> Fraction:
@@ -97,15 +98,10 @@ class Clip:
         return len(self.times)
 
     def __iter__(self) -> Iterator[Image.Image]:
-        count = 0
-        for count, frame in enumerate(self._source.frames(), start=1):
-            if count > len(self) or frame.size != self.size:
-                break
+        for index, frame in itertools.zip_longest(range(len(self)), self._source.frames()):
+            if index is None or frame is None or frame.size != self.size:
+                raise UserError(f"{self._name}: has changed since it was opened; start again")
             yield frame.image()
-        else:
-            if count == len(self):
-                return
-        raise UserError(f"{self._name}: has changed since it was opened; start again")
 
     def fingerprint(self) -> str:
         """SHA-256 of the bytes of the film, or of all images in order; a megabyte of memory."""

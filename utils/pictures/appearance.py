@@ -97,14 +97,12 @@ def _grey_of_16_bits(grey: Image.Image, image: Image.Image, warn: Callable[[str]
 def _opacity_by_key(image: Image.Image, kept: Essentials) -> Image.Image:
     """Opacity (mode L) of a PNG of which one grey or colour is transparent, compared at all its bits."""
     most = 2**kept.depth - 1
-    key = [value & most for value in kept.key]
-    if image.mode != "RGB":
-        values = np.asarray(image if image.mode.startswith("I") else image.convert("L"))[..., None]
-        key = key if kept.depth == 16 else [key[0] * 255 // most]
-    elif kept.depth == 16:  # Pillow gives the upper bytes; told that the file is little-endian, the lower ones.
+    key = [(value & most) * max(1, 255 // most) for value in kept.key]  # Pillow makes 8 bits of fewer
+    values = np.atleast_3d(image.convert("L") if image.mode == "1" else image)
+    if (
+        kept.depth == 16 and image.mode == "RGB"
+    ):  # Its upper bytes; told that the file is little-endian, the lower ones.
         with Image.open(io.BytesIO(kept.data)) as lower:
             lower.tile = [(*lower.tile[0][:3], "RGB;16L")]
-            values = np.asarray(image, dtype=np.uint16) * 256 + np.asarray(lower)
-    else:
-        values = np.asarray(image)
+            values = values.astype(np.uint16) * 256 + np.asarray(lower)
     return Image.fromarray(np.where((values == key).all(axis=-1), 0, 255).astype(np.uint8))
