@@ -96,12 +96,12 @@ def _grey_of_16_bits(grey: Image.Image, image: Image.Image, warn: Callable[[str]
 
 def _opacity_by_key(image: Image.Image, kept: Essentials) -> Image.Image:
     """Opacity (mode L) of a PNG of which one grey or colour is transparent, compared at all its bits."""
-    most = 2**kept.depth - 1
+    depth = kept.data[24]  # in the file's header
+    most = 2**depth - 1
     key = [(value & most) * max(1, 255 // most) for value in kept.key]  # Pillow makes 8 bits of fewer
     values = np.atleast_3d(image.convert("L") if image.mode == "1" else image)
-    if (
-        kept.depth == 16 and image.mode == "RGB"
-    ):  # Its upper bytes; told that the file is little-endian, the lower ones.
+    if depth == 16 and image.mode == "RGB":
+        # These are the upper bytes. Told that the file is little-endian, Pillow gives the lower ones.
         with Image.open(io.BytesIO(kept.data)) as lower:
             lower.tile = [(*lower.tile[0][:3], "RGB;16L")]
             values = values.astype(np.uint16) * 256 + np.asarray(lower)

@@ -1,5 +1,6 @@
 """Colours of any kind to 8-bit sRGB on white: range, colour profile, transparency."""
 
+import functools
 import io
 
 import numpy as np
@@ -77,18 +78,23 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _by_profile(image: Image.Image, profile: bytes) -> Image.Image:
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        wanted = PROFILE_MODES[source.profile.xcolor_space.strip()]
-        if wanted == "L" and image.mode == "I;16":
-            wanted = "I;16"
-        transform = _transform(source, wanted)
+        wanted, transform = _transform_of(profile, deep=image.mode == "I;16")
     except Exception:  # ImageCms has its own error, and lets those of reading a damaged profile through.
         raise ProfileError("is damaged") from None
     if wanted != image.mode:
         image = _as_mode(image, wanted)
-    if wanted in ("RGB", "L") and _is_srgb(transform, wanted):
-        return image.convert("RGB")
-    return transform.apply(image)
+    return image.convert("RGB") if transform is None else transform.apply(image)
+
+
+@functools.lru_cache(maxsize=8)  # The frames of a clip have the same profile.
+def _transform_of(profile: bytes, deep: bool) -> tuple[str, ImageCms.ImageCmsTransform | None]:
+    """The mode a profile is for, of grey the one of 16 bits if it is to be deep; the transform, None if it is sRGB."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    mode = PROFILE_MODES[source.profile.xcolor_space.strip()]
+    if deep and mode == "L":
+        mode = "I;16"
+    transform = _transform(source, mode)
+    return mode, None if mode in ("RGB", "L") and _is_srgb(transform, mode) else transform
 
 
 def _transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:

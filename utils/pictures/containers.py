@@ -35,13 +35,11 @@ class Essentials(NamedTuple):
     Attributes:
         data: the file for Pillow; b"" for the file as it is.
         profile: the ICC profile, b"" for a damaged one, None where Pillow is to say.
-        depth: bits a channel, of PNG.
         key: the one grey or RGB value, 16-bit each, that is transparent, of PNG.
     """
 
     data: bytes
     profile: bytes | None = None
-    depth: int = 8
     key: tuple[int, ...] | None = None
 
 
@@ -113,7 +111,7 @@ def orientation(exif: bytes) -> int | None:
 
 def _png(data: bytes, animated: bool) -> Essentials:
     kept, profile, key, position = [PNG], None, None, len(PNG)
-    depth, colour = data[24:26].ljust(2, b"\0")
+    colour = int.from_bytes(data[25:26], "big")
     while position + 12 <= len(data):
         length, name = struct.unpack_from(">L4s", data, position)
         end = position + 12 + length
@@ -131,7 +129,7 @@ def _png(data: bytes, animated: bool) -> Essentials:
             elif sound and (name in (b"tRNS", b"eXIf") or content.startswith(PNG_TEXTS)):
                 kept.append(data[position:end])
         position = end
-    return Essentials(b"".join([*kept, data[position:]]), profile, depth, key)
+    return Essentials(b"".join([*kept, data[position:]]), profile, key)
 
 
 def _is_sound(chunk: bytes) -> bool:
@@ -148,7 +146,7 @@ def _inflated(content: bytes) -> bytes:
 
 def _jpeg(data: bytes) -> Essentials:
     kept, profiles, position = [data[:2]], [], 2
-    while data[position : position + 1] == b"\xff":
+    while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF:  # padding
             position += 1
