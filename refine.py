@@ -21,6 +21,7 @@ from options import RefineOptions
 from training.lifecycle import announce, begin, stopped, writing
 from training.loop import Trained, read_state, train
 from training.one_image import OPTIMISER, PASSES, OneImageRecipe
+from utils.clips.kind import refuse_clip
 from utils.device import pick_device, run_record
 from utils.errors import UserError
 from utils.interrupt import StopRequest
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     options = parse_refine(arguments)
     device = pick_device(options.gpu_id, options.not_cuda)
+    refuse_clip(options.input, "--input")
+    refuse_clip(options.reference, "--reference")
     image = open_image(options.input, "--input")
     reference = open_image(options.reference, "--reference", options.min_size)
     geometry = fitted_geometry(options, reference.size)

@@ -370,6 +370,13 @@ def test_a_clip_as_b(refused, clip_run, inputs, tmp_path, script, kind):
     assert f"--input_b {path}: is a clip, but must be a still image" in line
 
 
+@pytest.mark.parametrize("flag", ["--input", "--reference"])
+def test_a_clip_is_not_refined(refused, clip, pair, tmp_path, flag):
+    inputs = {"--input": pair[0], "--reference": pair[1], "--out": tmp_path / "out", flag: clip}
+    line = refused(["refine.py", *(word for option in inputs.items() for word in option), "--gpu_id", -1])
+    assert f"{flag} {clip}: is a clip, but must be a still image" in line
+
+
 @pytest.fixture
 def no_av(monkeypatch):
     """The package av cannot be imported."""
@@ -399,10 +406,21 @@ def test_an_animation_is_not_translated_without_the_package_for_films(refused, c
     assert "pip install av" in refused(["eval.py", *words, "--gpu_id", -1])
 
 
-def test_a_damaged_image_without_the_package_for_films(refused, pair, no_av, tmp_path):
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    words = ["--input_a", tmp_path / "a.png", "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
-    assert "--input_a" in (line := refused(["train.py", *words])) and "av" not in line.replace(str(tmp_path), "")
+STILLS = {
+    "x": b"\x89PNG\r\n\x1a\nbroken",
+    "telephone": b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(200),
+    "x.jxl": b"\xff\x0a" + bytes(200),
+    "x.cr2": b"II*\0" + bytes(200),
+    "camera": b"\xff\xd8\xff\xe1",
+}
+
+
+@pytest.mark.parametrize("name", STILLS)
+def test_a_still_image_that_cannot_be_read_does_not_ask_for_the_package_for_films(refused, pair, no_av, tmp_path, name):
+    (tmp_path / name).write_bytes(STILLS[name])
+    words = ["--input_a", tmp_path / name, "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
+    line = refused(["train.py", *words])
+    assert f"--input_a {tmp_path / name}: " in line and "av" not in line.partition(name)[2].replace("save", "")
 
 
 def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):

@@ -342,7 +342,7 @@ def test_first_of_several(tmp_path, kind):
     frames = [large("RGB", (255, 0, 0)), large("RGB", (0, 0, 255))]
     frames[0].save(tmp_path / "x", format=kind, save_all=True, append_images=frames[1:])
     if kind == "PDF":
-        with pytest.raises(UserError, match="not a picture Pillow can read"):
+        with pytest.raises(UserError, match="not an image Pillow can read"):
             open_image(tmp_path / "x", "--input_a")
     else:
         assert np.abs(np.array(read(tmp_path / "x")) - (255, 0, 0)).max() <= 3

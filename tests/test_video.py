@@ -1,5 +1,6 @@
 """Clips in, clips out: every frame once, in order, in its true colours; what is wrong is one line."""
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from clips import (
 from conftest import make_picture
 from memory import peak_of
 from PIL import Image, features
+from profiles import PROPHOTO, rgb_profile
 
 from training.frames import FrameStore
 from utils.clips.kind import is_clip
@@ -297,6 +299,42 @@ def test_transparency_of_an_animation_becomes_white(animated, tmp_path):
     assert greys(Clip(tmp_path / "x", "--input_a")) == pytest.approx([255, 60], abs=2)
 
 
+@pytest.mark.parametrize("kind", sorted(ANIMATED.keys() - {"GIF"}))  # GIF has neither
+def test_profile_and_orientation_of_an_animation(tmp_path, kind):
+    first, *others = [Image.fromarray(flat((150, 100, 60))) for _ in range(3)]
+    first.paste("white", (0, 0, 24, 32))
+    others[1].paste("white", (0, 0, 24, 32))
+    options = {"icc_profile": rgb_profile(PROPHOTO, 1.8), **ANIMATED[kind]}
+    if kind != "AVIF":  # Pillow crashes when it is to write one that lies.
+        options["exif"] = Image.Exif()
+        options["exif"][0x0112] = 6  # What is on the left is to be seen at the top.
+    first.save(tmp_path / "x", format=kind, save_all=True, append_images=others, duration=100, **options)
+    shown = [np.asarray(frame, int) for frame in Clip(tmp_path / "x", "--input_a")]
+    if kind == "AVIF":
+        shown = [frame.swapaxes(0, 1) for frame in shown]
+    for frame, top in zip(shown, (255, (207, 105, 66), 255), strict=True):
+        assert frame.shape == (48, 32, 3)
+        assert np.abs(frame[:20] - top).max() <= 3
+        assert np.abs(frame[28:] - (207, 105, 66)).max() <= 3
+
+
+def test_an_animation_whose_profile_is_damaged_is_told_once(tmp_path, capsys):
+    first, *others = [Image.fromarray(flat(grey)) for grey in GREYS]
+    first.save(tmp_path / "x", format="WEBP", save_all=True, append_images=others, lossless=True, icc_profile=bytes(99))
+    assert greys(Clip(tmp_path / "x", "--input_a")) == list(GREYS)
+    line = f"warning: --input_a {tmp_path / 'x'}: its colour profile is damaged and is left out\n"
+    assert capsys.readouterr().err == line
+
+
+def test_an_animation_among_damaged_notes(tmp_path):
+    first, *others = [Image.fromarray(flat(grey)) for grey in GREYS[:3]]
+    first.save(tmp_path / "x.png", save_all=True, append_images=others)
+    content = (tmp_path / "x.png").read_bytes()
+    (tmp_path / "x.png").write_bytes(content[:33] + b"\0\0\0\4tEXtwrong sum"[:16] + content[33:])
+    assert is_clip(tmp_path / "x.png")
+    assert greys(Clip(tmp_path / "x.png", "--input_a")) == list(GREYS[:3])
+
+
 # Times.
 
 
@@ -492,9 +530,26 @@ def test_too_small(tmp_path):
     assert "is 48x32 pixels; at least 33" in error(tmp_path / "x.mp4", min_side=33)
 
 
-def test_a_folder_without_pictures(tmp_path):
+def test_a_folder_without_images(tmp_path):
     (tmp_path / "notes.txt").touch()
-    assert "no pictures" in error(tmp_path)
+    assert "no images" in error(tmp_path)
+
+
+def test_frames_with_profiles_that_cannot_be_used_are_told_in_one_line(tmp_path, capsys):
+    for number, grey in enumerate(GREYS[:3], start=1):
+        Image.fromarray(flat(grey)).save(tmp_path / f"{number}.png", icc_profile=b"no profile")
+    clip = Clip(tmp_path, "--input_a")
+    line = f"warning: --input_a {tmp_path}: 1.png and 2 more: its colour profile is damaged and is left out\n"
+    assert capsys.readouterr().err == line
+    assert greys(clip) == list(GREYS[:3])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_from_a_telephone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "1.HEIC").write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(200))
+    with pytest.raises(UserError, match=r"1\.HEIC: .*pip install pillow-heif"):
+        Clip(tmp_path, "--input_a")
 
 
 def test_a_folder_with_two_sizes(tmp_path):
@@ -503,7 +558,7 @@ def test_a_folder_with_two_sizes(tmp_path):
     assert "frame 3 is 48x33 pixels, the ones before 48x32" in error(tmp_path)
 
 
-def test_a_folder_with_a_damaged_picture(tmp_path):
+def test_a_folder_with_a_damaged_image(tmp_path):
     frames_folder(tmp_path, "1.png", "2.png")
     (tmp_path / "2.png").write_bytes(b"\x89PNG")
     assert f"{tmp_path / '2.png'}: cannot be read" in error(tmp_path)

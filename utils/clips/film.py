@@ -1,7 +1,7 @@
 """Films: whatever FFmpeg decodes, frame by frame."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 
 from utils.clips.ffmpeg import import_av
-from utils.clips.frame import Frame, on_white
-from utils.clips.orientation import LYING, of_matrix
+from utils.clips.frame import Frame
 from utils.clips.times import UNKNOWN
 from utils.errors import UserError
+from utils.pictures.appearance import upright
+from utils.pictures.colour import on_white
 
 if TYPE_CHECKING:
     import av
@@ -31,21 +32,31 @@ ODDEST_PIXEL = 8
 EARLY = 0.05
 # FFmpeg reads texts, lists of other files and still images like films; these are none.
 NO_FILMS = {"adf", "bin", "concat", "dash", "hls", "ico", "idf", "image2", "rtsp", "sdp", "tty", "xbin"}
-STILL_BRANDS = {"avif", "heic", "heim", "heis", "heix", "mif1", "mif2"}
 
-# FFmpeg's angle of a display matrix, and what is to be done.
-Turn = tuple[int, Image.Transpose | None]
+# EXIF's orientation by (width and height exchanged, then left and right, then top and bottom).
+ORIENTATIONS = {
+    (False, False, False): 1,
+    (False, True, False): 2,
+    (False, True, True): 3,
+    (False, False, True): 4,
+    (True, False, False): 5,
+    (True, True, False): 6,
+    (True, True, True): 7,
+    (True, False, True): 8,
+}
+
+# FFmpeg's angle of a display matrix, and the EXIF orientation.
+Turn = tuple[int, int]
 
 
 def is_film(path: Path) -> bool | None:
     """Whether FFmpeg finds a film in a file; False for a still image, None where it cannot read the file."""
-    av = import_av(f"{path}: is no image that Pillow reads, and ")
+    av = import_av(f"{path}: ")
     try:
         with _opened(av, path) as container:
-            stream = _film_stream(av, container)
-            if container.format.name.endswith("_pipe") or container.metadata.get("major_brand") in STILL_BRANDS:
+            if container.format.name.endswith("_pipe"):
                 return False
-            return True if stream is not None else None
+            return _film_stream(av, container) is not None or None
     except av.error.FFmpegError:
         return None
 
@@ -66,8 +77,8 @@ class Film:
         """Open and look at the header; UserError where FFmpeg finds no film in the file."""
         self.files = [path]
         self.faults: list[str] = []
-        self._path, self._flag = path, flag
-        self._av = import_av(f"{flag} {path}: ")
+        self._path, self._name = path, f"{flag} {path}"
+        self._av = import_av(f"{self._name}: ")
         with self._open() as (container, stream):
             self.clock = Fraction(stream.time_base)
             rates = (stream.average_rate, stream.guessed_rate)
@@ -110,24 +121,18 @@ class Film:
             with _opened(self._av, self._path) as container:
                 stream = _film_stream(self._av, container)
                 if stream is None:
-                    raise UserError(f"{self._flag} {self._path}: has no film in it that FFmpeg can decode")
+                    raise UserError(f"{self._name}: has no film in it that FFmpeg can decode")
                 yield container, stream
         except self._av.error.FFmpegError as error:
-            raise UserError(f"{self._flag} {self._path}: cannot be decoded: {error.strerror or error}") from None
+            raise UserError(f"{self._name}: cannot be decoded: {error.strerror or error}") from None
 
     def _packets(self, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator["av.Packet"]:
         """All packets of the stream, as far as there are any; a file that ends early becomes a fault."""
         reached, longest, last = None, 0, None
-        packets = container.demux()
-        while True:
-            try:
-                packet = next(packets, None)
-            except self._av.error.FFmpegError as error:
-                self.faults.append(f"it ends early ({error.strerror or error})")
-                return
-            if packet is None:
-                break
-            if packet.size:  # Those without content end a stream, or repeat a frame.
+        try:
+            for packet in container.demux():
+                if not packet.size:  # It ends a stream, or repeats a frame.
+                    continue
                 last = packet
                 if (start := packet.pts if packet.pts is not None else packet.dts) is not None:
                     seconds = float((start + (packet.duration or 0)) * packet.time_base)
@@ -135,6 +140,9 @@ class Film:
                     reached = seconds if reached is None else max(reached, seconds)
                 if packet.stream_index == stream.index:
                     yield packet
+        except self._av.error.FFmpegError as error:
+            self.faults.append(f"it ends early ({error.strerror or error})")
+            return
         promised = (container.duration or 0) / self._av.time_base
         if last is not None and last.is_corrupt:
             self.faults.append("it ends in mid-frame")
@@ -150,17 +158,18 @@ class Film:
         decoder.extradata = stream.codec_context.extradata
         return decoder
 
-    def _frame(self, frame: "av.VideoFrame", pixel: Fraction, turn: Image.Transpose | None) -> Frame:
+    def _frame(self, frame: "av.VideoFrame", pixel: Fraction, orientation: int) -> Frame:
         size = (max(1, round(frame.width * pixel)), frame.height)
 
-        def picture() -> Image.Image:
+        def image() -> Image.Image:
             made = self._to_rgb(frame)
             if made.size != size:
                 made = made.resize(size, Image.Resampling.BICUBIC)
-            return made if turn is None else made.transpose(turn)
+            return upright(made, orientation)
 
         start = UNKNOWN if frame.pts is None or self._bare else frame.pts
-        return Frame(size[::-1] if turn in LYING else size, start, frame.duration or 0, picture)
+        lying = orientation >= 5  # width and height exchanged
+        return Frame(size[::-1] if lying else size, start, frame.duration or 0, image)
 
     def _to_rgb(self, frame: "av.VideoFrame") -> Image.Image:
         """A decoded frame as RGB, by the matrix and the range of values it was encoded with."""
@@ -174,7 +183,8 @@ class Film:
             dst_colorspace=formats.Colorspace.ITU601,  # Without meaning for RGB, but PyAV 16 needs it.
             dst_color_range=formats.ColorRange.JPEG,
         )
-        return on_white(Image.fromarray(converted.to_ndarray()))
+        image = Image.fromarray(converted.to_ndarray())
+        return on_white(image.convert("RGB"), image.getchannel("A")) if transparent else image
 
 
 def _opened(av: ModuleType, path: Path) -> "av.container.InputContainer":
@@ -198,7 +208,19 @@ def _turn(frame: "av.VideoFrame", before: Turn | None) -> Turn:
     if before is not None and frame.rotation == before[0]:
         return before
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    return frame.rotation, None if matrix is None else of_matrix(np.frombuffer(bytes(matrix), np.int32))
+    return frame.rotation, 1 if matrix is None else _orientation_of(np.frombuffer(bytes(matrix), np.int32))
+
+
+def _orientation_of(matrix: Sequence[int]) -> int:
+    """The EXIF orientation nearest to a display matrix (ISO 14496-12 6.2.2).
+
+    Args:
+        matrix: a b u c d v x y w; a pixel of the stored frame goes to (a x + c y, b x + d y), y downwards.
+    """
+    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
+    lying = abs(b) + abs(c) > abs(a) + abs(d)
+    across, down = (c, b) if lying else (a, d)
+    return ORIENTATIONS[lying, across < 0, down < 0]
 
 
 def _pixel_aspect(stream: "av.VideoStream") -> Fraction:

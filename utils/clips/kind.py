@@ -2,14 +2,15 @@
 
 import enum
 import os
-import warnings
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from utils.clips import animation
+from utils.clips.animation import FORMATS
 from utils.clips.film import is_film
 from utils.errors import UserError
+from utils.pictures.appearance import without_warnings
+from utils.pictures.containers import HEAD, PNG, is_still, png_frames
 
 # Films that Pillow knows by name only, or only in part; FFmpeg decodes them.
 FILMS_TO_PILLOW = {"FLI", "MPEG"}
@@ -18,7 +19,7 @@ JPEG_FILMS = {".mjpeg", ".mjpg"}
 
 
 class Kind(enum.Enum):
-    """What a path stands for; UNREADABLE is what neither Pillow nor FFmpeg can read."""
+    """What a path stands for; UNREADABLE is what neither Pillow nor FFmpeg, if it is there, can read."""
 
     FOLDER = enum.auto()
     FILM = enum.auto()
@@ -31,32 +32,44 @@ def kind_of(path: Path) -> Kind:
     """Look into a path; of an image and of a film, only the headers are read.
 
     What is missing, or no regular file, counts as a still image: opening it says what is wrong.
-
-    Raises:
-        UserError: neither a folder nor an image, nor named like one, and the package av is missing.
     """
     if os.path.isdir(path):
         return Kind.FOLDER
     if not os.path.isfile(path):
         return Kind.STILL
+    return _by_head(path) or _by_pillow(path) or _by_ffmpeg(path)
+
+
+def _by_head(path: Path) -> Kind | None:
+    """Images that are known by their first bytes, however damaged the rest is."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as file:
-                if file.format in animation.FORMATS and file.n_frames - animation.starts_at(file) > 1:
-                    return Kind.ANIMATION
-                if file.format not in FILMS_TO_PILLOW and path.suffix.lower() not in JPEG_FILMS:
-                    return Kind.STILL
-    except UnidentifiedImageError:
-        pass
-    except Exception:  # An image, but damaged, too large, or not to be opened.
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            if head.startswith(PNG):
+                return Kind.ANIMATION if png_frames(file) > 1 else Kind.STILL
+    except OSError:  # Opening it says what is wrong.
         return Kind.STILL
+    return Kind.STILL if is_still(head) and path.suffix.lower() not in JPEG_FILMS else None
+
+
+def _by_pillow(path: Path) -> Kind | None:
+    try:
+        with without_warnings(), Image.open(path) as image:
+            if image.format in FORMATS and image.n_frames > 1:
+                return Kind.ANIMATION
+            film = image.format in FILMS_TO_PILLOW or path.suffix.lower() in JPEG_FILMS
+            return None if film else Kind.STILL
+    except UnidentifiedImageError:
+        return None
+    except Exception:  # An image, but damaged or too large: Pillow's decoders raise many kinds.
+        return Kind.STILL
+
+
+def _by_ffmpeg(path: Path) -> Kind:
     try:
         film = is_film(path)
-    except UserError:
-        if path.suffix.lower() not in image_suffixes():
-            raise
-        film = None
+    except UserError:  # the package av is missing
+        return Kind.UNREADABLE
     return Kind.UNREADABLE if film is None else Kind.FILM if film else Kind.STILL
 
 
@@ -78,6 +91,7 @@ def refuse_clip(path: Path, flag: str) -> None:
 
 
 def image_suffixes() -> set[str]:
-    """How the names of images end that Pillow reads."""
+    """How the names of images end that Pillow reads, with pillow-heif."""
     suffixes = Image.registered_extensions()
-    return {suffix for suffix, kind in suffixes.items() if kind in Image.OPEN and kind not in FILMS_TO_PILLOW}
+    pillows = {suffix for suffix, kind in suffixes.items() if kind in Image.OPEN and kind not in FILMS_TO_PILLOW}
+    return pillows | {".heic", ".heif"}

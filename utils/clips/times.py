@@ -60,13 +60,13 @@ def film_times(starts: Sequence[int], clock: Fraction, last: int = 0, rates: Seq
         rates: frames per second as declared, most trusted first; may be wrong.
     """
     count = len(starts)
-    rates = [rate for rate in rates if rate and rate > 0]
-    if all(start == UNKNOWN for start in starts):
-        return Times.constant(rates[0] if rates else 1 / (last * clock) if last > 0 else DEFAULT_RATE, count)
-    if count == 1:
+    rates = [rate for rate in rates if rate > 0]
+    timed = any(start != UNKNOWN for start in starts)
+    if count == 1 and timed and last > 0:
         # To the tick, what is declared is more exact.
-        rates = [rate for rate in rates if last <= 0 or abs(1 / rate - last * clock) <= clock]
-        return Times.constant(rates[0] if rates else 1 / (last * clock) if last > 0 else DEFAULT_RATE, 1)
+        rates = [rate for rate in rates if abs(1 / rate - last * clock) <= clock]
+    if count == 1 or not timed:
+        return Times.constant(rates[0] if rates else 1 / (last * clock) if last > 0 else DEFAULT_RATE, count)
     if any(start == UNKNOWN for start in starts) or any(a >= b for a, b in itertools.pairwise(starts)):
         nominal = 1 / (rates[0] if rates else DEFAULT_RATE) / clock
         starts, clock, last = _mended(starts, nominal), clock / FINER, last * FINER
@@ -110,12 +110,11 @@ def _mended(starts: Sequence[int], nominal: Fraction) -> array:
                 offset += expected - time
                 time = expected
         known.append((index, time))
-    mended = array("q", bytes(8 * len(starts)))
-    for (index, time), (end, later) in itertools.pairwise(known):
-        for frame in range(index, end):
-            mended[frame] = FINER * time + FINER * (later - time) * (frame - index) // (end - index)
-    for frame in range(known[0][0]):
-        mended[frame] = FINER * (known[0][1] - step * (known[0][0] - frame))
-    for frame in range(known[-1][0], len(starts)):
-        mended[frame] = FINER * (known[-1][1] + step * (frame - known[-1][0]))
+    # Frames before the first and after the last of these follow one another as is usual.
+    (first, start), (last, end) = known[0], known[-1]
+    known = [(0, start - step * first), *known, (len(starts), end + step * (len(starts) - last))]
+    mended = array("q")
+    for (index, time), (following, later) in itertools.pairwise(known):
+        for frame in range(index, following):
+            mended.append(FINER * time + FINER * (later - time) * (frame - index) // (following - index))
     return mended

@@ -1,10 +1,9 @@
 """Clips: a film, an animated image or a folder of images, frame by frame."""
 
 import hashlib
+import itertools
 import os
 import re
-import stat
-import sys
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,7 +17,7 @@ from utils.clips.frame import Frame
 from utils.clips.kind import Kind, image_suffixes, kind_of
 from utils.clips.times import DEFAULT_RATE, UNKNOWN, Times, film_times
 from utils.errors import UserError
-from utils.pictures.image import open_image
+from utils.pictures.image import check_file, check_size, open_image, print_warning
 
 
 class Folder:
@@ -29,7 +28,6 @@ class Folder:
 
     clock = 1 / DEFAULT_RATE
     rates = (DEFAULT_RATE,)
-    faults = ()
 
     def __init__(self, path: Path, flag: str) -> None:
         suffixes = image_suffixes()
@@ -38,15 +36,21 @@ class Folder:
         except OSError as error:
             raise UserError(f"{flag} {path}: cannot be read: {error.strerror}") from None
         if not files:
-            raise UserError(f"{flag} {path}: has no pictures in it; a folder given as a clip holds one per frame")
+            raise UserError(f"{flag} {path}: has no images in it; a folder given as a clip holds one per frame")
         self.files = sorted(files, key=_natural)
+        self.faults: list[str] = []
         self._flag = flag
 
     def frames(self) -> Iterator[Frame]:
         """All images in order."""
+        names: dict[str, list[str]] = {}  # of the files, by what is wrong with them
         for file in self.files:
-            picture = open_image(file, self._flag)
-            yield Frame(picture.size, UNKNOWN, 0, lambda picture=picture: picture)
+            found: list[str] = []
+            image = open_image(file, self._flag, warn=found.append)
+            for fault in found:
+                names.setdefault(fault, []).append(file.name)
+            yield Frame(image.size, UNKNOWN, 0, lambda image=image: image)
+        self.faults = [_together(*item) for item in names.items()]
 
 
 SOURCES = {Kind.FOLDER: Folder, Kind.ANIMATION: Animation}
@@ -77,13 +81,13 @@ class Clip:
             UserError: missing, without frames that can be decoded, frames of different sizes or too small.
         """
         self.path = path
-        self._flag = flag
+        self._name = f"{flag} {path}"
         if not os.path.isdir(path):
-            _check_file(path, flag)
+            check_file(path, self._name)
         self._source = SOURCES.get(kind_of(path), Film)(path, flag)
         self.size, self.times = self._survey(min_side)
         if self._source.faults:
-            print(f"warning: {flag} {path}: {'; '.join(self._source.faults)}", file=sys.stderr)
+            print_warning(f"{self._name}: {'; '.join(dict.fromkeys(self._source.faults))}")
 
     @property
     def rate(self) -> Fraction:
@@ -94,15 +98,10 @@ class Clip:
         return len(self.times)
 
     def __iter__(self) -> Iterator[Image.Image]:
-        count = 0
-        for count, frame in enumerate(self._source.frames(), start=1):
-            if count > len(self) or frame.size != self.size:
-                break
-            yield frame.picture()
-        else:
-            if count == len(self):
-                return
-        raise UserError(f"{self._flag} {self.path}: has changed since it was opened; start again")
+        for index, frame in itertools.zip_longest(range(len(self)), self._source.frames()):
+            if index is None or frame is None or frame.size != self.size:
+                raise UserError(f"{self._name}: has changed since it was opened; start again")
+            yield frame.image()
 
     def fingerprint(self) -> str:
         """SHA-256 of the bytes of the film, or of all images in order; a megabyte of memory."""
@@ -118,14 +117,10 @@ class Clip:
         size, before, truthful = None, None, True
         starts = array("q")
         for count, frame in enumerate(self._source.frames(), start=1):
-            width, height = frame.size
-            if min(width, height) < min_side:
-                raise UserError(
-                    f"{self._flag} {self.path}: is {width}x{height} pixels; at least {min_side} on each side are needed"
-                )
+            check_size(frame.size, min_side, self._name)
             if size not in (None, frame.size):
                 raise UserError(
-                    f"{self._flag} {self.path}: frame {count} is {width}x{height} pixels, "
+                    f"{self._name}: frame {count} is {frame.size[0]}x{frame.size[1]} pixels, "
                     f"the ones before {size[0]}x{size[1]}; all frames must have the same size"
                 )
             # How long the last frame lasts is to be believed where it is so of all others.
@@ -133,21 +128,17 @@ class Clip:
             size, before = frame.size, frame
             starts.append(frame.start)
         if before is None:
-            raise UserError(f"{self._flag} {self.path}: has no frames that can be decoded")
+            raise UserError(f"{self._name}: has no frames that can be decoded")
         last = before.lasts if truthful else 0
         return size, film_times(starts, self._source.clock, last, self._source.rates)
 
 
-def _check_file(path: Path, flag: str) -> None:
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UserError(f"{flag} {path}: is not a regular file")
-    except OSError as error:
-        reason = "no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
-        raise UserError(f"{flag} {path}: {reason}") from None
+def _together(fault: str, names: list[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]}{more}: {fault}"
 
 
-def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
-    parts = re.split(r"([0-9]+)", path.name.lower())
-    # Texts and numbers alternate; the name itself settles 1.png and 01.png.
-    return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)], path.name
+def _natural(path: Path) -> tuple[list[str | int], str]:
+    """2 before 10; the name itself settles 1.png and 01.png."""
+    parts = re.split(r"([0-9]+)", path.name.lower())  # texts and numbers by turns
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.name

@@ -52,7 +52,7 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
         stream.width, stream.height = even
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = clock
-        # BT.601 with the narrow range: said here, and assumed of small pictures by readers that do not look.
+        # BT.601 with the narrow range: said here, and assumed of small images by readers that do not look.
         stream.codec_context.colorspace = 6
         stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
         written, lasting = 0, {}
@@ -81,11 +81,11 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
 
 def _frame(av: ModuleType, pixels: np.ndarray, size: tuple[int, int]) -> "av.VideoFrame":
     """A frame as the encoder takes it, resized to (width, height) where it is not of that size."""
-    picture = Image.fromarray(pixels)
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
+    image = Image.fromarray(pixels)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BICUBIC)
     formats = av.video.reformatter
-    return av.VideoFrame.from_ndarray(np.array(picture), "rgb24").reformat(
+    return av.VideoFrame.from_ndarray(np.array(image), "rgb24").reformat(
         format="yuv420p",
         src_color_range=formats.ColorRange.JPEG,
         dst_colorspace=formats.Colorspace.ITU601,
@@ -100,10 +100,10 @@ def save_gif(frames: Iterable[np.ndarray], path: Path, times: Times) -> None:
     second, those in between are left out. Pillow keeps all frames until the end: one byte per pixel and frame.
     Meant for short clips; `video_writer` has no such limit.
     """
-    pictures = _timed(frames, times)
-    first = next(pictures)
+    images = _timed(frames, times)
+    first = next(images)
     with replacing(path) as temporary:
-        first.save(temporary, format="GIF", save_all=True, append_images=pictures, loop=0)
+        first.save(temporary, format="GIF", save_all=True, append_images=images, loop=0)
 
 
 def _timed(frames: Iterable[np.ndarray], times: Times) -> Iterator[Image.Image]:
@@ -114,7 +114,7 @@ def _timed(frames: Iterable[np.ndarray], times: Times) -> Iterator[Image.Image]:
     ends = dict(zip(shown, [*shown[1:], len(times)], strict=True))
     for index, pixels in enumerate(frames):
         if index in ends:
-            picture = Image.fromarray(pixels)
+            image = Image.fromarray(pixels)
             start, end = (round(100 * times.seconds(number)) for number in (index, ends[index]))
-            picture.info["duration"] = 10 * (end - start)
-            yield picture
+            image.info["duration"] = 10 * (end - start)
+            yield image

@@ -1,4 +1,4 @@
-"""Few colours: those of a picture, and any picture in them (METHOD section 11, quantised)."""
+"""Few colours: those of an image, and any image in them (METHOD section 11, quantised)."""
 
 import torch
 from scipy.cluster.vq import kmeans2
@@ -8,14 +8,14 @@ from utils.streams import stream
 
 
 def main_colours(image: Tensor, count: int) -> Tensor:
-    """The centres k-means finds among a picture's RGB triples, always the same ones for the same picture.
+    """The centres k-means finds among an image's RGB triples, always the same ones for the same image.
 
     Args:
         image: (1, 3, H, W).
-        count: how many; fewer come where the picture has fewer colours.
+        count: how many; fewer come where the image has fewer colours.
 
     Returns:
-        (count, 3) on the picture's device.
+        (count, 3) on the image's device.
     """
     colours = image[0].flatten(1).T.double().cpu()
     different = colours.unique(dim=0)
