@@ -11,6 +11,7 @@ from torch import Tensor
 from models.pyramid import Pyramid, gaussian_noise
 from training.domains import DomainThreads
 from training.step import DomainInputs, StepInputs
+from utils.device import send
 from utils.scales import Shapes
 from utils.streams import stream
 
@@ -36,8 +37,7 @@ def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bo
 
     It is the same for every seed: a pyramid that is gone on with under another one has to meet its own z* again.
     """
-    generator = stream(0, "reconstruction", domain, device=device)
-    return gaussian_noise(shapes, generator, grey_coarsest=grey)(0)
+    return gaussian_noise(shapes, stream(0, "reconstruction", domain), device, grey_coarsest=grey)(0)
 
 
 class StepDraws:
@@ -88,8 +88,8 @@ class StepDraws:
     def _draw(self, domain: int, chunk: int) -> tuple[Tensor, Tensor]:
         """prev and z_prev of a chunk of steps, (steps, 3, H, W) each."""
         pyramid, batch = self.pyramids[domain], self.steps_per_chunk
-        generator = stream(self.seed, "draws", self.scale, chunk, domain, device=self.device)
-        noise = gaussian_noise(pyramid.shapes, generator, batch)
+        generator = stream(self.seed, "draws", self.scale, chunk, domain)
+        noise = gaussian_noise(pyramid.shapes, generator, self.device, batch)
         start = torch.zeros(batch, 3, *pyramid.shapes[0], device=self.device)
         prev = pyramid.draw(start, 0, self.scale, noise)
         if self.fixed_recs:
@@ -108,13 +108,13 @@ class StepDraws:
     def _make_domain(self, domain: int, chunk: int) -> list[DomainInputs]:
         """The inputs of one domain for a chunk of steps."""
         prev, z_prev = self._draw(domain, chunk)
-        generator = stream(self.seed, "noise", self.scale, chunk, domain, device=self.device)
-        noise = torch.randn(prev.shape, generator=generator, device=self.device)
+        generator = stream(self.seed, "noise", self.scale, chunk, domain)
+        noise = send(torch.randn(prev.shape, generator=generator), self.device)
         noisy = self.sigmas[domain] * noise + prev
-        mix = torch.rand(len(prev), 3 if self.self_term else 2, generator=generator, device=self.device)
+        mix = send(torch.rand(len(prev), 3 if self.self_term else 2, generator=generator), self.device)
         chunks = [noisy.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
         if self.self_term:
             shape = (len(prev), 3, *self.pyramids[1 - domain].shapes[self.scale])
-            on_real = torch.randn(shape, generator=generator, device=self.device)
+            on_real = send(torch.randn(shape, generator=generator), self.device)
             chunks.append((self.self_sigmas[domain] * on_real).split(1))
         return [DomainInputs(*parts) for parts in zip(*chunks, strict=True)]

@@ -18,6 +18,7 @@ from training.optimisers import Optimisers, OptimiserSettings
 from training.scale import Images, Losses, Steps
 from training.state import ScaleState
 from training.step import discriminator_backward
+from utils.device import send
 from utils.scales import ImageGeometry
 from utils.streams import stream
 
@@ -90,13 +91,13 @@ class OneImageRecipe:
         length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]))
 
         def make_chunk(chunk: int) -> list[list[StepInputs]]:
-            generator = stream(self.seed, "draws", scale, chunk, device=self.device)
-            coarser = gaussian_noise(pyramid.shapes, generator, UPDATES * length, grey_coarsest=True)
+            generator = stream(self.seed, "draws", scale, chunk)
+            coarser = gaussian_noise(pyramid.shapes, generator, self.device, UPDATES * length, grey_coarsest=True)
             bases = self._coarser(pyramid, scale, coarser, UPDATES * length)
-            own = gaussian_noise(pyramid.shapes, generator, length, grey_coarsest=True)(scale)
+            own = gaussian_noise(pyramid.shapes, generator, self.device, length, grey_coarsest=True)(scale)
             # One noise for all updates of a step.
             noisy = bases + sigma * own.repeat_interleave(UPDATES, dim=0)
-            mixes = torch.rand(UPDATES * length, 1, generator=generator, device=self.device)
+            mixes = send(torch.rand(UPDATES * length, 1, generator=generator), self.device)
             parts = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
             return [parts[i : i + UPDATES] for i in range(0, len(parts), UPDATES)]
 
