@@ -1,7 +1,7 @@
 """What a GPU would meet, seen without one: steps and pictures on meta tensors (tests/devices.py)."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -9,100 +9,29 @@ import torch
 import torch.nn.functional as F
 from conftest import make_picture
 from devices import META, WrongDevice, one_device
+from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, pyramids_of, reals_of
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import training.step
-from models.architecture import Architecture, ScaleNetworks
 from models.blocks import ConvStack, Mirror
 from models.generator import Generator
 from models.inference import inject, refined_from, sample, translate_directly
-from models.pyramid import Pyramid
 from models.snapshot import Run
 from training.cost import step_seconds
 from training.domains import DomainThreads
 from training.draws import StepDraws, rec_start
 from training.frames import FrameStore
 from training.losses import LossWeights
-from training.one_image import OneImageRecipe
-from training.optimisers import Optimisers, OptimiserSettings
-from training.pair import PairRecipe
-from training.reals import frames, still
-from training.state import ScaleState
+from training.reals import frames
 from utils.clips.video import Clip
 from utils.device import run_record, use_precision
 from utils.pictures.palette import main_colours, recolour
 from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry, ImageGeometry
 
 CPU = torch.device("cpu")
-GEOMETRY = Geometry(img_size=14, min_size=11)
-ONE_IMAGE = ImageGeometry(height=14, width=15, min_size=11)
-# The fewest layers that have a head, a body and a tail.
-PAIR = Architecture(nfc=2, min_nfc=2, num_layer=3)
-SINGLE = replace(PAIR, switch_res=0, domains=1, pad_once=True)
-
-
-def pyramids_of(
-    geometry: Geometry | ImageGeometry, architecture: Architecture, scales: int, device: torch.device = META
-) -> tuple[Pyramid, ...]:
-    """Every domain's pyramid with so many finished scales."""
-    pyramids = tuple(Pyramid(shapes, geometry.factor) for shapes in geometry.domain_shapes)
-    for scale in range(scales):
-        nets = ScaleNetworks(architecture, scale, geometry.stop_scale).to(device)
-        for pyramid, generator in zip(pyramids, nets.generators, strict=True):
-            pyramid.append(generator, 0.1)
-    return pyramids
-
-
-def reals_of(geometry: Geometry | ImageGeometry) -> tuple[list[Tensor], ...]:
-    """Every domain's real image at every scale."""
-    return tuple([torch.zeros(1, 3, *shape, device=META) for shape in own] for own in geometry.domain_shapes)
-
-
-def take_steps(
-    recipe, geometry: Geometry | ImageGeometry, architecture: Architecture, scale: int, count: int = 1
-) -> None:
-    """Steps of a scale as `train_scale` takes them, on meta tensors."""
-    nets = ScaleNetworks(architecture, scale, geometry.stop_scale).to(META)
-    domains = len(geometry.domain_shapes)
-    state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings(lr_decay=0.5)), sigmas=(0.1,) * domains)
-    pyramids = pyramids_of(geometry, architecture, scale)
-    with one_device(), recipe.steps(pyramids, state) as steps:
-        for step in range(count):
-            state.optimisers.set_rates(step, 2)
-            losses, images = steps.take(*steps.inputs(step))
-            state.sums.add(losses)
-    assert {tensor.device for tensor in [*losses.values(), *images.values()]} == {META}
-
-
-def take_pair_steps(
-    scale: int = 1, weights: LossWeights | None = None, real_a=None, count: int = 1, **changes: object
-) -> None:
-    """Steps of a pair."""
-    networks = {name: changes.pop(name) for name in ("padding_mode", "padd_size") if name in changes}
-    reals = [still(own) for own in reals_of(GEOMETRY)]
-    settings = dict(noise_amps=(0.1, 0.1), coarsest_sigmas=(0.1, 0.1), fixed_rec=False, recompute=False) | changes
-    with DomainThreads(META) as both:
-        recipe = PairRecipe(
-            optimiser=OptimiserSettings(),
-            reals=(real_a or reals[0], reals[1]),
-            weights=weights or LossWeights(),
-            seed=1,
-            device=META,
-            both=both,
-            **settings,
-        )
-        take_steps(recipe, GEOMETRY, replace(PAIR, **networks), scale, count)
-
-
-def take_one_image_steps(scale: int, recolour: Callable[[Tensor], Tensor] = lambda image: image) -> None:
-    """A step of a single image's pyramid."""
-    (reals,) = reals_of(ONE_IMAGE)
-    recipe = OneImageRecipe(geometry=ONE_IMAGE, reals=reals, seed=1, device=META, recolour=recolour)
-    take_steps(recipe, ONE_IMAGE, SINGLE, scale)
 
 
 def clip_of(folder) -> Clip:
@@ -116,7 +45,7 @@ def clip_of(folder) -> Clip:
     "changes",
     [
         {"scale": 0, "count": 2},
-        {"padding_mode": "reflect", "padd_size": 1},
+        {"architecture": replace(PAIR, padding_mode="reflect", padd_size=1)},
         {"weights": LossWeights(lambda_self=1.0)},
         {"weights": LossWeights(alpha=0.0, beta=0.0)},
         {"fixed_rec": True},
@@ -125,31 +54,31 @@ def clip_of(folder) -> Clip:
     ids="-".join,
 )
 def test_a_pairs_step_stays_on_its_device(changes):
-    take_pair_steps(**changes)
+    pair_steps(META, watch=one_device, **changes)
 
 
 def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypatch):
     monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED_ON_GPU", 0)
-    take_pair_steps(weights=LossWeights(lambda_self=1.0))
+    pair_steps(META, watch=one_device, weights=LossWeights(lambda_self=1.0))
 
 
 def test_a_clips_step_stays_on_its_device(tmp_path):
-    take_pair_steps(real_a=frames(clip_of(tmp_path), GEOMETRY.domain_shapes[0], 1, META, tmp_path))
+    pair_steps(META, watch=one_device, real_a=frames(clip_of(tmp_path), GEOMETRY.domain_shapes[0], 1, META, tmp_path))
 
 
 @pytest.mark.parametrize("scale", [0, 1])
 def test_one_images_step_stays_on_its_device(scale):
-    take_one_image_steps(scale)
+    one_image_steps(META, watch=one_device, scale=scale)
 
 
 def test_one_images_step_in_few_colours_stays_on_its_device():
     palette = torch.zeros(5, 3, device=META)
-    take_one_image_steps(1, lambda image: recolour(image, palette))
+    one_image_steps(META, watch=one_device, scale=1, recolour=lambda image: recolour(image, palette))
 
 
 def test_translations_and_samples_stay_on_their_device():
-    pyramids = pyramids_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1)
-    reals = reals_of(GEOMETRY)
+    pyramids = pyramids_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1, META)
+    reals = reals_of(GEOMETRY, META)
     with one_device():
         images = [*sample(pyramids, 1, META), *inject(pyramids, reals, 1, 1), *translate_directly(pyramids, reals)]
         images.append(refined_from(pyramids[0], reals[0][0], 1, 1))
@@ -186,8 +115,7 @@ def test_z_star_is_drawn_on_the_cpu_and_sent(monkeypatch, grey):
 
 
 def test_draws_are_float32_also_where_training_is_not():
-    pyramids = pyramids_of(GEOMETRY, PAIR, 1, CPU)
-    found = []
+    pyramids, found = pyramids_of(GEOMETRY, PAIR, 1, CPU), []
     for bf16 in (True, False):
         with DomainThreads(CPU, bf16=bf16) as both:
             found.append([StepDraws(pyramids, 1, 3, CPU, both, True, fixed).inputs(0) for fixed in (False, True)])
@@ -310,7 +238,7 @@ def test_a_slip_in_the_step_is_noticed(monkeypatch, slip, complaint):
 
     monkeypatch.setattr(training.step, "scores", scores)
     with pytest.raises(WrongDevice, match=complaint):
-        take_pair_steps()
+        pair_steps(META, watch=one_device)
 
 
 def test_a_slip_on_the_way_back_is_noticed():
