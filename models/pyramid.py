@@ -1,6 +1,6 @@
 """The trained scales of one domain, and the coarse-to-fine draw everything else calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -9,29 +9,29 @@ from models.generator import Generator
 from utils.device import send, without_autocast
 from utils.resize import upsample
 from utils.scales import Shapes
+from utils.streams import normal
 
 Noise = Callable[[int], Tensor]
 
 
 def gaussian_noise(
-    shapes: Shapes, generator: torch.Generator, device: torch.device, batch: int = 1, *, grey_coarsest: bool = False
+    shapes: Shapes, generators: Sequence[torch.Generator], device: torch.device, *, grey_coarsest: bool = False
 ) -> Noise:
-    """Fresh N(0, 1) noise per scale: a function from a scale to (batch, 3, H, W) on the device.
+    """Fresh N(0, 1) noise per scale: a function from a scale to (N, 3, H, W) on the device, of N generators.
 
     With `grey_coarsest` all three channels of scale 0 are one and the same (METHOD section 11).
     """
 
     def noise(scale: int) -> Tensor:
         channels = 1 if grey_coarsest and scale == 0 else 3
-        fresh = torch.randn(batch, channels, *shapes[scale], generator=generator)
-        return send(fresh, device).expand(-1, 3, -1, -1)
+        return send(normal((channels, *shapes[scale]), generators), device).expand(-1, 3, -1, -1)
 
     return noise
 
 
 def fixed_noise(shapes: Shapes, generator: torch.Generator, device: torch.device) -> Noise:
     """N(0, 1) noise that is the same at every call of a scale: for the frames of a clip."""
-    noise = gaussian_noise(shapes, generator, device)
+    noise = gaussian_noise(shapes, [generator], device)
     kept = [noise(scale) for scale in range(len(shapes))]
     return lambda scale: kept[scale]
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from conftest import make_picture
 from devices import META, WrongDevice, one_device
-from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, pyramids_of, reals_of
+from tiny_steps import GEOMETRY, ONE_IMAGE, PAIR, SINGLE, one_image_steps, pair_steps, pyramids_of, reals_of
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -20,12 +20,15 @@ from models.blocks import ConvStack, Mirror
 from models.generator import Generator
 from models.inference import inject, refined_from, sample, translate_directly
 from models.snapshot import Run
+from training.batching import share_call
 from training.cost import step_seconds
 from training.domains import DomainThreads
-from training.draws import StepDraws, rec_start
+from training.draws import StepDraws, rec_start, steps_per_chunk
 from training.frames import FrameStore
 from training.losses import LossWeights
+from training.one_image import OneImageRecipe
 from training.reals import frames
+from training.state import ScaleState
 from utils.clips.video import Clip
 from utils.device import run_record, use_precision
 from utils.pictures.palette import main_colours, recolour
@@ -109,6 +112,36 @@ def test_z_star_is_drawn_on_the_cpu_and_sent(monkeypatch, grey):
     monkeypatch.setattr("models.pyramid.send", lambda tensor, device: sent.append(tensor) or tensor.to(device))
     assert rec_start(GEOMETRY.shapes, META, 1, grey=grey).device == META
     assert torch.equal(sent[0].expand(-1, 3, -1, -1), rec_start(GEOMETRY.shapes, CPU, 1, grey=grey))
+
+
+@pytest.mark.parametrize("scale", [0, 1])
+def test_no_random_number_depends_on_how_many_steps_are_drawn_at_a_time(monkeypatch, scale):
+    pyramids = pyramids_of(GEOMETRY, PAIR, scale, CPU)
+    reals = [torch.zeros(1, 3, *shape) for shape in ONE_IMAGE.shapes]
+    recipe = OneImageRecipe(geometry=ONE_IMAGE, reals=reals, seed=1, device=CPU)
+    (single,) = pyramids_of(ONE_IMAGE, SINGLE, scale, CPU)
+    found = []
+    for most in (1, 5, 16):
+        monkeypatch.setattr("training.draws.MAX_STEPS", most)
+        with DomainThreads(CPU) as both:
+            draws = [StepDraws(pyramids, scale, 3, CPU, both, True, fixed) for fixed in (False, True)]
+            assert draws[0].steps_per_chunk == most
+            inputs = [[own.inputs(step) for step in range(7)] for own in draws]
+        state = ScaleState(scale, None, None, sigmas=(0.1,))
+        with recipe.steps((single,), state) as steps:
+            inputs.append([steps.inputs(step) for step in range(7)])
+        found.append(tree_leaves(inputs))
+    # At scale 0 they are random numbers alone; above, PyTorch's operators round otherwise for another batch.
+    rounding = 0.0 if scale == 0 else 1e-5
+    for one, *others in zip(*found, strict=True):
+        for other in others:
+            torch.testing.assert_close(one, other, rtol=0, atol=rounding)
+
+
+@pytest.mark.parametrize(("device", "side", "steps", "share"), [(CPU, 220, 1, False), (META, 220, 10, True)])
+def test_a_gpu_has_fewer_and_larger_calls(device, side, steps, share):
+    assert steps_per_chunk(side**2, device) == steps
+    assert share_call([torch.zeros(1, 3, side, side, device=device)] * 2) is share
 
 
 # Types.
