@@ -53,7 +53,7 @@ def translate_clip(
     """
     source, target = pair.pyramids[0].reshaped(shapes), pair.pyramids[1]
     scale = default_injection_scale(shapes) if scale is None else scale
-    noise = fixed_noise(shapes, stream(seed, "clip", device=pair.device))
+    noise = fixed_noise(shapes, stream(seed, "clip"), pair.device)
     frames = SimplifiedClip(clip, shapes[-1], quant_level) if quant_level else clip
     shown = {0, len(clip) // 2, len(clip) - 1}
     rows: list[list[Cell]] = []

@@ -1,25 +1,77 @@
 """The convolution block both networks are made of, and the initialisation (METHOD section 3)."""
 
 import math
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from utils.device import without_autocast
 
 LEAK = 0.2
 
 
-class ConvBlock(nn.Sequential):
-    """Convolution (stride 1), normalisation per image, LeakyReLU(0.2).
+class Mirror(torch.autograd.Function):
+    """An image continued beyond its edges by its mirror image about the edge pixel: F.pad's "reflect".
 
-    Batch normalisation in training mode on one image is a normalisation of each channel of each image with
-    a learned scale and shift (biased variance, eps 1e-5): group normalisation with a channel a group. An
-    image's result then does not depend on what else is in its batch.
+    PyTorch's way back of it adds up in any order on a GPU, so that no run there could be repeated; here every pixel
+    gets back its own gradient, then that of its image beyond the edge. On a CPU this is faster, too.
     """
+
+    @staticmethod
+    def forward(context: Any, image: Tensor, width: int) -> Tensor:
+        """(N, C, H, W), H and W > width -> (N, C, H + 2 width, W + 2 width)."""
+        context.width = width
+        return F.pad(image, (width,) * 4, mode="reflect")
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        width = context.width
+        for axis in (-2, -1):
+            before, inside, after = gradient.split((width, gradient.shape[axis] - 2 * width, width), axis)
+            gradient, length = inside.clone(), inside.shape[axis]
+            gradient.narrow(axis, 1, width).add_(before.flip(axis))
+            gradient.narrow(axis, length - 1 - width, width).add_(after.flip(axis))
+        return gradient, None
+
+
+class MirroredConv2d(nn.Conv2d):
+    """Convolution of an image that is continued by its mirror image, not by zeros."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.conv2d(Mirror.apply(features, self.padding[0]), self.weight, self.bias)
+
+
+CONVOLUTIONS = {"zeros": nn.Conv2d, "reflect": MirroredConv2d}  # by what they see outside the image
+
+
+class ImageNorm(nn.GroupNorm):
+    """Normalisation of each channel of each image, with a learned scale and shift (biased variance, eps 1e-5).
+
+    This is batch normalisation in training mode on one image, and group normalisation with a channel a group. An
+    image's result does not depend on what else is in its batch.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)  # faster than nn.InstanceNorm2d
+
+    def forward(self, features: Tensor) -> Tensor:
+        # CUDA's autocast would bring every block's features to float32 for this, and back for the next convolution.
+        with without_autocast(features.device):
+            weight, bias = self.weight, self.bias
+            if features.device.type != "cpu":  # A CPU takes float32 parameters with features of fewer bits.
+                weight, bias = weight.to(features.dtype), bias.to(features.dtype)
+            return F.group_norm(features, self.num_groups, weight, bias, self.eps)
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution (stride 1), normalisation per image, LeakyReLU(0.2)."""
 
     def __init__(self, in_channels: int, out_channels: int, ker_size: int, padding: int, padding_mode: str) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, ker_size, padding=padding, padding_mode=padding_mode)
-        self.norm = nn.GroupNorm(out_channels, out_channels)  # faster than nn.InstanceNorm2d
+        self.conv = CONVOLUTIONS[padding_mode](in_channels, out_channels, ker_size, padding=padding)
+        self.norm = ImageNorm(out_channels)
         self.activation = nn.LeakyReLU(LEAK, inplace=True)  # nothing else needs its input
 
 
@@ -27,7 +79,7 @@ class ConvStack(nn.Sequential):
     """Head, body blocks and tail: `num_layer` convolutions from 3 channels to `out_channels`.
 
     The head has `width` outputs, body block i = 1, 2, ... has max(width // 2**i, min_width). `padding_mode` is
-    what every convolution sees outside its input, as nn.Conv2d has it.
+    what every convolution sees outside its input: "zeros", or "reflect", the input mirrored about its edge pixel.
     forward: (N, 3, H, W) -> (N, out_channels, H', W'); each layer trims ker_size - 1 - 2 padding pixels.
     """
 
@@ -46,12 +98,12 @@ class ConvStack(nn.Sequential):
         edge = ker_size, padding, padding_mode
         self.head = ConvBlock(3, width, *edge)
         self.body = nn.Sequential(*(ConvBlock(widths[i], widths[i + 1], *edge) for i in range(num_layer - 2)))
-        self.tail = nn.Conv2d(widths[-1], out_channels, ker_size, padding=padding, padding_mode=padding_mode)
+        self.tail = CONVOLUTIONS[padding_mode](widths[-1], out_channels, ker_size, padding=padding)
 
     def forward(self, image: Tensor) -> Tensor:
         features = self.body(self.head(image))
         # Colours and scores are float32 also where convolutions are not: 8 bits of mantissa would show.
-        with torch.autocast(image.device.type, enabled=False):
+        with without_autocast(image.device):
             return self.tail(features.to(self.tail.weight.dtype))
 
 
@@ -60,17 +112,17 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
     """Fill a network's parameters in order from `generator`: conv weights N(0, 0.02), norm weights
     N(1, 0.02), norm biases 0, conv biases U(-b, b) with b = 1 / sqrt(fan in), the framework's default.
 
-    The numbers are drawn on the generator's device and copied, so a network on any device can be filled.
+    The numbers are drawn on the CPU and copied, so a network on any device can be filled.
     """
 
     def normal(like: Tensor, mean: float) -> Tensor:
-        return mean + 0.02 * torch.randn(like.shape, generator=generator, device=generator.device)
+        return mean + 0.02 * torch.randn(like.shape, generator=generator)
 
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.weight.copy_(normal(module.weight, 0.0))
             bound = 1 / math.sqrt(module.weight[0].numel())
-            uniform = torch.rand(module.bias.shape, generator=generator, device=generator.device)
+            uniform = torch.rand(module.bias.shape, generator=generator)
             module.bias.copy_(bound * (2 * uniform - 1))
         elif isinstance(module, nn.GroupNorm):
             module.weight.copy_(normal(module.weight, 1.0))

@@ -81,8 +81,8 @@ def inject_one(pyramids: Pyramids, direction: str, real: list[Tensor], scale: in
     """
     domain = DOMAINS.index(direction[0])
     source, target = pyramids[domain], pyramids[1 - domain]
-    noise = gaussian_noise(source.shapes, stream(seed, "inject", scale, direction[0], device=real[scale].device))
-    return redraw_and_translate(source, target, real[scale], scale, noise)
+    noise = gaussian_noise(source.shapes, [stream(seed, "inject", scale, direction[0])], real[scale].device)
+    return refine_and_translate(source, target, real[scale], scale, noise)
 
 
 def inject(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]], scale: int, seed: int) -> Translations:
@@ -111,7 +111,7 @@ def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) 
     """
     pictures = []
     for source, target, name in zip(pyramids, pyramids[::-1], DOMAINS, strict=True):
-        noise = gaussian_noise(source.shapes, stream(seed, "sample", index, name, device=device))
+        noise = gaussian_noise(source.shapes, [stream(seed, "sample", index, name)], device)
         start = torch.zeros(1, 3, *source.shapes[0], device=device)
         fake = source.draw(start, 0, len(source.shapes), noise)
         pictures += [fake, target.translate(fake)]
@@ -130,7 +130,7 @@ def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tens
     """
     if image.shape[-2:] != pyramid.shapes[scale]:
         image = upsample(image, pyramid.factor, pyramid.shapes[scale])
-    noise = gaussian_noise(pyramid.shapes, stream(seed, "refine", scale, device=image.device))
+    noise = gaussian_noise(pyramid.shapes, [stream(seed, "refine", scale)], image.device)
     return pyramid.draw(image, scale, len(pyramid.shapes), noise)
 
 

@@ -1,34 +1,37 @@
 """The trained scales of one domain, and the coarse-to-fine draw everything else calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from models.generator import Generator
+from utils.device import send, without_autocast
 from utils.resize import upsample
 from utils.scales import Shapes
+from utils.streams import normal
 
 Noise = Callable[[int], Tensor]
 
 
-def gaussian_noise(shapes: Shapes, generator: torch.Generator, batch: int = 1, *, grey_coarsest: bool = False) -> Noise:
-    """Fresh N(0, 1) noise per scale: a function from a scale to (batch, 3, H, W) on the generator's device.
+def gaussian_noise(
+    shapes: Shapes, generators: Sequence[torch.Generator], device: torch.device, *, grey_coarsest: bool = False
+) -> Noise:
+    """Fresh N(0, 1) noise per scale: a function from a scale to (N, 3, H, W) on the device, of N generators.
 
     With `grey_coarsest` all three channels of scale 0 are one and the same (METHOD section 11).
     """
 
     def noise(scale: int) -> Tensor:
         channels = 1 if grey_coarsest and scale == 0 else 3
-        fresh = torch.randn(batch, channels, *shapes[scale], generator=generator, device=generator.device)
-        return fresh.expand(-1, 3, -1, -1)
+        return send(normal((channels, *shapes[scale]), generators), device).expand(-1, 3, -1, -1)
 
     return noise
 
 
-def fixed_noise(shapes: Shapes, generator: torch.Generator) -> Noise:
+def fixed_noise(shapes: Shapes, generator: torch.Generator, device: torch.device) -> Noise:
     """N(0, 1) noise that is the same at every call of a scale: for the frames of a clip."""
-    noise = gaussian_noise(shapes, generator)
+    noise = gaussian_noise(shapes, [generator], device)
     kept = [noise(scale) for scale in range(len(shapes))]
     return lambda scale: kept[scale]
 
@@ -73,7 +76,7 @@ class Pyramid:
 
     @torch.no_grad()
     def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:
-        """Run scales start .. stop - 1 on a picture of scale `start`'s size (METHOD sections 4 and 8).
+        """Run scales start .. stop - 1 on a picture of scale `start`'s size (METHOD sections 4 and 8), in float32.
 
         Args:
             image: (N, 3, H, W) at scale `start`, [-1, 1]; zero or noise to draw from nothing.
@@ -84,11 +87,13 @@ class Pyramid:
         Returns:
             (N, 3, H', W') on the grid of scale `stop`, or of the finest scale if there is no such scale.
         """
-        for scale in range(start, stop):
-            noisy = image if noise is None else image + self.sigmas[scale] * noise(scale)
-            image = self.generators[scale](noisy, image)
-            if scale + 1 < len(self.shapes):
-                image = upsample(image, self.factor, self.shapes[scale + 1])
+        # Training in fewer bits learns from what will be drawn in use.
+        with without_autocast(image.device):
+            for scale in range(start, stop):
+                noisy = image if noise is None else image + self.sigmas[scale] * noise(scale)
+                image = self.generators[scale](noisy, image)
+                if scale + 1 < len(self.shapes):
+                    image = upsample(image, self.factor, self.shapes[scale + 1])
         return image
 
     @torch.no_grad()

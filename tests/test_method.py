@@ -177,7 +177,7 @@ def test_upsample_clamps_before_and_after_and_mirrors():
 def test_noise_enters_the_input_never_the_base():
     (pyramid, _), geometry = two_domains()
     start = random(1, 3, *geometry.shapes[0])
-    noise = gaussian_noise(geometry.shapes, stream(0, "z"))
+    noise = gaussian_noise(geometry.shapes, [stream(0, "z")], CPU)
     z = [noise(scale) for scale in range(2)]
     assert pyramid.generators[0].residual
     first = pyramid.generators[0](start + pyramid.sigmas[0] * z[0], start)

@@ -1,8 +1,9 @@
 """Which pictures share a call of a network (METHOD section 9).
 
 Pictures in one batch do not influence one another, because the normalisation is per image. Small ones share a call,
-which is faster. Larger ones have a call each: from about 100 pixels on that is no slower on a CPU, and what a picture
-needs is given back before the next one's turn.
+which is faster. Larger ones have a call each, and what a picture needs is given back before the next one's turn: from
+about 100 pixels on that is no slower on a CPU. A GPU is kept busy by fewer and larger calls, so there all share that
+the paper's settings have.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,11 +17,13 @@ from torch.utils.checkpoint import checkpoint
 from models.generator import Generator
 
 MOST_PIXELS_SHARED = 2**13
+MOST_PIXELS_SHARED_ON_GPU = 2**16
 
 
 def share_call(images: Sequence[Tensor]) -> bool:
-    """Whether pictures, (1, 3, H, W) each, are small enough to share a call, and of one shape."""
-    return len({image.shape for image in images}) == 1 and images[0].shape[-2:].numel() <= MOST_PIXELS_SHARED
+    """Whether pictures, (1, 3, H, W) each, are small enough for their device to share a call, and of one shape."""
+    most = MOST_PIXELS_SHARED if images[0].device.type == "cpu" else MOST_PIXELS_SHARED_ON_GPU
+    return len({image.shape for image in images}) == 1 and images[0].shape[-2:].numel() <= most
 
 
 def batches(images: Sequence[Tensor]) -> list[Tensor]:

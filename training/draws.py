@@ -11,24 +11,30 @@ from torch import Tensor
 from models.pyramid import Pyramid, gaussian_noise
 from training.domains import DomainThreads
 from training.step import DomainInputs, StepInputs
+from utils.device import send
 from utils.scales import Shapes
-from utils.streams import stream
+from utils.streams import normal, stream, uniform
 
-# Bounds of a chunk: enough pictures to use the machine, few enough that little is drawn in vain.
-MAX_STEPS, MAX_PIXELS = 16, 2**14
+# Bounds of a chunk: enough pictures to use the machine, few enough that little is drawn in vain, and that they fit into
+# a GPU's memory: a map of 128 features of that many pixels is 256 MiB.
+MAX_STEPS, MAX_PIXELS, MAX_PIXELS_ON_GPU = 16, 2**14, 2**19
 
 Inputs = TypeVar("Inputs")
 
 
-def steps_per_chunk(pixels: int) -> int:
-    """How many steps' draws to make at a time, for pictures of so many pixels."""
-    return max(1, min(MAX_STEPS, MAX_PIXELS // pixels))
+def steps_per_chunk(pixels: int, device: torch.device) -> int:
+    """How many steps' draws to make at a time, for pictures of so many pixels.
+
+    No random number depends on it; finished scales' calls round a little otherwise for other batches.
+    """
+    most = MAX_PIXELS if device.type == "cpu" else MAX_PIXELS_ON_GPU
+    return max(1, min(MAX_STEPS, most // pixels))
 
 
-def in_chunks(make_chunk: Callable[[int], list[Inputs]], length: int) -> Callable[[int], Inputs]:
-    """The inputs of a step, counted from 0, made a chunk of `length` steps at a time; keeps the last chunk."""
-    newest = lru_cache(maxsize=1)(make_chunk)
-    return lambda step: newest(step // length)[step % length]
+def in_chunks(make: Callable[[range], list[Inputs]], length: int) -> Callable[[int], Inputs]:
+    """The inputs of a step, counted from 0, made for a chunk of `length` steps at a time; keeps the last chunk."""
+    newest = lru_cache(maxsize=1)(make)
+    return lambda step: newest(range(step - step % length, step - step % length + length))[step % length]
 
 
 def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bool = False) -> Tensor:
@@ -36,15 +42,14 @@ def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bo
 
     It is the same for every seed: a pyramid that is gone on with under another one has to meet its own z* again.
     """
-    generator = stream(0, "reconstruction", domain, device=device)
-    return gaussian_noise(shapes, generator, grey_coarsest=grey)(0)
+    return gaussian_noise(shapes, [stream(0, "reconstruction", domain)], device, grey_coarsest=grey)(0)
 
 
 class StepDraws:
     """The inputs of the steps of one scale (METHOD sections 4 to 6).
 
     The draws of frozen scales depend on nothing a step changes, so those of a chunk of steps share each
-    generator call. A chunk is a pure function of (seed, scale, chunk), whatever ran before.
+    generator call. A step's inputs are a pure function of (seed, scale, step), whatever ran before.
 
     Args:
         pyramids: the finished scales of domains a and b.
@@ -71,26 +76,29 @@ class StepDraws:
         self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
         self.self_term = self_term
         largest = max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids)
-        self.steps_per_chunk = steps_per_chunk(largest)
+        self.steps_per_chunk = steps_per_chunk(largest, device)
         self.fixed_recs = both(self._fixed_rec) if fixed_rec else None
         self.sigmas = self.self_sigmas = (1.0, 1.0)
-        self.inputs: Callable[[int], StepInputs] = in_chunks(self._make_chunk, self.steps_per_chunk)
+        self.inputs: Callable[[int], StepInputs] = in_chunks(self._make, self.steps_per_chunk)
 
     def measure_sigmas(self, reals: tuple[Tensor, Tensor], noise_amps: tuple[float, float]) -> tuple[float, float]:
         """Noise amplitude of a scale > 0: noise_amp times the RMSE of the first step's rec draw (section 5)."""
 
         def measure(domain: int) -> float:
-            _, z_prev = self._draw(domain, chunk=0)
-            return noise_amps[domain] * (reals[domain] - z_prev[:1]).square().mean().sqrt().item()
+            _, z_prev = self._draw(domain, range(1))
+            return noise_amps[domain] * (reals[domain] - z_prev).square().mean().sqrt().item()
 
         return self.both(measure)
 
-    def _draw(self, domain: int, chunk: int) -> tuple[Tensor, Tensor]:
-        """prev and z_prev of a chunk of steps, (steps, 3, H, W) each."""
-        pyramid, batch = self.pyramids[domain], self.steps_per_chunk
-        generator = stream(self.seed, "draws", self.scale, chunk, domain, device=self.device)
-        noise = gaussian_noise(pyramid.shapes, generator, batch)
-        start = torch.zeros(batch, 3, *pyramid.shapes[0], device=self.device)
+    def _streams(self, purpose: str, domain: int, steps: range) -> list[torch.Generator]:
+        """A generator per step."""
+        return [stream(self.seed, purpose, self.scale, step, domain) for step in steps]
+
+    def _draw(self, domain: int, steps: range) -> tuple[Tensor, Tensor]:
+        """prev and z_prev of some steps, (steps, 3, H, W) each."""
+        pyramid = self.pyramids[domain]
+        noise = gaussian_noise(pyramid.shapes, self._streams("draws", domain, steps), self.device)
+        start = torch.zeros(len(steps), 3, *pyramid.shapes[0], device=self.device)
         prev = pyramid.draw(start, 0, self.scale, noise)
         if self.fixed_recs:
             return prev, self.fixed_recs[domain].expand_as(prev)
@@ -101,20 +109,19 @@ class StepDraws:
         pyramid = self.pyramids[domain]
         return pyramid.draw(rec_start(pyramid.shapes, self.device, domain), 0, self.scale)
 
-    def _make_chunk(self, chunk: int) -> list[StepInputs]:
-        """The inputs of a chunk of steps."""
-        return list(zip(*self.both(lambda domain: self._make_domain(domain, chunk)), strict=True))
+    def _make(self, steps: range) -> list[StepInputs]:
+        """The inputs of some steps."""
+        return list(zip(*self.both(lambda domain: self._make_domain(domain, steps)), strict=True))
 
-    def _make_domain(self, domain: int, chunk: int) -> list[DomainInputs]:
-        """The inputs of one domain for a chunk of steps."""
-        prev, z_prev = self._draw(domain, chunk)
-        generator = stream(self.seed, "noise", self.scale, chunk, domain, device=self.device)
-        noise = torch.randn(prev.shape, generator=generator, device=self.device)
-        noisy = self.sigmas[domain] * noise + prev
-        mix = torch.rand(len(prev), 3 if self.self_term else 2, generator=generator, device=self.device)
+    def _make_domain(self, domain: int, steps: range) -> list[DomainInputs]:
+        """The inputs of one domain for some steps."""
+        prev, z_prev = self._draw(domain, steps)
+        generators = self._streams("noise", domain, steps)
+        noisy = self.sigmas[domain] * send(normal(prev.shape[1:], generators), self.device) + prev
+        mix = send(uniform((3 if self.self_term else 2,), generators), self.device)
         chunks = [noisy.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
         if self.self_term:
-            shape = (len(prev), 3, *self.pyramids[1 - domain].shapes[self.scale])
-            on_real = torch.randn(shape, generator=generator, device=self.device)
+            shape = (3, *self.pyramids[1 - domain].shapes[self.scale])
+            on_real = send(normal(shape, generators), self.device)
             chunks.append((self.self_sigmas[domain] * on_real).split(1))
         return [DomainInputs(*parts) for parts in zip(*chunks, strict=True)]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip
+from utils.device import send
 from utils.pictures.image import pixels_to_tensor, resize_picture
 from utils.streams import stream
 
@@ -58,7 +59,8 @@ class FrameStore:
         self._file.seek(index * self._bytes)
         if self._file.readinto(pixels) != self._bytes:
             raise OSError("the temporary file with the frames is cut short")
-        return pixels_to_tensor(torch.frombuffer(pixels, dtype=torch.uint8).view(self._shape), self._device)
+        frame = torch.frombuffer(pixels, dtype=torch.uint8).view(self._shape)
+        return pixels_to_tensor(send(frame, self._device), self._device)
 
     def __enter__(self) -> "FrameStore":
         return self

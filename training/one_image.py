@@ -18,8 +18,9 @@ from training.optimisers import Optimisers, OptimiserSettings
 from training.scale import Images, Losses, Steps
 from training.state import ScaleState
 from training.step import discriminator_backward
+from utils.device import send
 from utils.scales import ImageGeometry
-from utils.streams import stream
+from utils.streams import stream, uniform
 
 PASSES = 63  # forward passes of one network that a step costs
 OPTIMISER = OptimiserSettings(lr_g=0.0005, lr_d=0.0005, tenth_after=0.8)
@@ -86,21 +87,22 @@ class OneImageRecipe:
         return self.recolour(drawn) if scale else drawn
 
     def _inputs(self, pyramid: Pyramid, scale: int, sigma: float) -> Callable[[int], list[StepInputs]]:
-        """Of every step: for each discriminator update the generator's input, its base, and the mixing number."""
-        length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]))
+        """Of every step: for each update of the discriminator the generator's input, its base, and the mix."""
+        length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]), self.device)
 
-        def make_chunk(chunk: int) -> list[list[StepInputs]]:
-            generator = stream(self.seed, "draws", scale, chunk, device=self.device)
-            coarser = gaussian_noise(pyramid.shapes, generator, UPDATES * length, grey_coarsest=True)
-            bases = self._coarser(pyramid, scale, coarser, UPDATES * length)
-            own = gaussian_noise(pyramid.shapes, generator, length, grey_coarsest=True)(scale)
+        def make(steps: range) -> list[list[StepInputs]]:
+            updates = [stream(self.seed, "draws", scale, step, update) for step in steps for update in range(UPDATES)]
+            coarser = gaussian_noise(pyramid.shapes, updates, self.device, grey_coarsest=True)
+            bases = self._coarser(pyramid, scale, coarser, len(updates))
             # One noise for all updates of a step.
+            generators = [stream(self.seed, "noise", scale, step) for step in steps]
+            own = gaussian_noise(pyramid.shapes, generators, self.device, grey_coarsest=True)(scale)
             noisy = bases + sigma * own.repeat_interleave(UPDATES, dim=0)
-            mixes = torch.rand(UPDATES * length, 1, generator=generator, device=self.device)
+            mixes = send(uniform((UPDATES, 1), generators).flatten(0, 1), self.device)
             parts = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
             return [parts[i : i + UPDATES] for i in range(0, len(parts), UPDATES)]
 
-        return in_chunks(make_chunk, length)
+        return in_chunks(make, length)
 
 
 def one_image_step(

@@ -1,4 +1,4 @@
-"""The device a run computes on."""
+"""The device a run computes on, what is moved to it, and in what it computes."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from utils.errors import UserError
 
@@ -50,16 +51,45 @@ def compute_deterministically(wanted: bool) -> None:
     torch.use_deterministic_algorithms(wanted)
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor on the device, without waiting for what the device still has to do."""
+    if device.type == "cuda":
+        # The device can fetch pinned memory by itself; PyTorch keeps the block until it has done so.
+        tensor = tensor.pin_memory()
+    # Apple's GPU does not keep the memory it copies from.
+    return tensor.to(device, non_blocking=device.type != "mps")
+
+
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
+    """Where autocast is on: compute in the types at hand all the same."""
+    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def use_precision(precision: str | None, device: torch.device) -> None:
-    """Let float32 convolutions and products on a GPU round to TF32, or not; None leaves it as PyTorch has it.
+    """Let float32 convolutions on a GPU round to TF32, or not; None leaves it as PyTorch has it.
+
+    Matrix products, which are the resampler's, are float32 in any case: PyTorch's own default.
 
     Raises:
         UserError: TF32 is asked for on a device that has none.
     """
-    if precision == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+    if precision == "tf32" and not _has_tf32(device):
         raise UserError(f"--precision tf32: has no effect on {device_name(device)}; leave it out")
     if precision is not None:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
+def precision_used(precision: str | None, device: torch.device) -> str:
+    """What convolutions compute in once `use_precision` was called, for the run's records."""
+    if precision == "bf16":
+        return precision
+    return "tf32" if _has_tf32(device) and torch.backends.cudnn.allow_tf32 else "fp32"
+
+
+def _has_tf32(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def device_name(device: torch.device) -> str:
@@ -74,7 +104,8 @@ def device_name(device: torch.device) -> str:
 
 def run_record(options: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """What config.json keeps of a run."""
-    return {"options": options, "device": device_name(device), "versions": versions()}
+    used = precision_used(options.get("precision"), device)
+    return {"options": options, "device": device_name(device), "precision": used, "versions": versions()}
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from utils.device import send
 from utils.scales import ceil_side
 
 CUBIC_SUPPORT = 2.0
@@ -47,7 +48,7 @@ def resize_weights(length: int, factor: float, out_length: int) -> np.ndarray:
 @lru_cache(maxsize=256)
 def resize_matrix(length: int, factor: float, out_length: int, device: torch.device) -> Tensor:
     """`resize_weights` in float32 on the device; built once per (length, factor, out_length, device)."""
-    return torch.from_numpy(resize_weights(length, factor, out_length)).float().to(device)
+    return send(torch.from_numpy(resize_weights(length, factor, out_length)).float(), device)
 
 
 def resize(image: Tensor, factor: float, shape: tuple[int, int] | None = None) -> Tensor:

@@ -17,11 +17,11 @@ def main_colours(image: Tensor, count: int) -> Tensor:
     Returns:
         (count, 3) on the image's device.
     """
-    colours = image[0].flatten(1).T.double().cpu()
+    colours = image[0].flatten(1).T.cpu().double()  # Apple GPUs have no float64.
     different = colours.unique(dim=0)
     order = torch.randperm(len(different), generator=stream(0, "palette"))
     centres, _ = kmeans2(colours.numpy(), different[order[:count]].numpy(), iter=50, minit="matrix", missing="warn")
-    return torch.from_numpy(centres).to(image)
+    return torch.from_numpy(centres).to(image.dtype).to(image.device)
 
 
 def recolour(image: Tensor, palette: Tensor) -> Tensor:

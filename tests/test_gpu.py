@@ -1,0 +1,128 @@
+"""What only a CUDA GPU can show. Skipped without one; a session with one runs `python -m pytest -m gpu`."""
+
+import contextlib
+import json
+
+import pytest
+import torch
+from conftest import TINY, make_picture, run_process
+from interrupted import StopAfter, same_results
+from tiny_steps import one_image_steps, pair_steps
+
+import training.pair
+from models.architecture import Architecture
+from training.losses import LossWeights
+from training.reals import frames
+from utils.clips.video import Clip
+from utils.scales import Geometry
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, and there is none"),
+]
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+ON_GPU = [*TINY, "--gpu_id", 0, "--scale_factor", 0.55, "--precision", "fp32"]
+
+
+@contextlib.contextmanager
+def no_waits():
+    """An error where the host waits for the GPU."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"weights": LossWeights(lambda_self=1.0)}, {"fixed_rec": True}, {"recompute": True}], ids="-".join
+)
+def test_no_pairs_step_waits(changes):
+    pair_steps(GPU)  # whatever is set up once
+    pair_steps(GPU, watch=no_waits, count=20, **changes)
+
+
+def test_no_clips_step_waits(tmp_path):
+    for seed in range(3):
+        make_picture(tmp_path / f"{seed}.png", seed)
+    geometry = Geometry(img_size=14, min_size=11)
+    source = frames(Clip(tmp_path, "--input_a"), geometry.domain_shapes[0], 1, GPU, tmp_path)
+    pair_steps(GPU)
+    pair_steps(GPU, watch=no_waits, count=5, real_a=source)
+
+
+def test_no_step_of_one_image_waits():
+    one_image_steps(GPU)
+    one_image_steps(GPU, watch=no_waits)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_deterministic_runs_are_equal(pair, tmp_path, padding):
+    words = ["--input_a", pair[0], "--input_b", pair[1], *ON_GPU, "--niter", 40, "--padding_mode", padding]
+    for name in ("one", "other"):  # each in a process of its own: cuBLAS reads its settings once
+        done = run_process("train.py", *words, "--deterministic", "--out", tmp_path / name)
+        assert done.code == 0, done.err
+    same_results(tmp_path / "one", tmp_path / "other")
+
+
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_a_gpu_computes_what_a_cpu_does(monkeypatch, padding):
+    # Tolerances as METHOD section 13 has them for two right programs.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    architecture = Architecture(nfc=16, min_nfc=16, padding_mode=padding)
+    geometry = Geometry(img_size=32, min_size=24)
+    taken = [pair_steps(device, geometry=geometry, architecture=architecture, count=3) for device in (CPU, GPU)]
+    for step, (on_cpu, on_gpu) in enumerate(zip(*taken, strict=True)):
+        tolerance = 1e-2 if step else 1e-4
+        for domain in "ab":
+            names = f"D/real_{domain}", f"D/fake_{domain}"  # each alone drifts with the last bias
+            sums = [sum(losses[name].item() for name in names) for losses, _ in (on_cpu, on_gpu)]
+            assert sums[1] == pytest.approx(sums[0], rel=tolerance, abs=4e-4)
+        for name in (f"{term}_{domain}" for term in ("D/penalty", "G/reconstruction", "G/cycle") for domain in "ab"):
+            assert on_gpu[0][name].item() == pytest.approx(on_cpu[0][name].item(), rel=tolerance), (step, name)
+        for name, image in on_cpu[1].items():
+            assert (on_gpu[1][name].cpu() - image).abs().max() < (0.02 if step else 1e-3), (step, name)
+
+
+@pytest.mark.parametrize(("first", "then"), [(-1, 0), (0, -1)])
+def test_a_run_goes_on_on_another_device(cli, monkeypatch, pair, tmp_path, first, then):
+    words = ["--input_a", pair[0], "--input_b", pair[1], *ON_GPU, "--niter", 5, "--print_interval", 1]
+    words += ["--rec_noise", "fixed"]
+    assert cli("train.py", *words, "--out", tmp_path / "whole", "--gpu_id", first).code == 0
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(7))
+    assert cli("train.py", *words, "--out", tmp_path / "run", "--gpu_id", first).code == 130
+    monkeypatch.undo()
+    assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", then).code == 0
+    whole, run = (
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("whole", "run")
+    )
+    assert [(line["scale"], line["step"]) for line in run] == [(line["scale"], line["step"]) for line in whole]
+    # It meets the same random numbers, so for a few steps it computes the same.
+    for name in ("G/reconstruction_a", "G/reconstruction_b", "D/penalty_a", "D/penalty_b"):
+        assert run[7][name] == pytest.approx(whole[7][name], rel=2e-2), name
+
+
+def test_memory_does_not_grow(cli, monkeypatch, pair, tmp_path):
+    held, real_step = [], training.pair.training_step
+
+    def measured(*arguments, **more):
+        taken = real_step(*arguments, **more)
+        held.append(torch.cuda.memory_allocated())
+        return taken
+
+    monkeypatch.setattr(training.pair, "training_step", measured)
+    words = ["--input_a", pair[0], "--input_b", pair[1], *ON_GPU, "--niter", 216]
+    assert cli("train.py", *words, "--out", tmp_path / "run").code == 0
+    # At the same place of a chunk of draws, of every scale.
+    for scale in range(len(held) // 216):
+        own = held[216 * scale : 216 * (scale + 1)]
+        assert own[207] <= own[15] + 2**16, scale
+
+
+def test_bf16_comes_near_float32():
+    geometry, architecture = Geometry(img_size=32, min_size=24), Architecture(nfc=16, min_nfc=16)
+    taken = [pair_steps(GPU, geometry=geometry, architecture=architecture, bf16=bf16)[0] for bf16 in (False, True)]
+    for name in ("G/reconstruction_a", "G/cycle_b", "D/penalty_a"):
+        assert taken[1][0][name].item() == pytest.approx(taken[0][0][name].item(), rel=0.05), name
+    assert {tensor.dtype for part in taken[1] for tensor in part.values()} == {torch.float32}

@@ -1,0 +1,110 @@
+"""Steps of tiny networks on any device, as `train_scale` takes them."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from models.architecture import Architecture, ScaleNetworks
+from models.blocks import initialise
+from models.pyramid import Pyramid
+from training.domains import DomainThreads
+from training.losses import LossWeights
+from training.one_image import OneImageRecipe
+from training.optimisers import Optimisers, OptimiserSettings
+from training.pair import PairRecipe
+from training.reals import RealSource, still
+from training.scale import Images, Losses
+from training.state import ScaleState
+from utils.scales import Geometry, ImageGeometry
+from utils.streams import stream
+
+GEOMETRY = Geometry(img_size=14, min_size=11)
+ONE_IMAGE = ImageGeometry(height=14, width=15, min_size=11)
+# The fewest layers that have a head, a body and a tail.
+PAIR = Architecture(nfc=2, min_nfc=2, num_layer=3)
+SINGLE = replace(PAIR, switch_res=0, domains=1, pad_once=True)
+
+AnyGeometry = Geometry | ImageGeometry
+Watch = Callable[[], AbstractContextManager]
+Taken = list[tuple[Losses, Images]]
+
+
+def networks_of(architecture: Architecture, geometry: AnyGeometry, scale: int, device: torch.device) -> ScaleNetworks:
+    """A scale's networks, the same on every device."""
+    networks = ScaleNetworks(architecture, scale, geometry.stop_scale).to(device)
+    initialise(networks, stream(scale, "test"))
+    return networks
+
+
+def pyramids_of(
+    geometry: AnyGeometry, architecture: Architecture, scales: int, device: torch.device
+) -> tuple[Pyramid, ...]:
+    """Every domain's pyramid with so many finished scales."""
+    pyramids = tuple(Pyramid(shapes, geometry.factor) for shapes in geometry.domain_shapes)
+    for scale in range(scales):
+        networks = networks_of(architecture, geometry, scale, device)
+        for pyramid, generator in zip(pyramids, networks.generators, strict=True):
+            pyramid.append(generator, 0.1)
+    return pyramids
+
+
+def reals_of(geometry: AnyGeometry, device: torch.device) -> tuple[list[Tensor], ...]:
+    """Every domain's real image at every scale, the same on every device."""
+    generator = stream(1, "test")
+    return tuple(
+        [(2 * torch.rand(1, 3, *shape, generator=generator) - 1).to(device) for shape in own]
+        for own in geometry.domain_shapes
+    )
+
+
+def take_steps(
+    recipe: PairRecipe | OneImageRecipe,
+    geometry: AnyGeometry,
+    architecture: Architecture,
+    scale: int,
+    count: int,
+    watch: Watch,
+) -> Taken:
+    """Steps of a scale, from 0, and what is made once for them, under a watch."""
+    networks = networks_of(architecture, geometry, scale, recipe.device)
+    sigmas = (0.1,) * len(geometry.domain_shapes)
+    state = ScaleState(scale, networks, Optimisers(networks, recipe.optimiser), sigmas)
+    pyramids = pyramids_of(geometry, architecture, scale, recipe.device)
+    taken: Taken = []
+    with watch(), recipe.steps(pyramids, state) as steps:
+        for step in range(count):
+            state.optimisers.set_rates(step, count)
+            taken.append(steps.take(*steps.inputs(step)))
+            state.sums.add(taken[-1][0])
+    return taken
+
+
+def pair_steps(
+    device: torch.device,
+    watch: Watch = nullcontext,
+    geometry: Geometry = GEOMETRY,
+    architecture: Architecture = PAIR,
+    scale: int = 1,
+    count: int = 1,
+    real_a: RealSource | None = None,
+    bf16: bool = False,
+    **changes: object,
+) -> Taken:
+    """Steps of a pair; changes are of the recipe."""
+    reals = [still(own) for own in reals_of(geometry, device)]
+    settings = dict(weights=LossWeights(), noise_amps=(0.1, 0.1), coarsest_sigmas=(0.1, 0.1))
+    settings |= dict(fixed_rec=False, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5), seed=1)
+    with DomainThreads(device, bf16=bf16) as both:
+        reals = (real_a or reals[0], reals[1])
+        recipe = PairRecipe(**(settings | changes), reals=reals, device=device, both=both)
+        return take_steps(recipe, geometry, architecture, scale, count, watch)
+
+
+def one_image_steps(device: torch.device, watch: Watch = nullcontext, scale: int = 1, **changes: object) -> Taken:
+    """A step of a single image's pyramid; changes are of the recipe."""
+    (reals,) = reals_of(ONE_IMAGE, device)
+    recipe = OneImageRecipe(geometry=ONE_IMAGE, reals=reals, seed=1, device=device, **changes)
+    return take_steps(recipe, ONE_IMAGE, SINGLE, scale, 1, watch)
