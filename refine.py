@@ -92,7 +92,7 @@ def one_image_recipe(
 
 
 def shrunk(image: Tensor, geometry: ImageGeometry, scale: int) -> Tensor:
-    """A picture of the finest size, at a scale."""
+    """An image of the finest size, at a scale."""
     return resize(image, geometry.factor ** (geometry.stop_scale - scale), geometry.shapes[scale]).clamp(-1, 1)
 
 

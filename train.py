@@ -122,7 +122,7 @@ def open_inputs(options: TrainOptions) -> Inputs:
 
 def fitted_geometry(options: TrainOptions, inputs: Inputs) -> Geometry:
     """The pyramids' sizes for these images; UserError where one is too long and thin for its shape to be kept."""
-    geometry = options.geometry.of_pictures(*(picture.size for picture in inputs))
+    geometry = options.geometry.of_images(*(image.size for image in inputs))
     for flag, shapes in zip("ab", geometry.domain_shapes, strict=True):
         try:
             options.architecture.check_fits(shapes[0])

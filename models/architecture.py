@@ -10,7 +10,7 @@ from utils.scales import width_at
 
 DOMAINS = "ab"
 
-# What the generators' convolutions may see outside the picture.
+# What the generators' convolutions may see outside the image.
 PADDING_MODES = ("zeros", "reflect")
 
 # Far beyond any use; what lies outside is a mistake, or a file made to fill the memory.

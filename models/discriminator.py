@@ -6,7 +6,7 @@ from models.blocks import ConvStack
 
 
 class Discriminator(nn.Module):
-    """Scores every patch of a picture; without padding each layer trims a pixel on every side."""
+    """Scores every patch of an image; without padding each layer trims a pixel on every side."""
 
     def __init__(self, width: int, min_width: int, num_layer: int, ker_size: int, padd_size: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ class Generator(nn.Module):
     """Residual kind: `G(x, y) = net(x) + y`. Plain kind: `G(x, y) = net(x)`.
 
     Args:
-        padding_mode: what the padding of every convolution holds, "zeros" or "reflect" (the picture mirrored
+        padding_mode: what the padding of every convolution holds, "zeros" or "reflect" (the image mirrored
             about its edge pixel).
         pad_once: pad the input by a pixel a layer before the first convolution, as SinGAN does (METHOD
             section 11), with zeros, instead of every convolution's by one.

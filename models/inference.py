@@ -42,7 +42,7 @@ class Samples(NamedTuple):
 
 
 def default_injection_scale(shapes: Shapes) -> int:
-    """The scale real images are injected at when one picture is wanted.
+    """The scale real images are injected at when one image is wanted.
 
     The finest of at most 64 pixels, or else the coarsest of the five finest. In runs of 32 to 64 pixels the
     finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
@@ -59,14 +59,14 @@ def injection_scales(stop_scale: int, levels: int) -> range:
 def redraw_and_translate(
     source: Pyramid, target: Pyramid, image: Tensor, scale: int, noise: Noise
 ) -> tuple[Tensor, Tensor]:
-    """Start from a picture of the source domain at a scale, redraw it there, translate it once.
+    """Start from an image of the source domain at a scale, redraw it there, translate it once.
 
     Args:
         image: (1, 3, H, W) at scale `scale` of `source`, [-1, 1].
         noise: see `Pyramid.draw`.
 
     Returns:
-        The redrawn and the translated picture, finest size.
+        The redrawn and the translated image, finest size.
     """
     redrawn = source.draw(image, scale, len(source.shapes), noise)
     return redrawn, target.translate(redrawn)
@@ -105,21 +105,21 @@ def translate_directly(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tenso
 
 
 def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) -> Samples:
-    """Draw a new picture of each domain and translate it: "paired generation".
+    """Draw a new image of each domain and translate it: "paired generation".
 
     `index` counts the samples of a seed; each is drawn from random numbers of its own.
     """
-    pictures = []
+    images = []
     for source, target, name in zip(pyramids, pyramids[::-1], DOMAINS, strict=True):
         noise = gaussian_noise(source.shapes, [stream(seed, "sample", index, name)], device)
         start = torch.zeros(1, 3, *source.shapes[0], device=device)
         fake = source.draw(start, 0, len(source.shapes), noise)
-        pictures += [fake, target.translate(fake)]
-    return Samples(*pictures)
+        images += [fake, target.translate(fake)]
+    return Samples(*images)
 
 
 def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tensor:
-    """A picture cleaned up by one domain's pyramid, from a start scale on (METHOD section 11).
+    """An image cleaned up by one domain's pyramid, from a start scale on (METHOD section 11).
 
     Args:
         image: (1, 3, H, W) on the grid of the start scale, or of the one before, then enlarged.

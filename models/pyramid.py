@@ -56,7 +56,7 @@ class Pyramid:
         self.sigmas.append(sigma)
 
     def reshaped(self, shapes: Shapes) -> "Pyramid":
-        """The same scales for pictures of other shapes: the networks are convolutional."""
+        """The same scales for images of other shapes: the networks are convolutional."""
         other = Pyramid(shapes, self.factor)
         other.generators, other.sigmas = self.generators, self.sigmas
         return other
@@ -76,11 +76,11 @@ class Pyramid:
 
     @torch.no_grad()
     def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:
-        """Run scales start .. stop - 1 on a picture of scale `start`'s size (METHOD sections 4 and 8), in float32.
+        """Run scales start .. stop - 1 on an image of scale `start`'s size (METHOD sections 4 and 8), in float32.
 
         Args:
             image: (N, 3, H, W) at scale `start`, [-1, 1]; zero or noise to draw from nothing.
-            stop: the scale whose grid the result is on; the number of scales for the finished picture.
+            stop: the scale whose grid the result is on; the number of scales for the finished image.
             noise: N(0, 1) of shape (N, 3, H_i, W_i) for a scale i, added times sigma_i to the input of
                 the generator, never to its base; None for the reconstruction path, which has none.
 

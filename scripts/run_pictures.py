@@ -14,7 +14,7 @@ from PIL import Image
 
 from scripts.report_cache import ReportCache, Stamp, stamp
 from utils.errors import UserError
-from utils.pictures.image import fingerprint, open_image, resize_picture
+from utils.pictures.image import fingerprint, open_image, resize_image
 from utils.scales import ceil_side
 
 # Longest sides of reduced pictures, pixels: seen large, in the list, among the growth over the scales.
@@ -107,7 +107,7 @@ def read_input(path: Path, known: object, img_size: int, keep_aspect: bool, cach
         longer = max(whole.size) if keep_aspect else None
         width, height = (ceil_side(img_size * side / (longer or side)) for side in whole.size)
         ratio = min(1.0, LARGE / max(width, height))
-        pixels = resize_picture(whole, (max(1, round(height * ratio)), max(1, round(width * ratio))))
+        pixels = resize_image(whole, (max(1, round(height * ratio)), max(1, round(width * ratio))))
         seen = Image.fromarray(pixels.permute(1, 2, 0).numpy())
         return {"uri": _reduced(seen, LARGE), "size": [width, height], "fingerprint": fingerprint(whole)}
 

@@ -24,12 +24,12 @@ LONGER, SHORTER = (17, 20, 22, 24), (12, 13, 15, 16)
 def test_square_pictures_have_the_published_sides():
     assert Geometry().domain_shapes == (Geometry().shapes,) * 2
     assert Geometry().shapes == tuple((side, side) for side in SQUARES)
-    assert Geometry(keep_aspect=True).of_pictures((7, 7), (300, 300)).domain_shapes == Geometry().domain_shapes
-    assert Geometry().of_pictures((400, 300), (3, 4)) == Geometry()
+    assert Geometry(keep_aspect=True).of_images((7, 7), (300, 300)).domain_shapes == Geometry().domain_shapes
+    assert Geometry().of_images((400, 300), (3, 4)) == Geometry()
 
 
 def test_sizes_are_of_the_longer_side_where_the_aspect_is_kept():
-    geometry = Geometry(keep_aspect=True).of_pictures((400, 300), (188, 250))
+    geometry = Geometry(keep_aspect=True).of_images((400, 300), (188, 250))
     wide, tall = geometry.domain_shapes
     # 220 0.75 = 165, 18 0.75 = 13.5; 220 0.752 = 165.44, 18 0.752 = 13.536.
     assert (wide[-1], wide[0]) == ((165, 220), (14, 18))

@@ -1,7 +1,7 @@
-"""Which pictures share a call of a network (METHOD section 9).
+"""Which images share a call of a network (METHOD section 9).
 
-Pictures in one batch do not influence one another, because the normalisation is per image. Small ones share a call,
-which is faster. Larger ones have a call each, and what a picture needs is given back before the next one's turn: from
+Images in one batch do not influence one another, because the normalisation is per image. Small ones share a call,
+which is faster. Larger ones have a call each, and what an image needs is given back before the next one's turn: from
 about 100 pixels on that is no slower on a CPU. A GPU is kept busy by fewer and larger calls, so there all share that
 the paper's settings have.
 """
@@ -21,18 +21,18 @@ MOST_PIXELS_SHARED_ON_GPU = 2**16
 
 
 def share_call(images: Sequence[Tensor]) -> bool:
-    """Whether pictures, (1, 3, H, W) each, are small enough for their device to share a call, and of one shape."""
+    """Whether images, (1, 3, H, W) each, are small enough for their device to share a call, and of one shape."""
     most = MOST_PIXELS_SHARED if images[0].device.type == "cpu" else MOST_PIXELS_SHARED_ON_GPU
     return len({image.shape for image in images}) == 1 and images[0].shape[-2:].numel() <= most
 
 
 def batches(images: Sequence[Tensor]) -> list[Tensor]:
-    """Pictures, (1, 3, H, W) each, as batches for a call each: all in one, or every one by itself."""
+    """Images, (1, 3, H, W) each, as batches for a call each: all in one, or every one by itself."""
     return [torch.cat(list(images))] if share_call(images) else list(images)
 
 
 def batches_with(images: Sequence[Tensor], *others: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """`batches`, each with the part of every other sequence that belongs to its pictures."""
+    """`batches`, each with the part of every other sequence that belongs to its images."""
     done = 0
     for batch in batches(images):
         yield batch, *(other[done : done + len(batch)] for other in others)
@@ -42,10 +42,10 @@ def batches_with(images: Sequence[Tensor], *others: Sequence[Any]) -> Iterator[t
 def generate(
     generator: Generator, images: Sequence[Tensor], bases: Sequence[Tensor], recompute: bool = False
 ) -> tuple[Tensor, ...]:
-    """What a generator makes of pictures, (1, 3, H, W) each, upon their bases; as many, in their order.
+    """What a generator makes of images, (1, 3, H, W) each, upon their bases; as many, in their order.
 
     Args:
-        recompute: keep nothing for the way back but the pictures, and compute the rest again then.
+        recompute: keep nothing for the way back but the images, and compute the rest again then.
     """
     call = partial(checkpoint, generator, use_reentrant=False, preserve_rng_state=False) if recompute else generator
     return torch.cat([call(*pair) for pair in zip(batches(images), batches(bases), strict=True)]).split(1)

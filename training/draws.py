@@ -15,7 +15,7 @@ from utils.device import send
 from utils.scales import Shapes
 from utils.streams import normal, stream, uniform
 
-# Bounds of a chunk: enough pictures to use the machine, few enough that little is drawn in vain, and that they fit into
+# Bounds of a chunk: enough images to use the machine, few enough that little is drawn in vain, and that they fit into
 # a GPU's memory: a map of 128 features of that many pixels is 256 MiB.
 MAX_STEPS, MAX_PIXELS, MAX_PIXELS_ON_GPU = 16, 2**14, 2**19
 
@@ -23,7 +23,7 @@ Inputs = TypeVar("Inputs")
 
 
 def steps_per_chunk(pixels: int, device: torch.device) -> int:
-    """How many steps' draws to make at a time, for pictures of so many pixels.
+    """How many steps' draws to make at a time, for images of so many pixels.
 
     No random number depends on it; finished scales' calls round a little otherwise for other batches.
     """
@@ -38,7 +38,7 @@ def in_chunks(make: Callable[[range], list[Inputs]], length: int) -> Callable[[i
 
 
 def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bool = False) -> Tensor:
-    """SinGAN's z*, the noise at scale 0 a picture is remembered by: (1, 3, H, W) N(0, 1); `grey`: one channel thrice.
+    """SinGAN's z*, the noise at scale 0 an image is remembered by: (1, 3, H, W) N(0, 1); `grey`: one channel thrice.
 
     It is the same for every seed: a pyramid that is gone on with under another one has to meet its own z* again.
     """
@@ -60,7 +60,7 @@ class StepDraws:
 
     Attributes:
         sigmas: amplitudes of the noise on the samples' inputs.
-        self_sigmas: amplitudes of the noise on the other domain's real picture.
+        self_sigmas: amplitudes of the noise on the other domain's real image.
     """
 
     def __init__(

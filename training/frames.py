@@ -9,7 +9,7 @@ from torch import Tensor
 from utils.clips.simplified import SimplifiedClip
 from utils.clips.video import Clip
 from utils.device import send
-from utils.pictures.image import pixels_to_tensor, resize_picture
+from utils.pictures.image import pixels_to_tensor, resize_image
 from utils.streams import stream
 
 
@@ -43,7 +43,7 @@ class FrameStore:
         self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115
         try:
             for frame in clip:
-                self._write(resize_picture(frame, shape).numpy().tobytes())
+                self._write(resize_image(frame, shape).numpy().tobytes())
         except BaseException:
             self._file.close()
             raise

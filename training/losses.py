@@ -1,6 +1,6 @@
 """The losses (METHOD section 6): pure functions of tensors.
 
-A discriminator's score of a picture is the mean of its map of patch scores.
+A discriminator's score of an image is the mean of its map of patch scores.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ Network = Callable[[Tensor], Tensor]
 
 
 def scores(discriminator: Network, images: Tensor) -> Tensor:
-    """The score of each of (N, 3, H, W) pictures: (N,), unbounded."""
+    """The score of each of (N, 3, H, W) images: (N,), unbounded."""
     return discriminator(images).mean(dim=(1, 2, 3))
 
 
@@ -42,9 +42,9 @@ def gradient_penalty(discriminator: Network, real: Tensor, fakes: Tensor, mix: T
 
     Args:
         real: (1, 3, H, W).
-        fakes: (N, 3, H', W'), detached. Where their shape is not the real picture's, the middle that both have is
+        fakes: (N, 3, H', W'), detached. Where their shape is not the real image's, the middle that both have is
             used.
-        mix: (N,) in [0, 1], the share of the real picture in each point the gradient is taken at.
+        mix: (N,) in [0, 1], the share of the real image in each point the gradient is taken at.
 
     Returns:
         (N,): for each fake the mean over pixels of (length of the gradient over channels - 1) squared,
@@ -59,6 +59,6 @@ def gradient_penalty(discriminator: Network, real: Tensor, fakes: Tensor, mix: T
 
 
 def middle(image: Tensor, height: int, width: int) -> Tensor:
-    """The central (..., height, width) of a picture at least that large."""
+    """The central (..., height, width) of an image at least that large."""
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]

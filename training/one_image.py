@@ -118,7 +118,7 @@ def one_image_step(
 
     Args:
         inputs: (noisy input, base, mixing number) each; images are (1, 3, H, W).
-        rec: input and base that should give the real picture.
+        rec: input and base that should give the real image.
 
     Returns:
         The weighted loss terms of the last updates, and the images made before the last one.

@@ -44,7 +44,7 @@ def discriminator_backward(
     """Add the gradient of one domain's L_D to its discriminator's weights; fakes are detached here.
 
     Args:
-        real: (1, 3, H, W); fakes: N pictures (1, 3, H', W') with their weights; the real one counts as often
+        real: (1, 3, H, W); fakes: N images (1, 3, H', W') with their weights; the real one counts as often
             as they do together.
         mix: (N,), see `gradient_penalty`.
 
@@ -53,15 +53,15 @@ def discriminator_backward(
     """
     fakes = [fake.detach() for fake in fakes]
     # Each part goes back before the next one's graph is there, too: the penalty's is a step's peak of memory.
-    on_pictures: list[Tensor] = []
+    on_images: list[Tensor] = []
     for batch, weights in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
-        on_pictures += weighted(weights, scores(discriminator, batch))
-        sum(on_pictures[-len(batch) :]).backward()
+        on_images += weighted(weights, scores(discriminator, batch))
+        sum(on_images[-len(batch) :]).backward()
     penalties: list[Tensor] = []
     for batch, weights, shares in batches_with(fakes, fake_weights, mix):
         penalties += weighted(weights, lambda_grad * gradient_penalty(discriminator, real, batch, shares))
         sum(penalties[-len(batch) :]).backward()
-    return {"D/real": on_pictures[0], "D/fake": sum(on_pictures[1:]), "D/penalty": sum(penalties)}
+    return {"D/real": on_images[0], "D/fake": sum(on_images[1:]), "D/penalty": sum(penalties)}
 
 
 def weighted(weights: Sequence[float], terms: Iterable[Tensor]) -> list[Tensor]:

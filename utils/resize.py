@@ -66,7 +66,7 @@ def resize(image: Tensor, factor: float, shape: tuple[int, int] | None = None) -
 
 
 def upsample(image: Tensor, factor: float, shape: tuple[int, int]) -> Tensor:
-    """Bring a (N, 3, H, W) picture in [-1, 1] to the next finer scale of a pyramid of ratio `factor`.
+    """Bring a (N, 3, H, W) image in [-1, 1] to the next finer scale of a pyramid of ratio `factor`.
 
     Bicubic by 1 / factor, cut at the bottom and right to `shape`, clamped to [-1, 1] before and after.
     """

@@ -19,7 +19,7 @@ def ceil_side(length: float) -> int:
 
 
 def aspect_of(size: tuple[int, int]) -> float:
-    """Width over height of a picture of (width, height) pixels."""
+    """Width over height of an image of (width, height) pixels."""
     return size[0] / size[1]
 
 
@@ -32,7 +32,7 @@ class Geometry:
         min_size: side of the coarsest scale, pixels; likewise.
         max_size: upper bound that enters the number of scales, pixels.
         scale_factor: wanted ratio between neighbouring scales, in (0, 1); the ratio used is `factor`.
-        keep_aspect: whether pictures keep their shape instead of being stretched to squares.
+        keep_aspect: whether images keep their shape instead of being stretched to squares.
         aspect_a, aspect_b: width over height of the two domains; 1 unless `keep_aspect`.
 
     Raises:
@@ -82,12 +82,12 @@ class Geometry:
         """Ratio f < 1 of a scale's side to the next finer one's, before rounding."""
         return (self.min_size / self.img_size) ** (1 / self.stop_scale)
 
-    def of_pictures(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> "Geometry":
-        """The same numbers for pictures of these (width, height); their shapes matter if `keep_aspect`."""
+    def of_images(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> "Geometry":
+        """The same numbers for images of these (width, height); their shapes matter if `keep_aspect`."""
         return replace(self, aspect_a=aspect_of(size_a), aspect_b=aspect_of(size_b)) if self.keep_aspect else self
 
     def shapes_for(self, aspect: float, img_size: int | None = None) -> Shapes:
-        """(height, width) of every scale, coarsest first, for a picture of this aspect (width over height).
+        """(height, width) of every scale, coarsest first, for an image of this aspect (width over height).
 
         `img_size` replaces the finest scale's longer side; the ratio of neighbouring scales stays.
         """
@@ -97,7 +97,7 @@ class Geometry:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """(longer side, longer side) of every scale, coarsest first: the shapes of square pictures."""
+        """(longer side, longer side) of every scale, coarsest first: the shapes of square images."""
         return self.shapes_for(1.0)
 
     @cached_property
@@ -132,8 +132,8 @@ class ImageGeometry:
         if min(self.finest) <= self.min_size or self.stop_scale < 1:
             height, width = self.finest
             raise ValueError(
-                f"the picture, {width}x{height} at the finest scale, leaves no second scale above --min_size "
-                f"{self.min_size}; take a larger picture, raise --max_size or lower --min_size"
+                f"the image, {width}x{height} at the finest scale, leaves no second scale above --min_size "
+                f"{self.min_size}; take a larger image, raise --max_size or lower --min_size"
             )
         if self.stop_scale > min(self.finest) - self.min_size or len(set(self.shapes)) <= self.stop_scale:
             raise ValueError(f"--scale_factor {self.scale_factor} makes scales of equal size; lower it")

@@ -2,7 +2,7 @@
 
 A stream is named by a path such as `("draws", scale, step)`. Whoever needs the random numbers of
 step 1234 can have them without those of the steps before, so a resumed run repeats the uninterrupted
-one, pictures drawn for a look disturb nothing, and it does not matter how many steps' numbers are
+one, images drawn for a look disturb nothing, and it does not matter how many steps' numbers are
 drawn at a time.
 
 All random numbers are drawn on the CPU and sent to where they are needed, because a GPU's own generators

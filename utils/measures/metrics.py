@@ -4,7 +4,7 @@
     colour_difference    mean and covariance of the colours, to B   lower is better, 0 for identical images
     layout_agreement     where a2b has contrast, against A          higher is better, 1 for identical images
 
-Every picture is a (1, 3, H, W) tensor in [-1, 1], on any device; the two of a comparison may differ in
+Every image is a (1, 3, H, W) tensor in [-1, 1], on any device; the two of a comparison may differ in
 size. B itself is perfect in the first two and A in the third, so none of them judges a result alone.
 """
 
@@ -20,7 +20,7 @@ from utils.streams import stream
 # The names in `measure` that grow as a result gets better; all others shrink.
 HIGHER_IS_BETTER = frozenset({"layout_agreement"})
 
-# How many projected patches are held at a time: 16 MiB per picture.
+# How many projected patches are held at a time: 16 MiB per image.
 MAX_PROJECTIONS = 2**22
 # Layouts are compared with the shorter side at this many pixels.
 LAYOUT_SIDE = 64
@@ -155,7 +155,7 @@ def layout_agreement(image: Tensor, structure: Tensor, *, window: int = 3) -> fl
     drawn scenes with objects up to 2 pixels off. So it does with plain contrast or its ranks in place of the
     logarithm (tried with a box of 5).
     Good analogies reach about 0.2 to 0.5, not 1: where A has grain, B may have none. Wrong layouts scatter by
-    0.1 about 0, now and then up to 0.2, so compare pictures with one another, not with 1.
+    0.1 about 0, now and then up to 0.2, so compare images with one another, not with 1.
     """
     map_one, map_other = (_contrast(side, window) for side in (image, structure))
     if map_one.shape != map_other.shape:

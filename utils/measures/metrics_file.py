@@ -1,4 +1,4 @@
-"""`metrics.json`: every measure of translated pictures, and what each of them is."""
+"""`metrics.json`: every measure of translated images, and what each of them is."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -12,35 +12,35 @@ from utils.measures.metrics import HIGHER_IS_BETTER, measure
 from utils.measures.sifid import sifid
 from utils.pictures.image import pixels_to_tensor, to_uint8
 
-PATCHES = "patches of 7x7 pixels, against the appearance picture's: sliced Wasserstein distance, "
+PATCHES = "patches of 7x7 pixels, against the appearance image's: sliced Wasserstein distance, "
 RABIN = "Rabin et al. 2011; over scales, for GANs: Karras et al. 2018 (changes: utils/measures/metrics.py)"
 OWN = "this program (utils/measures/metrics.py)"
 # What each measure is, and its source.
 MEASURES = {
     "sifid": (
-        "local features, against the appearance picture's: Frechet distance behind Inception v3's first max pooling",
+        "local features, against the appearance image's: Frechet distance behind Inception v3's first max pooling",
         "Rott Shaham et al. 2019 (SinGAN), torchvision's ImageNet weights",
     ),
     "sliced_wasserstein": (PATCHES + "mean of the scales there are", RABIN),
     "sliced_wasserstein_1": (PATCHES + "full size", RABIN),
     "sliced_wasserstein_2": (PATCHES + "half size", RABIN),
     "sliced_wasserstein_4": (PATCHES + "quarter size", RABIN),
-    "colour_mean": ("distance of the mean colour to the appearance picture's", OWN),
-    "colour_covariance": ("distance of the colours' covariance to the appearance picture's", OWN),
-    "layout_agreement": ("correlation of the local contrast with the structure picture's, -1 to 1", OWN),
+    "colour_mean": ("distance of the mean colour to the appearance image's", OWN),
+    "colour_covariance": ("distance of the colours' covariance to the appearance image's", OWN),
+    "layout_agreement": ("correlation of the local contrast with the structure image's, -1 to 1", OWN),
 }
 COPIED = "copied_in_one_piece"
 COPIED_MEANS = (
     "share of the finished image's patches whose right and lower neighbours continue in the reference, 0 to 1",
     "this program (finishing/field.py)",
 )
-TOO_SMALL = "the pictures are too small for it"
+TOO_SMALL = "the images are too small for it"
 
 
 def compare(
     translated: Tensor, structure: Tensor, appearance: Tensor, stem: nn.Module | None
 ) -> dict[str, float | None]:
-    """All measures of a translation; None for what the pictures are too small for, and for SIFID without its network.
+    """All measures of a translation; None for what the images are too small for, and for SIFID without its network.
 
     Args:
         translated, structure, appearance: (1, 3, H, W) in [-1, 1]; see `utils.measures.metrics.measure`.
@@ -92,5 +92,5 @@ def write_metrics(
     write_json(path, record | {"values": values})
 
 
-def _as_saved(picture: Tensor) -> Tensor:
-    return pixels_to_tensor(torch.from_numpy(to_uint8(picture)).permute(2, 0, 1), picture.device)
+def _as_saved(image: Tensor) -> Tensor:
+    return pixels_to_tensor(torch.from_numpy(to_uint8(image)).permute(2, 0, 1), image.device)

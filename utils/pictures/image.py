@@ -132,7 +132,7 @@ def fingerprint(image: Image.Image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def resize_picture(image: Image.Image, shape: tuple[int, int]) -> Tensor:
+def resize_image(image: Image.Image, shape: tuple[int, int]) -> Tensor:
     """Resize an image to (height, width) with Pillow's antialiased bilinear; (3, H, W) 8-bit."""
     resized = image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
@@ -145,7 +145,7 @@ def pixels_to_tensor(pixels: Tensor, device: torch.device) -> Tensor:
 
 def image_to_tensor(image: Image.Image, shape: tuple[int, int], device: torch.device) -> Tensor:
     """Resize an image to (height, width) with Pillow's antialiased bilinear; (1, 3, H, W) in [-1, 1]."""
-    return pixels_to_tensor(resize_picture(image, shape), device)
+    return pixels_to_tensor(resize_image(image, shape), device)
 
 
 def image_pyramid(image: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:

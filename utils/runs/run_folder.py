@@ -54,7 +54,7 @@ class RunFolder:
         return RunFolder(self.path / f"quantised_{scale:02d}")
 
     def sample(self, scale: int, step: int, name: str) -> Path:
-        """A picture made on the way."""
+        """An image made on the way."""
         return self.samples / f"{scale:02d}_step{step:05d}_{name}.png"
 
     def own_files(self) -> list[Path]:
