@@ -1,4 +1,4 @@
-"""The README's pictures of the applications, from what `scripts/check_readme.sh --full` left."""
+"""The README's pictures, from what `make demo` and `scripts/check_readme.sh --full` left."""
 
 import sys
 from pathlib import Path
@@ -11,45 +11,94 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
 import json
 
+import numpy as np
 import torch
+from PIL import Image
 
+from utils.clips.video import Clip
+from utils.clips.writer import save_gif
 from utils.errors import UserError
 from utils.pictures.image import image_to_tensor, open_image
 from utils.pictures.sheet import Cell, save_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
+HINT = "make demo and scripts/check_readme.sh --full first:"
 PAIRS = ("analogy", "style", "texture", "text")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
+SIDE, SMALL, DEMO = 256, 200, 400  # pixels, longer side
+FILM = 160  # pixels, height
 
 
-def picture(path: Path, shape: tuple[int, int] | None = None) -> torch.Tensor:
-    """A picture as it is, or resized to (height, width)."""
-    opened = open_image(path, "scripts/check_readme.sh --full first:")
-    return image_to_tensor(opened, shape or opened.size[::-1], torch.device("cpu"))
+def cell(label: str, path: Path, side: int = SIDE) -> Cell:
+    """A labelled image, its longer side brought to `side`."""
+    image = open_image(path, HINT)
+    shape = tuple(max(1, round(side * length / max(image.size))) for length in image.size[::-1])
+    return label, image_to_tensor(image, shape, torch.device("cpu"))
 
 
-def pair_row(name: str) -> list[Cell]:
-    """A, B and the two translations of a training run."""
-    run = ROOT / f"output_{name}"
+def inputs_of(run: Path) -> list[Path]:
+    """A and B of a training run."""
     try:
         options = json.loads((run / "config.json").read_text())["options"]
     except OSError:
-        raise UserError(f"{run}: is missing; run scripts/check_readme.sh --full first") from None
-    translated = [(label, picture(run / f"{label}.png")) for label in ("real_a2b", "real_b2a")]
-    shape = translated[0][1].shape[-2:]
-    return [(f"{x.upper()}: {name}", picture(ROOT / options[f"input_{x}"], shape)) for x in "ab"] + translated
+        raise UserError(f"{run}: is missing; {HINT[:-1]}") from None
+    return [Path(options[f"input_{x}"]) for x in "ab"]
+
+
+def pair_row(name: str) -> list[Cell]:
+    """A, B and the two finished translations of a training run."""
+    run = ROOT / f"output_{name}"
+    row = [cell(f"{x}: {name}", path) for x, path in zip("AB", inputs_of(run), strict=True)]
+    return row + [cell(label, run / f"finished_{label}.png") for label in ("a2b", "b2a")]
+
+
+def finishing_row(run: Path) -> list[Cell]:
+    """Learned, finished, and where each pixel comes from, in both directions."""
+    kinds = {"learned {}": "real_{}", "finished {}": "finished_{}", "source of {}": "finished_{}_source"}
+    return [
+        cell(label.format(way), run / f"{file.format(way)}.png", SMALL)
+        for way in ("a2b", "b2a")
+        for label, file in kinds.items()
+    ]
+
+
+def save_film(clip: Path, finished: Path, path: Path) -> None:
+    """A clip and its finished translation side by side, as a GIF."""
+    sides = [Clip(file, HINT) for file in (clip, finished)]
+    frames = []
+    for pair in zip(*sides, strict=True):
+        sizes = [(round(FILM * frame.width / frame.height), FILM) for frame in pair]
+        shown = [frame.resize(size, Image.Resampling.LANCZOS) for frame, size in zip(pair, sizes, strict=True)]
+        frames.append(np.concatenate([np.asarray(frame) for frame in shown], axis=1))
+    save_gif(frames, path, sides[0].times)
 
 
 def main() -> int:
-    save_sheet([pair_row(name) for name in PAIRS], OUT / "applications.png")
-    save_sheet([pair_row("sketch")], OUT / "sketch.png")
-    samples = ROOT / "output_samples"
-    names = [[f"sample_{index:03d}_{kind}" for kind in SAMPLE] for index in range(4)]
-    save_sheet([[(name, picture(samples / f"{name}.png")) for name in row] for row in names], OUT / "samples.png")
-    guided = ROOT / "output_guided"
-    names = ["real_a", "inject_02_redrawn_a", "inject_02_a2b"]
-    save_sheet([[(name, picture(guided / f"{name}.png")) for name in names]], OUT / "guided.png")
-    for source, target in (("refine", "refine"), ("clip", "video")):
-        (OUT / f"{target}.png").write_bytes((ROOT / f"output_{source}" / "results.png").read_bytes())
+    demo, clip = ROOT / "output_demo" / "train", ROOT / "output_clip"
+    for name in ("a2b", "b2a"):
+        save_sheet([[cell("", demo / f"finished_{name}.png", DEMO)]], OUT / f"demo_finished_{name}.jpg")
+    save_sheet([[cell("", demo / "results.png", 1600)]], OUT / "demo_results.jpg")
+    save_sheet([pair_row(name) for name in PAIRS], OUT / "applications.jpg")
+    save_sheet([pair_row("sketch")], OUT / "sketch.jpg")
+    runs = [demo, *(ROOT / f"output_{name}" for name in (*PAIRS, "sketch"))]
+    save_sheet([finishing_row(run) for run in runs], OUT / "finishing.jpg")
+    samples, guided = ROOT / "output_samples", ROOT / "output_guided"
+    names = [[f"sample_{index:03d}_finished_{kind}" for kind in SAMPLE] for index in range(4)]
+    save_sheet([[cell(name, samples / f"{name}.png", SMALL) for name in row] for row in names], OUT / "samples.jpg")
+    names = ["real_a", "inject_02_redrawn_a", "inject_02_a2b", "finished_a2b"]
+    save_sheet([[cell(name, guided / f"{name}.png") for name in names]], OUT / "guided.jpg")
+    finish = ROOT / "output_finish"
+    save_sheet(
+        [
+            [
+                cell("input", guided / "inject_02_a2b.png"),
+                cell("finished", finish / "finished.png"),
+                cell("source", finish / "source.png"),
+            ]
+        ],
+        OUT / "finish.jpg",
+    )
+    save_sheet([[cell("", ROOT / "output_refine" / "results.png", 1100)]], OUT / "refine.jpg")
+    save_film(inputs_of(ROOT / "output_video")[0], clip / "finished_a2b.mp4", OUT / "video.gif")
     return 0

@@ -18,10 +18,11 @@ CELL, GAP, LABEL = 256, 12, 26  # pixels: least side of a picture, space between
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, atomically."""
+    """Write a figure as PNG, or as JPEG where the name ends so, atomically."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    more = {"format": "jpeg", "pil_kwargs": {"quality": 90}} if path.suffix == ".jpg" else {"format": "png"}
+    figure.savefig(buffer, dpi=DPI, **more)
     write_atomic(path, buffer.getvalue())
 
 
