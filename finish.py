@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"--input {options.input}: too long and thin to be finished at {options.finish_size} pixels")
     out = RunFolder(options.out)
     hint = "--overwrite to replace them, or choose another --out"
-    inputs = {"--input": options.input, **{f"--reference {path}": path for path in options.reference}}
+    inputs = {"--input": options.input, **{f"--reference ({i})": path for i, path in enumerate(options.reference, 1)}}
     out.check_spares(inputs)
     out.check_free(options.overwrite, hint)
 

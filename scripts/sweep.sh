@@ -96,7 +96,7 @@ run_one() {
     while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
     if [[ $status -eq 0 ]]; then
         say $began
-    elif [[ -n $stopped || $status -eq 130 || $status -eq 143 ]]; then
+    elif [[ -n $stopped || $status -eq 129 || $status -eq 130 || $status -eq 143 ]]; then
         say stopped
         return 3
     else

@@ -21,6 +21,7 @@ import training.pair
 from utils.clips.times import Times
 from utils.clips.video import Clip
 from utils.clips.writer import video_writer
+from utils.commands import install
 from utils.runs.checkpoint import load_checkpoint
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
@@ -394,7 +395,7 @@ def test_a_film_without_the_package_for_it(refused, clip, pair, clip_run, no_av,
     more = [*TINY, "--dry_run"] if script == "train" else ["--load", clip_run, "--gpu_id", -1]
     line = refused([f"{script}.py", *words, *more])
     assert str(clip) in line
-    assert line.endswith("films need the package av: pip install av")
+    assert line.endswith(f"films need the package av: {install('av')}")
 
 
 def test_an_animation_is_not_translated_without_the_package_for_films(refused, clip_run, no_av, tmp_path):

@@ -133,7 +133,7 @@ def test_names_that_are_none(cli, monkeypatch, tmp_path, script, name):
         if (script, name, text) == ("train.py", "load", ""):
             continue  # The published default: none.
         line = complaint(cli(script, f"--{name}", text))
-        assert line.startswith(f"error: --{name}: ") and reason in line and len(line) < 300
+        assert line.startswith(f"error: --{name}: ") and reason in line
     assert contents(tmp_path) == {}
 
 

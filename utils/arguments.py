@@ -33,8 +33,7 @@ def pathname(text: str) -> Path:
         raise argparse.ArgumentTypeError("a name cannot hold a NUL") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            size = len(os.fsencode(name))
-            raise argparse.ArgumentTypeError(f"{name[:30]}...: the name is too long, {size} bytes") from None
+            raise argparse.ArgumentTypeError(f"{name}: the name is too long") from None
     found = Path(name)
     if name[-1] in {os.sep, os.altsep} and os.path.isfile(found):
         raise argparse.ArgumentTypeError(f"{name}: is a file, no folder; leave out the {name[-1]} at its end")
