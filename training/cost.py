@@ -9,6 +9,9 @@ from utils.device import device_name
 from utils.progress import duration
 
 
+CALLS = 4  # the quickest counts: others may have to wait for another process
+
+
 @torch.no_grad()
 def step_seconds(run: Run, passes: int) -> list[float]:
     """About how long a step takes at every scale: as long as `passes` forward passes of one generator.
@@ -19,10 +22,12 @@ def step_seconds(run: Run, passes: int) -> list[float]:
     for scale, shape in enumerate(run.geometry.domain_shapes[0]):
         generator = run.architecture.generator(scale, run.geometry.stop_scale).to(run.device)
         image = torch.zeros(1, 3, *shape, device=run.device)
-        for _ in range(2):  # The first call of a size sets things up; reading a value waits for the device.
+        took = []
+        for _ in range(CALLS):  # The first one sets things up; reading a value waits for the device.
             start = time.perf_counter()
             generator(image, image).sum().item()
-        seconds.append(passes * (time.perf_counter() - start))
+            took.append(time.perf_counter() - start)
+        seconds.append(passes * min(took))
     return seconds
 
 
