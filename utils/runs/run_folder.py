@@ -125,10 +125,10 @@ class RunFolder:
         """Write config.json, which makes the folder ours."""
         write_json(self.config, {"program": PROGRAM} | record)
 
-    def record_places(self, inputs: dict[str, Path]) -> None:
-        """Write into config.json where the inputs are now, by the names of their options; all else in it stays."""
+    def record_options(self, options: dict[str, Any]) -> None:
+        """Write some options into config.json, by their names; all else in it stays."""
         record = json.loads(self.config.read_text(encoding="utf-8"))
-        record["options"] |= {name: str(path.absolute()) for name, path in inputs.items()}
+        record["options"] |= options
         write_json(self.config, record)
 
     def is_empty(self) -> bool:
