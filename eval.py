@@ -18,7 +18,7 @@ from config import parse_eval, recorded
 from evaluation.clip import say_numbers, translate_clip
 from evaluation.finishing import Finishing, find_finishing, trained_option
 from evaluation.samples import draw_samples
-from finishing.full_size import FullSize, Job, Original, copied_shares, finish_all, finished_row, whole
+from finishing.full_size import FullSize, Job, Original, finish_all, finished_row, whole
 from models.inference import (
     TrainedPair,
     default_injection_scale,
@@ -176,7 +176,7 @@ def translate_images(
     for look, (name, original) in zip((1, 0), originals.items(), strict=True):
         jobs += finishing.jobs(f"finished_{name}", results[f"inject_{scale:02d}_{name}"], look, original)
     finished = dict(finish_all(jobs, out.path, should_stop))
-    metrics.add_copied(copied_shares(finished))
+    metrics.add_copied({name: full.copied for name, full in finished.items()})
     if finished:
         save_sheet([finished_row([*originals.values()], finished), *rows], out.path / "results.png")
     if options.metrics:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from finishing.full_size import Original, copied_shares, finish_all, finished_row, translation_jobs
+from finishing.full_size import Original, finish_all, finished_row, translation_jobs
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
 from models.snapshot import Run
 from options import TrainOptions
@@ -172,6 +172,6 @@ def write_results(
             named, (real.a2b, real.b2a), options.finish_size, options.structure, options.keep_aspect
         )
         finished = dict(finish_all(jobs, folder.path, should_stop))
-        MetricsFile(folder.metrics).add_copied(copied_shares(finished))
+        MetricsFile(folder.metrics).add_copied({name: full.copied for name, full in finished.items()})
         if finished:
             save_sheet([finished_row(named, finished), *rows], folder.path / "results.png")

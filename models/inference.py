@@ -82,7 +82,7 @@ def inject_one(pyramids: Pyramids, direction: str, real: list[Tensor], scale: in
     domain = DOMAINS.index(direction[0])
     source, target = pyramids[domain], pyramids[1 - domain]
     noise = gaussian_noise(source.shapes, [stream(seed, "inject", scale, direction[0])], real[scale].device)
-    return refine_and_translate(source, target, real[scale], scale, noise)
+    return redraw_and_translate(source, target, real[scale], scale, noise)
 
 
 def inject(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]], scale: int, seed: int) -> Translations:
