@@ -16,7 +16,7 @@ from torch import nn
 
 from config import parse_eval, recorded
 from evaluation.clip import say_numbers, translate_clip
-from evaluation.finishing import Finishing, find_finishing, trained_option
+from evaluation.finishing import Finishing, find_finishing, trained_inputs, trained_option
 from evaluation.samples import draw_samples
 from finishing.full_size import FullSize, Job, Original, finish_all, finished_row, whole
 from models.inference import (
@@ -126,9 +126,9 @@ def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
     """UserError where the results must not go into --out."""
     if out.is_same(trained):
         raise UserError(f"--out {options.out}: is the folder --load names; choose another for the evaluation")
-    if {out.scale(0), out.state} & set(out.own_files()):
-        raise UserError(f"--out {options.out}: holds a training run; choose another for the evaluation")
-    out.check_spares({"--input_a": options.input_a, "--input_b": options.input_b}, trained)
+    out.check_untrained()
+    inputs = {"--input_a": options.input_a, "--input_b": options.input_b}
+    out.check_spares(inputs | trained_inputs(trained), trained)
     out.check_free(options.overwrite, "--overwrite to replace them, or choose another --out")
 
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image = open_image(options.input, "--input", PATCH)
     references = [Original(open_image(path, "--reference", PATCH), f"--reference {path}") for path in options.reference]
     longer = max(image.size)
-    side = min(longer, LEARNED_SIZE) if options.learned_size is None else options.learned_size
+    side = options.learned_size or min(longer, LEARNED_SIZE, options.finish_size)
     if side > longer:
         raise UserError(f"--learned_size {side}: --input {options.input} has {image.width}x{image.height} pixels only")
     shape = tuple(max(1, round(side * length / longer)) for length in (image.height, image.width))
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = RunFolder(options.out)
     hint = "--overwrite to replace them, or choose another --out"
     inputs = {"--input": options.input, **{f"--reference {path}": path for path in options.reference}}
+    out.check_untrained()
     out.check_spares(inputs)
     out.check_free(options.overwrite, hint)
 

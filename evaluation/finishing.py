@@ -28,6 +28,13 @@ def trained_option(trained: RunFolder, name: str, kind: type) -> Any:
     return value
 
 
+def trained_inputs(trained: RunFolder) -> dict[str, Path]:
+    """Where the images a run was trained on were, as far as its record says, by words for an error line."""
+    options = trained.recorded("options")
+    found = {name: options.get(f"input_{name}") for name in DOMAINS} if isinstance(options, dict) else {}
+    return {f"--load {trained.path}: its image {x}": Path(path) for x, path in found.items() if isinstance(path, str)}
+
+
 @dataclass(frozen=True)
 class Finishing:
     """How results are finished, and the images of a and b whose patches they get; None where one is not at hand."""

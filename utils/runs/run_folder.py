@@ -136,6 +136,11 @@ class RunFolder:
         left = {self.path / LOCK, *self.unfinished_files()}
         return not os.path.lexists(self.path) or (self.path.is_dir() and left.issuperset(self.path.iterdir()))
 
+    def check_untrained(self) -> None:
+        """UserError where the folder holds a training run, which nothing but training may replace."""
+        if {self.scale(0), self.state} & set(self.own_files()):
+            raise UserError(f"--out {self.path}: holds a training run; choose another --out")
+
     def check_free(self, overwrite: bool, hint: str) -> None:
         """UserError where a new run must not write here.
 
