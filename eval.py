@@ -12,17 +12,18 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import nn
 
 from config import parse_eval, recorded
 from evaluation.clip import say_numbers, translate_clip
-from evaluation.finishing import Finishing, find_references, trained_option
-from finishing.full_size import FullSize, Job, Original, copied_shares, finish_all, finished_row, whole
+from evaluation.finishing import Finishing, find_finishing, trained_inputs, trained_option
+from evaluation.samples import draw_samples
+from finishing.full_size import FullSize, Job, Original, finish_all, finished_row, whole
 from models.inference import (
     TrainedPair,
     default_injection_scale,
     inject,
     injection_scales,
-    sample,
     translate_directly,
 )
 from options import EvalOptions
@@ -32,17 +33,13 @@ from utils.clips.video import Clip
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
 from utils.interrupt import Stopped, StopRequest
-from utils.measures.metrics_file import Measured, write_metrics
+from utils.measures.metrics_file import Measured, MetricsFile
 from utils.measures.sifid import load_inception_stem
 from utils.pictures.image import image_pyramid, image_to_tensor, open_image, save_image
-from utils.pictures.sheet import Cell, save_sheet
+from utils.pictures.sheet import save_sheet
 from utils.runs.lock import FolderLock
 from utils.runs.run_folder import RunFolder
 from utils.scales import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
-
-SHEET_SAMPLES = 16
-# The images of a sample: whose shape each has, and whose look; 0 is a, 1 is b.
-SAMPLE_KINDS = (("fake_a", 0, 0), ("a2b", 0, 1), ("fake_b", 1, 1), ("b2a", 1, 0))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image_a = open_image(a, "--input_a", coarsest) if a and not clip else None
     image_b = open_image(b, "--input_b", coarsest) if b else None
     quant_level = trained_option(trained, "quant_level", int) if clip else 0
-    finishing = finishing_of(options, pair, trained, (image_a, image_b))
+    finishing = find_finishing(
+        trained,
+        options.finish_size,
+        options.structure,
+        learned=options.out_size or pair.geometry.img_size,
+        keep_aspect=pair.geometry.keep_aspect or options.keep_aspect,
+        given=(image_a, image_b),
+        wanted="b" if clip else "ab",
+    )
     out = RunFolder(options.out)
     check_out(options, out, trained)
     with FolderLock(out.path, "--out"), StopRequest() as stop:
@@ -70,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"on {device_name(device)}, seed {options.seed}")
         record = run_record(recorded(options), device)
         out.record(record)
+        metrics = MetricsFile(out.metrics, *(network_for_sifid(device) if options.metrics else ()))
 
         # Translate what is there, or draw.
         try:
@@ -80,9 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
                     save_image(image_to_tensor(image_b, finest, device), out.path / "real_b.png")
             elif image_a is not None:
-                translate_images(options, out, pair, (image_a, image_b), finishing, stop)
+                translate_images(options, out, pair, (image_a, image_b), finishing, metrics, stop)
             if options.samples:
-                draw_samples(options, out, pair, finishing, stop)
+                draw_samples(
+                    out.path,
+                    pair,
+                    options.samples,
+                    out_size=options.out_size,
+                    seed=options.seed,
+                    finishing=finishing,
+                    metrics=metrics,
+                    should_stop=stop,
+                )
         except Stopped:
             print(f"stopped; what was made until then is in {out.path}", file=sys.stderr)
             return 128 + stop.signal
@@ -107,29 +122,13 @@ def load_trained(options: EvalOptions, device: torch.device) -> TrainedPair:
     return pair
 
 
-def finishing_of(
-    options: EvalOptions, pair: TrainedPair, trained: RunFolder, given: tuple[Image.Image | None, Image.Image | None]
-) -> Finishing | None:
-    """How to finish, as asked for or else as the run was trained; None for not at all."""
-    size, structure = options.finish_size, options.structure
-    size = trained_option(trained, "finish_size", int) if size is None else size
-    structure = trained_option(trained, "structure", float) if structure is None else structure
-    learned = options.out_size or pair.geometry.img_size
-    if not size:
-        return None
-    if size < learned:
-        raise UserError(f"--finish_size {size}: must be at least {learned}, the learned images' side, or 0")
-    keep_aspect = pair.geometry.keep_aspect or options.keep_aspect
-    return Finishing(size, structure, keep_aspect, find_references(trained, given))
-
-
 def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
     """UserError where the results must not go into --out."""
     if out.is_same(trained):
         raise UserError(f"--out {options.out}: is the folder --load names; choose another for the evaluation")
-    if {out.scale(0), out.state} & set(out.own_files()):
-        raise UserError(f"--out {options.out}: holds a training run; choose another for the evaluation")
-    out.check_spares({"--input_a": options.input_a, "--input_b": options.input_b}, trained)
+    out.check_untrained()
+    inputs = {"--input_a": options.input_a, "--input_b": options.input_b}
+    out.check_spares(inputs | trained_inputs(trained), trained)
     out.check_free(options.overwrite, "--overwrite to replace them, or choose another --out")
 
 
@@ -139,6 +138,7 @@ def translate_images(
     pair: TrainedPair,
     images: tuple[Image.Image, Image.Image],
     finishing: Finishing | None,
+    metrics: MetricsFile,
     should_stop: Callable[[], bool],
 ) -> None:
     """Both images directly and from every injection scale (METHOD section 8), one pair of them finished; measured."""
@@ -161,68 +161,42 @@ def translate_images(
     real_a, real_b = results["real_a"], results["real_b"]
     compared = {"a2b": (real_a, real_b), "b2a": (real_b, real_a)}
     measured = {name: Measured(image, *compared[name[-3:]]) for name, image in results.items() if name[-3:] in compared}
+    if options.metrics:
+        metrics.add_measured(measured)
 
     # Finish what comes of one injection scale.
-    finished: dict[str, FullSize] = {}
-    if finishing is not None:
-        scale = default_injection_scale(shapes[0]) if options.inject_scale is None else options.inject_scale
-        if f"inject_{scale:02d}_a2b" not in results:  # --inject_levels leaves it out
-            injected = inject(pyramids, reals, scale, options.seed)._asdict()
-            results |= {f"inject_{scale:02d}_{name}": image for name, image in injected.items()}
-        shown = [Original(image, "") for image in images]
-        jobs = finishing.jobs("finished_a2b", results[f"inject_{scale:02d}_a2b"], 1, shown[0])
-        jobs += finishing.jobs("finished_b2a", results[f"inject_{scale:02d}_b2a"], 0, shown[1])
-        finished = finish_all(jobs, out.path, should_stop)
-        row = finished_row(shown, finished)
-        save_sheet([row, *rows], out.path / "results.png")
-    for name, full in finished.items():
-        own = images[0] if name == "finished_a2b" else images[1]
-        measured[name] = Measured(full.image, whole(own, full.image.shape[-2:]), full.reference)
-    write_measures(options.metrics, out, measured, copied_shares(finished), pair.device)
-
-
-def write_measures(
-    wanted: bool, out: RunFolder, measured: dict[str, Measured], copied: dict[str, float], device: torch.device
-) -> None:
-    """Write the measures of the translations, without SIFID where its network cannot be had, and what was copied."""
-    stem, reason = None, ""
-    if wanted:
-        try:
-            stem = load_inception_stem(device)
-        except UserError as error:
-            reason = " ".join(str(error).split())
-            print(f"warning: {reason}; the other measures are in metrics.json", file=sys.stderr)
-    if wanted or copied:
-        write_metrics(measured if wanted else {}, copied, out.metrics, stem, reason)
-
-
-def draw_samples(
-    options: EvalOptions,
-    out: RunFolder,
-    pair: TrainedPair,
-    finishing: Finishing | None,
-    should_stop: Callable[[], bool],
-) -> None:
-    """New images of each domain, each with its analogy in the other: "paired generation"; finished, too."""
-    aspects = pair.geometry.aspect_a, pair.geometry.aspect_b
-    pyramids = pair.reshaped(*(pair.geometry.shapes_for(aspect, options.out_size) for aspect in aspects))
-    rows: list[list[Cell]] = []
+    if finishing is None:
+        return
+    scale = default_injection_scale(shapes[0]) if options.inject_scale is None else options.inject_scale
+    if f"inject_{scale:02d}_a2b" not in results:  # --inject_levels leaves it out
+        injected = inject(pyramids, reals, scale, options.seed)._asdict()
+        results |= {f"inject_{scale:02d}_{name}": image for name, image in injected.items()}
+    originals = {name: Original(image, "") for name, image in zip(("a2b", "b2a"), images, strict=True)}
     jobs: list[Job] = []
-    for index in range(options.samples):
-        images = sample(pyramids, options.seed, pair.device, index)._asdict()
-        row = [(f"sample_{index:03d}_{name}", image) for name, image in images.items()]
-        for name, image in row:
-            save_image(image, out.path / f"{name}.png")
-        rows += [row] if index < SHEET_SAMPLES else []
-        for name, layout, look in SAMPLE_KINDS if finishing is not None else ():
-            jobs += finishing.jobs(f"sample_{index:03d}_finished_{name}", images[name], look, finishing.references[layout])
-    save_sheet(rows, out.path / "samples.png")
-    if jobs:
-        finished = finish_all(jobs, out.path, should_stop)
-        cells = [(name, full.image) for name, full in finished.items()][: 4 * SHEET_SAMPLES]
-        save_sheet([cells[i : i + 4] for i in range(0, len(cells), 4)], out.path / "finished_samples.png")
-        if not options.input_a:
-            write_metrics({}, copied_shares(finished), out.metrics, None)
+    for look, (name, original) in zip((1, 0), originals.items(), strict=True):
+        jobs += finishing.jobs(f"finished_{name}", results[f"inject_{scale:02d}_{name}"], look, original)
+    finished = dict(finish_all(jobs, out.path, should_stop))
+    metrics.add_copied({name: full.copied for name, full in finished.items()})
+    if finished:
+        save_sheet([finished_row([*originals.values()], finished), *rows], out.path / "results.png")
+    if options.metrics:
+        metrics.add_measured({name: measured_finished(originals[name[-3:]], full) for name, full in finished.items()})
+
+
+def measured_finished(original: Original, full: FullSize) -> Measured:
+    """A finished translation, compared at its own size, on its device."""
+    shape, device = full.image.shape[-2:], full.image.device
+    return Measured(full.image, whole(original.image, shape).to(device), full.reference.to(device))
+
+
+def network_for_sifid(device: torch.device) -> tuple[nn.Module | None, str]:
+    """SIFID's network; or none, for a reason that is said, too."""
+    try:
+        return load_inception_stem(device), ""
+    except UserError as error:
+        reason = " ".join(str(error).split())
+        print(f"warning: {reason}; the other measures are in metrics.json", file=sys.stderr)
+        return None, reason
 
 
 def translate_film(

@@ -9,20 +9,23 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
 from collections.abc import Sequence
 
+from PIL import Image
+
 from config import parse_finish, recorded
 from finishing.canvas import PATCH
-from finishing.full_size import CPU, Finisher, Job, Original, copied_shares, finish_all, whole
+from finishing.full_size import CPU, Finisher, FullSize, Job, Original, finish_all, whole
 from finishing.source_map import legend
 from options import LEARNED_SIZE
 from utils.clips.kind import refuse_clip
 from utils.device import run_record
 from utils.errors import UserError
 from utils.interrupt import Stopped, StopRequest
-from utils.measures.metrics_file import write_metrics
+from utils.measures.metrics_file import MetricsFile
 from utils.pictures.image import image_to_tensor, open_image
-from utils.pictures.sheet import save_sheet
+from utils.pictures.sheet import Cell, save_sheet
 from utils.runs.lock import FolderLock
 from utils.runs.run_folder import RunFolder
+from utils.scales import ceil_side
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,18 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image = open_image(options.input, "--input", PATCH)
     references = [Original(open_image(path, "--reference", PATCH), f"--reference {path}") for path in options.reference]
     longer = max(image.size)
-    side = min(longer, LEARNED_SIZE) if options.learned_size is None else options.learned_size
+    side = options.learned_size or min(longer, LEARNED_SIZE, options.finish_size)
     if side > longer:
         raise UserError(f"--learned_size {side}: --input {options.input} has {image.width}x{image.height} pixels only")
     shape = tuple(max(1, round(side * length / longer)) for length in (image.height, image.width))
     finisher = Finisher(references, options.finish_size, options.structure, stretched=False)
     if options.finish_size < side:
         raise UserError(f"--finish_size {options.finish_size}: must be at least the --learned_size, {side}")
-    if min(finisher.sizes(shape)[0]) < PATCH:
+    own_shape = image.height, image.width
+    finished_shape, factors, _ = finisher.sizes(own_shape)
+    if min(finished_shape) < PATCH:
         raise UserError(f"--input {options.input}: too long and thin to be finished at {options.finish_size} pixels")
     out = RunFolder(options.out)
     hint = "--overwrite to replace them, or choose another --out"
     inputs = {"--input": options.input, **{f"--reference ({i})": path for i, path in enumerate(options.reference, 1)}}
+    out.check_untrained()
     out.check_spares(inputs)
     out.check_free(options.overwrite, hint)
 
@@ -54,18 +60,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.check_free(options.overwrite, hint)  # again: another process may have been there meanwhile
         out.clear()
         out.record(run_record(recorded(options), CPU))
-        jobs = [Job("finished", image_to_tensor(image, shape, CPU), (image.height, image.width), finisher)]
+        job = Job("finished", image_to_tensor(image, shape, CPU), own_shape, finisher)
         try:
-            finished = finish_all(jobs, out.path, stop)
+            ((_, full),) = finish_all([job], out.path, stop)
         except Stopped:
             print("stopped; nothing was finished", file=sys.stderr)
             return 128 + stop.signal
         (out.path / "finished_source.png").rename(out.path / "source.png")
-        write_metrics({}, copied_shares(finished), out.metrics, None)
-        full = finished["finished"]
-        shown = [("input", whole(image)), *((original.flag, whole(original.image)) for original in references)]
-        legends = [legend((one.image.height, one.image.width), i, len(references)) for i, one in enumerate(references)]
-        sources = [("source of each pixel", full.source), *(("colours of the reference", one) for one in legends)]
-        save_sheet([shown, [("finished", full.image), *sources]], out.path / "results.png")
+        MetricsFile(out.metrics).add_copied({"finished": full.copied})
+        save_sheet(sheet(image, references, factors, full), out.path / "results.png")
     print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % copied in one piece")
     return 0
+
+
+def sheet(
+    image: Image.Image, references: Sequence[Original], factors: Sequence[float], full: FullSize
+) -> list[list[Cell]]:
+    """The input and the references as large as they were used, below them what was made and how to read its source."""
+    shown, sources = [("input", whole(image, full.image.shape[-2:]))], [("source of each pixel", full.source)]
+    for index, (original, factor) in enumerate(zip(references, factors, strict=True)):
+        shape = tuple(ceil_side(side * factor) for side in (original.image.height, original.image.width))
+        shown.append((original.flag, whole(original.image, shape)))
+        sources.append((f"colours of reference {index + 1}", legend(shape, index, len(references))))
+    return [shown, [("finished", full.image), *sources]]

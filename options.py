@@ -294,6 +294,6 @@ class FinishOptions:
         integer(1),
         None,
         "longer side at which the input is taken, pixels: its detail beyond that is not followed; not given: its own, "
-        f"at most {LEARNED_SIZE}",
+        f"at most {LEARNED_SIZE} and at most --finish_size",
         FINISHING,
     )

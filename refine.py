@@ -1,6 +1,5 @@
 """Clean up a translated image so that its patches are those of a reference: a one-image pyramid (SinGAN)."""
 
-
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 

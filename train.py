@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from finishing.full_size import Original, copied_shares, finish_all, finished_row, translation_jobs
+from finishing.full_size import Original, finish_all, finished_row, translation_jobs
 from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
 from models.snapshot import Run
 from options import TrainOptions
@@ -23,12 +23,12 @@ from training.loop import train
 from training.pair import PASSES, PairRecipe
 from training.reals import frames, still
 from utils.clips.kind import is_clip, refuse_clip
-from utils.clips.simplified import SimplifiedClip
+from utils.clips.simplified import first_frame, simplified
 from utils.clips.video import Clip
 from utils.device import compute_deterministically, pick_device, run_record, use_precision
 from utils.errors import UserError
 from utils.interrupt import Stopped, StopRequest
-from utils.measures.metrics_file import write_metrics
+from utils.measures.metrics_file import MetricsFile
 from utils.pictures.image import fingerprint, image_pyramid, open_image, save_image
 from utils.pictures.sheet import save_sheet
 from utils.runs.log import RunLog
@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threads = DomainThreads(device, side_by_side=not options.save_memory, bf16=options.precision == "bf16")
     with writing(run, source, options.overwrite, None if finished else record):
         if finished:
-            run.folder.record_places({"input_a": options.input_a, "input_b": options.input_b})
+            made_with = ("input_a", "input_b", "finish_size", "structure")
+            run.folder.record_options({name: recorded(options)[name] for name in made_with})
         reals = still_pyramids(options, run.geometry, inputs, device)
         with StopRequest() as stop:
             with threads as both:
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return stopped("train.py", run, stop)
 
             # Write what a person wants to see.
-            originals = tuple(first_frame(options, run.geometry, image) for image in inputs)
+            originals = tuple(first_frame(image, options.quant_level, image.size[::-1]) for image in inputs)
             try:
                 write_results(options, run.folder, pyramids, reals, originals, stop)
             except Stopped:
@@ -95,7 +96,7 @@ def pair_recipe(
     noise_amps = coarsest_sigmas = (options.noise_amp_a, options.noise_amp_b)
     source_a, source_b = still(reals[0]), still(reals[1])
     if isinstance(a, Clip):
-        clip = simplified(options, run.geometry, a)
+        clip = simplified(a, options.quant_level, run.geometry.domain_shapes[0][-1])
         source_a = frames(clip, run.geometry.domain_shapes[0], options.seed, run.device, options.out)
         coarsest_sigmas = (1.0, 1.0)
     return PairRecipe(
@@ -131,22 +132,10 @@ def fitted_geometry(options: TrainOptions, inputs: Inputs) -> Geometry:
     return geometry
 
 
-def simplified(options: TrainOptions, geometry: Geometry, clip: Clip) -> Clip | SimplifiedClip:
-    """The clip as the networks are to see it."""
-    if not options.quant_level:
-        return clip
-    return SimplifiedClip(clip, geometry.domain_shapes[0][-1], options.quant_level)
-
-
-def first_frame(options: TrainOptions, geometry: Geometry, image: Image.Image | Clip) -> Image.Image:
-    """An image as it is; of a clip the first frame."""
-    return next(iter(simplified(options, geometry, image))) if isinstance(image, Clip) else image
-
-
 def still_pyramids(options: TrainOptions, geometry: Geometry, inputs: Inputs, device: torch.device) -> Reals:
     """Both images, or the clip's first frame and the image, at every scale."""
     return tuple(
-        image_pyramid(first_frame(options, geometry, image), shapes, device)
+        image_pyramid(first_frame(image, options.quant_level, shapes[-1]), shapes, device)
         for image, shapes in zip(inputs, geometry.domain_shapes, strict=True)
     )
 
@@ -182,6 +171,7 @@ def write_results(
         jobs = translation_jobs(
             named, (real.a2b, real.b2a), options.finish_size, options.structure, options.keep_aspect
         )
-        finished = finish_all(jobs, folder.path, should_stop)
-        write_metrics({}, copied_shares(finished), folder.metrics, None)
-        save_sheet([finished_row(named, finished), *rows], folder.path / "results.png")
+        finished = dict(finish_all(jobs, folder.path, should_stop))
+        MetricsFile(folder.metrics).add_copied({name: full.copied for name, full in finished.items()})
+        if finished:
+            save_sheet([finished_row(named, finished), *rows], folder.path / "results.png")

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_finish.py [--sizes 220 512 1024] [--exact 220]
 
-The learned image is oranges.png at 64 pixels, the reference bowls.png brought to each size: larger than it is that only
+The learned image is oranges.jpg at 64 pixels, the reference bowls.jpg brought to each size: larger than it is that only
 makes it smooth, which costs as much. Every size has a process of its own, whose first call compiles, or loads what was
 compiled before; the least of three later calls counts. Memory is the process's peak less what it had before the first
 call; the whole peak stands beside it. Use an idle machine.

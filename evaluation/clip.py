@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from finishing.full_size import Finisher, FullSize, say_limit, whole
+from finishing.full_size import Finisher, FullSize, can_be_finished, whole
 from models.inference import TrainedPair, default_injection_scale, redraw_and_translate
 from models.pyramid import fixed_noise
-from utils.clips.simplified import SimplifiedClip
+from utils.clips.simplified import simplified
 from utils.clips.video import Clip
 from utils.clips.writer import save_gif, video_writer
 from utils.interrupt import Stopped
@@ -54,16 +54,17 @@ def translate_clip(
     source, target = pair.pyramids[0].reshaped(shapes), pair.pyramids[1]
     scale = default_injection_scale(shapes) if scale is None else scale
     noise = fixed_noise(shapes, stream(seed, "clip"), pair.device)
-    frames = SimplifiedClip(clip, shapes[-1], quant_level) if quant_level else clip
+    frames = simplified(clip, quant_level, shapes[-1])
     shown = {0, len(clip) // 2, len(clip) - 1}
     rows: list[list[Cell]] = []
     flicker, finished_flicker, copied = Flicker(), Flicker(), 0.0
     finished: FullSize | None = None
+    structure = clip.size[::-1]
+    if finisher is not None and not can_be_finished("finished_a2b.mp4", finisher, structure):
+        finisher = None
     with ExitStack() as stack:
         write = stack.enter_context(video_writer(folder / "a2b.mp4", clip.times, size))
         if finisher is not None:
-            structure = (clip.size[1], clip.size[0])
-            say_limit("finished_a2b.mp4", finisher, structure)
             height, width = finisher.sizes(structure)[0]
             film = video_writer(folder / "finished_a2b.mp4", clip.times, (width, height))
             write_finished = stack.enter_context(film)

@@ -12,7 +12,7 @@ from finishing.canvas import Canvas
 from finishing.colours import colour_map, recoloured
 from finishing.features import PATCH, Features
 from finishing.field import copied_share, enlarge, search, settle, source_of, vote_for
-from finishing.sizes import Shape, level_factors
+from finishing.sizes import Shape, level_factors, shares_done
 from utils.resize import resize, resize_matrix
 from utils.scales import ceil_side
 
@@ -80,7 +80,8 @@ def finish(
         structure: how strictly the learned image is followed, see `faithfulness`.
         before: the frame before, finished with the same references, shape and structure: a match is kept where no
             other is clearly better.
-        progress: called after each level with the share of the work that is done, up to 1.
+        progress: called after the search, each level and the last pass with the share of the time that is over, up
+            to 1; may raise to stop it.
 
     Raises:
         ValueError: no reference, one smaller than a patch, `shape` smaller than a patch, a negative `structure`, or a
@@ -103,6 +104,8 @@ def finish(
 
     # From level to level; `image` is at `size`, the field's places are in `canvas`.
     factors = level_factors(strict.start * scale, min(sides), max(sides))
+    shares = iter(shares_done(shape, [_shape(reference) for reference in references], factors))
+    say = (lambda: progress(next(shares))) if progress is not None else (lambda: None)
     image, size, field, canvas, fields = learned, scale, None, None, []
     for factor in factors:
         old, canvas = canvas, Canvas([resize(reference, factor) for reference in references])
@@ -116,19 +119,21 @@ def finish(
         keys = [_as_blurred(one, sharp, size, factor) for one, sharp in zip(references, canvas.images, strict=True)]
         features.compare(resize(image, factor / size, here), keys)
         kept = _kept(before, len(fields), features.shape)
-        start = enlarge(field, old, canvas, factor / size, features.shape) if fields else search(features, canvas)
+        if fields:
+            start = enlarge(field, old, canvas, factor / size, features.shape)
+        else:
+            start = search(features, canvas)
+            say()
         field = settle(start, features, canvas, kept)
         fields.append(field)
         image, size = vote_for(field, canvas, here), factor
-        if progress is not None:
-            progress(sum(one**2 for one in factors[: len(fields)]) / (sum(one**2 for one in factors) + 1))
+        say()
 
     # Once more at the full size, sharp against sharp.
     features.compare(image, canvas.images)
     field = settle(field, features, canvas, _kept(before, len(fields), features.shape))
     fields.append(field)
-    if progress is not None:
-        progress(1.0)
+    say()
     finished = vote_for(field, canvas, shape).to(device)
     return Finished(finished, source_of(field, canvas), copied_share(field, canvas), tuple(fields), colours)
 

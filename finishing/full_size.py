@@ -1,20 +1,25 @@
 """Finishing as the scripts use it: from a learned image and the originals to files (METHOD section 14)."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from finishing.canvas import PATCH
 from finishing.sizes import Shape, finished_sizes
 from utils.interrupt import Stopped
 from utils.pictures.image import image_to_tensor, save_image
+from utils.pictures.sheet import Cell
 from utils.progress import Bar
 from utils.resize import resize
+
+if TYPE_CHECKING:
+    from finishing.coarse_to_fine import Finished
 
 CPU = torch.device("cpu")
 
@@ -46,7 +51,7 @@ class FullSize(NamedTuple):
     source: Tensor
     copied: float
     reference: Tensor
-    state: object
+    state: "Finished"
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,12 @@ class Job(NamedTuple):
     finisher: Finisher
 
 
-def finish_all(jobs: Sequence[Job], folder: Path, should_stop: Callable[[], bool] = bool) -> dict[str, FullSize]:
-    """Finish learned images one after another, each written as soon as it is there.
+def finish_all(
+    jobs: Sequence[Job], folder: Path, should_stop: Callable[[], bool] = bool
+) -> Iterator[tuple[str, FullSize]]:
+    """Finish learned images one after another, each written as soon as it is there, and given out by its name.
+
+    What is too long and thin is left out, with a line on standard error. Holds one image, however many there are.
 
     Args:
         should_stop: asked now and then.
@@ -120,9 +129,7 @@ def finish_all(jobs: Sequence[Job], folder: Path, should_stop: Callable[[], bool
     Raises:
         Stopped: it said so; what is finished is written.
     """
-    finished: dict[str, FullSize] = {}
-    for job in jobs:
-        say_limit(job.name, job.finisher, job.structure)
+    jobs = [job for job in jobs if can_be_finished(job.name, job.finisher, job.structure)]
     with Bar(len(jobs)) as bar:
         for index, job in enumerate(jobs):
 
@@ -132,27 +139,26 @@ def finish_all(jobs: Sequence[Job], folder: Path, should_stop: Callable[[], bool
                     raise Stopped
 
             progress(0.0)
-            finished[job.name] = job.finisher(job.learned, job.structure, progress=progress)
-            save_image(finished[job.name].image, folder / f"{job.name}.png")
-            save_image(finished[job.name].source, folder / f"{job.name}_source.png")
-    return finished
+            finished = job.finisher(job.learned, job.structure, progress=progress)
+            save_image(finished.image, folder / f"{job.name}.png")
+            save_image(finished.source, folder / f"{job.name}_source.png")
+            yield job.name, finished
 
 
-def say_limit(name: str, finisher: Finisher, structure: Shape) -> None:
-    """A line on standard error where a finished image gets fewer pixels than wanted."""
+def can_be_finished(name: str, finisher: Finisher, structure: Shape) -> bool:
+    """Whether there are patches in an image of this (height, width) once finished.
+
+    A line on standard error where there are none, and where it gets fewer pixels than wanted.
+    """
     shape, _, limit = finisher.sizes(structure)
+    least = f"{limit.flag} has {limit.image.width}x{limit.image.height} and is never enlarged" if limit else ""
+    if min(shape) < PATCH:
+        size = f"{shape[1]}x{shape[0]} pixels, thinner than {PATCH}"
+        print(f"note: {name} is left out: it would have {size}{'; ' + least if least else ''}", file=sys.stderr)
+        return False
     if limit is not None:
-        width, height = limit.image.size
-        print(
-            f"note: {name} gets {max(shape)} pixels, not {finisher.size}: {limit.flag} has {width}x{height} and is "
-            "never enlarged",
-            file=sys.stderr,
-        )
-
-
-def copied_shares(finished: dict[str, FullSize]) -> dict[str, float]:
-    """By name, the share copied in one piece."""
-    return {name: each.copied for name, each in finished.items()}
+        print(f"note: {name} gets {max(shape)} pixels, not {finisher.size}: {least}", file=sys.stderr)
+    return True
 
 
 def translation_jobs(
@@ -171,11 +177,11 @@ def translation_jobs(
     return jobs
 
 
-def finished_row(originals: Sequence[Original], finished: dict[str, FullSize]) -> list[tuple[str, Tensor]]:
-    """The first row of a sheet: a's and b's originals in the size of what was finished, and that."""
-    height = max((each.image.shape[-2] for each in finished.values()), default=0)
+def finished_row(originals: Sequence[Original], finished: dict[str, FullSize]) -> list[Cell]:
+    """The first row of a sheet: a's and b's originals as high as what was finished, at least one, and that."""
+    height = max(each.image.shape[-2] for each in finished.values())
     cells = []
     for label, original in zip("AB", originals, strict=True):
         width = max(1, round(height * original.image.width / original.image.height))
-        cells.append((label, whole(original.image, (height, width) if height else None)))
+        cells.append((label, whole(original.image, (height, width))))
     return cells + [(name, each.image) for name, each in finished.items()]

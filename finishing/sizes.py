@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from finishing.canvas import PATCH
@@ -11,6 +12,7 @@ Shape = tuple[int, int]
 RATIO = 4 / 3  # at most, of a level to the one before
 # The first level is searched exhaustively, in time that grows with the fourth power of its side.
 FIRST_SIDE = 128
+PAIR = 1 / 256  # time to compare two patches in that search, of the time a level takes for a pixel
 
 
 class Sizes(NamedTuple):
@@ -64,3 +66,19 @@ def level_factors(start: float, shortest: int, longest: int) -> list[float]:
     first = min(1.0, max(first, (2 * PATCH) / shortest))
     steps = math.ceil(math.log(1 / first) / math.log(RATIO) - 1e-9)
     return [first ** (1 - step / steps) for step in range(steps + 1)] if steps else [1.0]
+
+
+def shares_done(finished: Shape, references: Sequence[Shape], factors: Sequence[float]) -> list[float]:
+    """The share of the time that is over after the search, after each level, and after the last pass, up to 1.
+
+    Args:
+        finished: (height, width) of the finished image.
+        references: likewise, each as large as its patches are copied.
+        factors: of the levels, see `level_factors`.
+    """
+    pixels = math.prod(finished) + sum(map(math.prod, references))
+    first = factors[0] ** 2
+    pairs = first * math.prod(finished) * first * sum(map(math.prod, references))
+    levels = [factor**2 * pixels for factor in factors]
+    done = list(accumulate([PAIR * pairs, *levels, levels[-1] / 2]))  # the last pass compares no anchors
+    return [each / done[-1] for each in done]

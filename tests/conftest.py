@@ -18,6 +18,7 @@ from folders import contents
 from PIL import Image
 
 import eval as evaluate
+import finish
 import refine
 import train
 from training.domains import DomainThreads
@@ -59,7 +60,7 @@ def no_downloads(monkeypatch):
 @pytest.fixture
 def cli(capsys):
     """Run a script's command line in this process: `cli("train.py", "--input_a", ...)` -> Result."""
-    mains = {"train.py": train.main, "eval.py": evaluate.main, "refine.py": refine.main}
+    mains = {"train.py": train.main, "eval.py": evaluate.main, "refine.py": refine.main, "finish.py": finish.main}
 
     def run(script: str, *arguments: object) -> Result:
         capsys.readouterr()

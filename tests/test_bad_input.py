@@ -217,7 +217,7 @@ def test_unwritable_out(refused, commands, tmp_path, name, script):
     (tmp_path / "file").write_text("someone's notes\n")
     line = refused([*commands[script], "--out", tmp_path / name])
     assert "--out" in line
-    assert name in line
+    assert name in line or "the name is too long" in line
 
 
 @needs_posix
@@ -366,7 +366,7 @@ def test_nothing_to_load(refused, commands, tmp_path, script):
     for name in ("missing", "empty", "file", "x" * 300):
         line = refused([*commands[script], "--load", tmp_path / name])
         assert "--load" in line
-        assert name in line
+        assert name in line or "the name is too long" in line
 
 
 @pytest.mark.parametrize("script", ["train", "eval"])

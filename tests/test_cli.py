@@ -12,7 +12,7 @@ from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run, eval_files, names, size
 
 import config
-from options import PRESETS, EvalOptions, RefineOptions, TrainOptions
+from options import PRESETS, EvalOptions, FinishOptions, RefineOptions, TrainOptions
 from utils.arguments import defaults_of
 
 # The published options of train.py with their defaults.
@@ -95,21 +95,22 @@ def test_eval_has_the_published_options():
     assert defaults["img_size"] is None  # as trained
 
 
-@pytest.mark.parametrize("script", ["train.py", "eval.py", "refine.py"])
+@pytest.mark.parametrize("script", ["train.py", "eval.py", "refine.py", "finish.py"])
 def test_help_lists_every_option_with_its_default(cli, script):
     result = cli(script, "--help")
     assert (result.code, result.err) == (0, "")
     entries = [" ".join(entry.split()) for entry in re.split(r"\n  (?=-)", result.out)[1:]]
-    kind = {"train.py": TrainOptions, "eval.py": EvalOptions, "refine.py": RefineOptions}[script]
+    kinds = {"train.py": TrainOptions, "eval.py": EvalOptions, "refine.py": RefineOptions, "finish.py": FinishOptions}
+    kind = kinds[script]
     for name, default in defaults_of(kind).items():
         (entry,) = [entry for entry in entries if entry.startswith(f"--{name} ")]
         # Without a default the text says what happens instead.
-        told = re.search(r"not given:|\(required\)|go on with", entry) if default is None else None
+        told = re.search(r"not given:|\(required\)|go on with", entry) if default in (None, ()) else None
         shown = "off" if default is False else default
         assert told or f"(default: {shown})" in entry
         assert len(entry.removesuffix(f"(default: {shown})").split()) > 3  # it says something
-    assert re.search(r"--manualSeed .*, --seed ", result.out)
-    assert result.out.count("\n\n") >= 4  # in groups
+    assert bool(re.search(r"--manualSeed .*, --seed ", result.out)) == (script != "finish.py")
+    assert result.out.count("\n\n") >= 3  # in groups
 
 
 def test_preset_quick_changes_only_what_it_lists():
@@ -318,7 +319,7 @@ def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path
 
 
 def test_readme_lists_the_quick_preset_as_it_is():
-    rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", (ROOT / "benchmarks" / "README.md").read_text(), re.MULTILINE)
     defaults = defaults_of(TrainOptions)
     kinds = {name: type(default) for name, default in defaults.items()}
     assert {name: kinds[name](quick) for name, quick, _ in rows} == PRESETS["quick"]

@@ -204,7 +204,7 @@ def written(monkeypatch):
     def keep(*_):
         yield frames.append
 
-    monkeypatch.setattr("eval.video_writer", keep)
+    monkeypatch.setattr("evaluation.clip.video_writer", keep)
     return frames
 
 
@@ -297,7 +297,7 @@ def test_a_folder_of_frames(evaluate, tmp_path):
 def test_frames_are_simplified_as_trained(cli, inputs, seen, evaluate, monkeypatch, tmp_path):
     run = tmp_path / "run"
     assert cli("train.py", *inputs, "--out", run, *TINY, "--min_size", 16, "--niter", 2, "--quant_level", 2).code == 0
-    import eval as script
+    from evaluation import clip as script
 
     real, injected = script.redraw_and_translate, []
     monkeypatch.setattr(script, "redraw_and_translate", lambda *args: injected.append(args[2]) or real(*args))
@@ -435,7 +435,7 @@ def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):
 def test_memory_does_not_grow_with_the_length(cli, monkeypatch, pair, tmp_path):
     # To save time, without sheets and translations.
     monkeypatch.setattr("train.write_results", lambda *_: None)
-    monkeypatch.setattr("eval.redraw_and_translate", lambda source, target, image, *_: (image, image))
+    monkeypatch.setattr("evaluation.clip.redraw_and_translate", lambda source, target, image, *_: (image, image))
     tiny = [*TINY, "--min_size", 16, "--niter", 2, "--input_b", pair[1]]
 
     def use(count: int) -> None:

@@ -6,7 +6,17 @@ from pathlib import Path
 from conftest import ROOT
 
 # A room may import itself, where it is a folder, and those before it.
-ROOMS = ["utils", "utils.pictures", "utils.clips", "utils.measures", "utils.runs", "finishing", "models", "training", "evaluation"]
+ROOMS = [
+    "utils",
+    "utils.pictures",
+    "utils.clips",
+    "utils.measures",
+    "utils.runs",
+    "finishing",
+    "models",
+    "training",
+    "evaluation",
+]
 LAYERS = [*ROOMS, "options", "config", "script"]
 # Rooms side by side, which do not know each other.
 APART = {("utils.measures", "utils.clips")}

@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.models import inception_v3
 
 from utils.measures.metrics import HIGHER_IS_BETTER, measure
-from utils.measures.metrics_file import MEASURES, TOO_SMALL, write_metrics
+from utils.measures.metrics_file import COPIED, MEASURES, TOO_SMALL, Measured, MetricsFile
 from utils.measures.sifid import inception_stem, sifid
 from utils.pictures.image import image_to_tensor, open_image
 
@@ -78,12 +78,12 @@ def test_without_weights_the_other_measures_come(cli, monkeypatch, pair, trained
 def test_the_direction_matters(tmp_path):
     """B itself has B's look and not A's layout."""
     rng = np.random.default_rng(3)
-    pictures = {}
-    for name in ("real_a", "real_b"):
-        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-        pictures[name] = image_to_tensor(coarse.resize((64, 64)), (64, 64), torch.device("cpu"))
-    pictures |= {"x_a2b": pictures["real_b"], "x_b2a": pictures["real_b"], "real_c": pictures["real_a"]}
-    write_metrics(pictures, tmp_path / "metrics.json", None, "none at hand")
+    a, b = (
+        image_to_tensor(Image.fromarray(grey).resize((64, 64)), (64, 64), torch.device("cpu"))
+        for grey in rng.integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
+    )
+    file = MetricsFile(tmp_path / "metrics.json", None, "none at hand")
+    file.add_measured({"x_a2b": Measured(b, a, b), "x_b2a": Measured(b, b, a)})
     record = json.loads((tmp_path / "metrics.json").read_text())
     values = record["values"]
     assert values.keys() == {"x_a2b", "x_b2a"}
@@ -93,11 +93,28 @@ def test_the_direction_matters(tmp_path):
 
 
 def test_tiny_pictures_are_not_measured_but_written(tmp_path):
-    names = ("real_a", "real_b", "direct_a2b", "direct_b2a")
-    write_metrics(dict.fromkeys(names, torch.zeros(1, 3, 5, 5)), tmp_path / "metrics.json", None, "none at hand")
+    file = MetricsFile(tmp_path / "metrics.json", None, "none at hand")
+    file.add_measured({"direct_a2b": Measured(*[torch.zeros(1, 3, 5, 5)] * 3)})
     record = json.loads((tmp_path / "metrics.json").read_text())
     assert record["values"]["direct_a2b"] == dict.fromkeys(MEASURES)
     assert record["missing"] == dict.fromkeys(MEASURES, TOO_SMALL) | {"sifid": "none at hand"}
+
+
+def test_what_was_copied_joins_what_was_measured(tmp_path):
+    file, path = MetricsFile(tmp_path / "metrics.json"), tmp_path / "metrics.json"
+    file.add_copied({})
+    assert not path.exists()
+    file.add_copied({"finished_a2b": 0.5, "sample_000_finished_a2b": 0.25})
+    record = json.loads(path.read_text())
+    assert record["values"]["finished_a2b"] == {COPIED: 0.5}
+    assert record["measures"].keys() == {COPIED}
+    assert record["missing"] == {}
+    image = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    file.add_measured({"finished_a2b": Measured(image, image, image)})
+    record = json.loads(path.read_text())
+    assert record["values"]["finished_a2b"].keys() == {COPIED, *MEASURES}
+    assert record["values"]["sample_000_finished_a2b"] == {COPIED: 0.25}
+    assert record["measures"].keys() == {COPIED, *MEASURES}
 
 
 def test_nothing_to_measure_is_an_error(cli, pair, trained, tmp_path):

@@ -57,8 +57,10 @@ def one_line_errors() -> Iterator[None]:
 def run_script(name: str) -> None:
     """Import a script as a module, since its imports, too, may fail or be interrupted; exit with its `main`."""
     with one_line_errors():
+        import warnings
         from importlib import import_module
 
+        warnings.filterwarnings("ignore", "Failed to initialize NumPy")  # PyTorch's; one line says that it is missing
         sys.exit(import_module(name).main())
 
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 
 class Bar:
-    """Context manager: how far a piece of work is and the time left, in a bar on a terminal, else in lines now and then.
+    """Context manager: how far work is and the time left, in a bar on a terminal, else in lines now and then.
 
     Args:
         total: of the work, in any unit.

@@ -46,3 +46,13 @@ class SimplifiedClip:
     def __iter__(self) -> Iterator[Image.Image]:
         for frame in self._clip:
             yield Image.fromarray(to_uint8(simplify(image_to_tensor(frame, self._shape, "cpu"), self._levels)))
+
+
+def simplified(clip: Clip, quant_level: int, shape: tuple[int, int]) -> Clip | SimplifiedClip:
+    """The clip as the networks are to see it, at a (height, width) where it is simplified."""
+    return SimplifiedClip(clip, shape, quant_level) if quant_level else clip
+
+
+def first_frame(image: Image.Image | Clip, quant_level: int, shape: tuple[int, int]) -> Image.Image:
+    """An image as it is; of a clip the first frame, see `simplified`."""
+    return next(iter(simplified(image, quant_level, shape))) if isinstance(image, Clip) else image

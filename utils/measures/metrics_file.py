@@ -34,6 +34,7 @@ COPIED_MEANS = (
     "share of the finished image's patches whose right and lower neighbours continue in the reference, 0 to 1",
     "this program (finishing/field.py)",
 )
+COMPARED = "an a2b has A for its structure and B for its appearance, both at its own size; a b2a the reverse"
 TOO_SMALL = "the images are too small for it"
 
 
@@ -63,33 +64,47 @@ class Measured(NamedTuple):
     appearance: Tensor
 
 
-def write_metrics(
-    measured: dict[str, Measured], copied: dict[str, float], path: Path, stem: nn.Module | None, without_stem: str = ""
-) -> None:
-    """Measure translations and write the numbers.
+class MetricsFile:
+    """What is known of the results so far; written anew with everything that is added.
 
     Args:
-        measured: by name; measured as saved, with 8 bits.
-        copied: of finished images, the share copied in one piece.
         stem: see `utils.measures.sifid.sifid`; None where it cannot be had, for the reason `without_stem`.
     """
-    values: dict[str, dict[str, float | None]] = {
-        name: compare(*(_as_saved(image) for image in each), stem) for name, each in measured.items()
-    }
-    missing = [name for name in MEASURES if any(each[name] is None for each in values.values())]
-    for name, share in copied.items():
-        values.setdefault(name, {})[COPIED] = share
-    known = {**(MEASURES if measured else {}), **({COPIED: COPIED_MEANS} if copied else {})}
-    better = {name: "higher" if name in HIGHER_IS_BETTER else "lower" for name in MEASURES}
-    record: dict[str, Any] = {
-        "compared": "an a2b has A for its structure and B for its appearance, both at its own size; a b2a the reverse",
-        "measures": {
-            name: {"better": better.get(name, "neither"), "what": what, "source": source}
-            for name, (what, source) in known.items()
-        },
-        "missing": {name: without_stem if name == "sifid" and stem is None else TOO_SMALL for name in missing},
-    }
-    write_json(path, record | {"values": values})
+
+    def __init__(self, path: Path, stem: nn.Module | None = None, without_stem: str = "") -> None:
+        self.path, self.stem, self.without_stem = path, stem, without_stem
+        self._values: dict[str, dict[str, float | None]] = {}
+        self._known: dict[str, tuple[str, str]] = {}
+        self._missing: dict[str, str] = {}
+
+    def add_measured(self, measured: dict[str, Measured]) -> None:
+        """Measure translations, by name, as saved, with 8 bits."""
+        found = {name: compare(*(_as_saved(image) for image in each), self.stem) for name, each in measured.items()}
+        reasons = dict.fromkeys(MEASURES, TOO_SMALL) | ({"sifid": self.without_stem} if self.stem is None else {})
+        missing = [name for name in MEASURES if any(each[name] is None for each in found.values())]
+        self._missing |= {name: reasons[name] for name in missing}
+        self._add(found, MEASURES)
+
+    def add_copied(self, shares: dict[str, float]) -> None:
+        """Of finished images, by name, the share copied in one piece."""
+        self._add({name: {COPIED: share} for name, share in shares.items()}, {COPIED: COPIED_MEANS})
+
+    def _add(self, values: dict[str, dict[str, Any]], known: dict[str, tuple[str, str]]) -> None:
+        if not values:
+            return
+        for name, found in values.items():
+            self._values[name] = self._values.get(name, {}) | found
+        self._known |= known
+        better = {name: "higher" if name in HIGHER_IS_BETTER else "lower" for name in MEASURES}
+        record: dict[str, Any] = {
+            "compared": COMPARED,
+            "measures": {
+                name: {"better": better.get(name, "neither"), "what": what, "source": source}
+                for name, (what, source) in self._known.items()
+            },
+            "missing": self._missing,
+        }
+        write_json(self.path, record | {"values": self._values})
 
 
 def _as_saved(image: Tensor) -> Tensor:

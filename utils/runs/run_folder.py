@@ -125,16 +125,21 @@ class RunFolder:
         """Write config.json, which makes the folder ours."""
         write_json(self.config, {"program": PROGRAM} | record)
 
-    def record_places(self, inputs: dict[str, Path]) -> None:
-        """Write into config.json where the inputs are now, by the names of their options; all else in it stays."""
+    def record_options(self, options: dict[str, Any]) -> None:
+        """Write some options into config.json, by their names; all else in it stays."""
         record = json.loads(self.config.read_text(encoding="utf-8"))
-        record["options"] |= {name: str(path.absolute()) for name, path in inputs.items()}
+        record["options"] |= options
         write_json(self.config, record)
 
     def is_empty(self) -> bool:
         """Whether a run may start here as in a new folder: nothing is there but what a killed process left behind."""
         left = {self.path / LOCK, *self.unfinished_files()}
         return not os.path.lexists(self.path) or (self.path.is_dir() and left.issuperset(self.path.iterdir()))
+
+    def check_untrained(self) -> None:
+        """UserError where the folder holds a training run, which nothing but training may replace."""
+        if {self.scale(0), self.state} & set(self.own_files()):
+            raise UserError(f"--out {self.path}: holds a training run; choose another --out")
 
     def check_free(self, overwrite: bool, hint: str) -> None:
         """UserError where a new run must not write here.

@@ -1,0 +1,435 @@
+"""Finishing through the command lines: what train.py, eval.py and finish.py leave, stopped, resumed and refused."""
+
+import json
+import shlex
+import signal
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from conftest import ROOT, TINY, make_picture
+from folders import contents, copy_run, eval_files, names, size
+from PIL import Image
+
+from utils.clips.video import Clip
+from utils.interrupt import StopRequest
+from utils.measures.metrics_file import COPIED, MEASURES
+
+FINISHED = {f"finished_{name}{kind}.png" for name in ("a2b", "b2a") for kind in ("", "_source")}
+SAMPLES = ("fake_a", "a2b", "fake_b", "b2a")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A 40x32 and a 36x48 image, large enough to be finished at 32 pixels."""
+    folder = tmp_path_factory.mktemp("inputs")
+    a, b = make_picture(folder / "a.png", 1), make_picture(folder / "b.png", 2, size=(36, 48))
+    return ["--input_a", a, "--input_b", b]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, inputs):
+    """A tiny run whose translations are finished; tests must not write into it."""
+    import train
+
+    out = tmp_path_factory.mktemp("finished") / "run"
+    words = [*inputs, "--out", out, *TINY, "--niter", 1, "--finish_size", 32]
+    assert train.main([str(word) for word in words]) == 0
+    return out
+
+
+@pytest.fixture
+def evaluate(cli, run, tmp_path):
+    """Evaluate into a new folder; -> that folder."""
+
+    def call(name: str, *words: object, load=run):
+        result = cli("eval.py", "--load", load, "--out", tmp_path / name, "--gpu_id", -1, "--seed", 7, *words)
+        assert (result.code, result.err) == (0, "")
+        return tmp_path / name
+
+    return call
+
+
+@pytest.fixture
+def sheets(monkeypatch):
+    """The labels of every sheet that a script writes, by the file's name; the last of each."""
+    import evaluation.samples
+    import finish
+    import train
+
+    seen = {}
+
+    def keep(rows, path):
+        seen[path.name] = [[label for label, _ in row] for row in rows]
+
+    for module in (train, evaluation.samples, finish):
+        monkeypatch.setattr(module, "save_sheet", keep)
+    monkeypatch.setattr("eval.save_sheet", keep)
+    return seen
+
+
+def stop_once(path, script, monkeypatch):
+    """Ctrl-C as soon as a file is there."""
+
+    class Stop(StopRequest):
+        def __call__(self) -> bool:
+            if path.exists() and self.signal is None:
+                signal.raise_signal(signal.SIGINT)
+            return super().__call__()
+
+    monkeypatch.setattr(f"{script}.StopRequest", Stop)
+
+
+def copied(folder) -> dict:
+    values = json.loads((folder / "metrics.json").read_text())["values"]
+    return {name: each[COPIED] for name, each in values.items() if COPIED in each}
+
+
+# Training.
+
+
+def test_training_ends_with_finished_translations(run):
+    assert names(run) >= FINISHED | {"real_a2b.png", "results.png", "metrics.json"}
+    # Each has its own image's shape; 36x48 shrinks to 32 on its longer side.
+    assert size(run / "finished_a2b.png") == size(run / "finished_a2b_source.png") == (32, 26)
+    assert size(run / "finished_b2a.png") == (24, 32)
+    shares = copied(run)
+    assert shares.keys() == {"finished_a2b", "finished_b2a"}
+    assert all(0 < share <= 1 for share in shares.values())
+
+
+def test_a_finished_run_makes_them_again_and_records_how(cli, run, sheets, evaluate, inputs, tmp_path):
+    out = tmp_path / "again"
+    assert cli("train.py", "--load", run, "--out", out, "--gpu_id", -1).code == 0
+    for name in FINISHED | {"metrics.json"}:
+        assert (out / name).read_bytes() == (run / name).read_bytes(), name
+    assert sheets["results.png"][0] == ["A", "B", "finished_a2b", "finished_b2a"]
+    words = ["--finish_size", 28, "--structure", 0.5, "--gpu_id", -1]
+    assert cli("train.py", "--load", out, *words).code == 0
+    assert size(out / "finished_a2b.png") == (28, 22)
+    options = json.loads((out / "config.json").read_text())["options"]
+    assert (options["finish_size"], options["structure"]) == (28, 0.5)
+    assert size(evaluate("eval", *inputs, load=out) / "finished_a2b.png") == (28, 22)
+
+
+def test_a_stop_while_finishing_keeps_what_is_learned(cli, monkeypatch, run, inputs, tmp_path):
+    out = tmp_path / "run"
+    stop_once(out / "finished_a2b.png", "train", monkeypatch)
+    result = cli("train.py", *inputs, "--out", out, *TINY, "--niter", 1, "--finish_size", 32)
+    assert result.code == 130
+    assert "Traceback" not in result.err
+    whole = names(run)
+    assert names(out) == whole - {"finished_b2a.png", "finished_b2a_source.png", "metrics.json"}
+    assert (out / "real_b2a.png").read_bytes() == (run / "real_b2a.png").read_bytes()
+    words = shlex.split(result.err.splitlines()[-1])
+    assert words[1:3] == [str(ROOT / "train.py"), "--load"]
+    monkeypatch.undo()
+    assert cli("train.py", *words[2:]).code == 0
+    assert names(out) == whole
+    for name in FINISHED | {"metrics.json"}:
+        assert (out / name).read_bytes() == (run / name).read_bytes(), name
+
+
+def test_shapes_that_are_kept(cli, inputs, evaluate, tmp_path):
+    out = tmp_path / "run"
+    words = ["--keep_aspect", "--min_size", 16, "--niter", 1, "--finish_size", 30]
+    assert cli("train.py", *inputs, "--out", out, *TINY, *words).code == 0
+    assert size(out / "finished_a2b.png") == (30, 24)
+    assert size(out / "finished_b2a.png") == (22, 30)  # 22.5
+    drawn = evaluate("samples", "--samples", 1, load=out)
+    assert [size(drawn / f"sample_000_finished_{name}.png") for name in SAMPLES] == [(30, 24)] * 2 + [(22, 30)] * 2
+
+
+# Evaluation.
+
+
+def test_evaluation_finishes_as_trained(evaluate, run, inputs, sheets):
+    out = evaluate("as trained", *inputs)
+    assert names(out) == (eval_files(range(4)) - {"results.png"}) | FINISHED | {"metrics.json"}
+    assert sheets["results.png"][0] == ["A", "B", "finished_a2b", "finished_b2a"]
+    # From the default injection scale, with the run's seed: what training ended with.
+    for name in FINISHED:
+        assert (out / name).read_bytes() == (run / name).read_bytes(), name
+    assert copied(out) == copied(run)
+
+
+def test_size_scale_and_structure_of_an_evaluation(evaluate, run, inputs):
+    assert not names(evaluate("off", *inputs, "--finish_size", 0)) & (FINISHED | {"metrics.json"})
+    assert size(evaluate("size", *inputs, "--finish_size", 28) / "finished_a2b.png") == (28, 22)
+    for words in (["--inject_scale", 0], ["--structure", 0]):
+        out = evaluate(words[0], *inputs, *words)
+        assert (out / "finished_a2b.png").read_bytes() != (run / "finished_a2b.png").read_bytes()
+    # The scale that is finished need not be among those that are shown.
+    out = evaluate("levels", *inputs, "--inject_levels", 1, "--inject_scale", 3)
+    assert (out / "finished_a2b.png").read_bytes() == (run / "finished_a2b.png").read_bytes()
+    # Larger than the run's images were finished: not below what is learned.
+    assert size(evaluate("large", *inputs, "--out_size", 36) / "finished_a2b.png") == (36, 29)
+
+
+def test_samples_are_finished(evaluate, inputs, sheets):
+    alone = evaluate("alone", "--samples", 2)
+    finished = {f"sample_{i:03d}_finished_{name}" for i in range(2) for name in SAMPLES}
+    assert names(alone) >= {f"{name}{kind}.png" for name in finished for kind in ("", "_source")}
+    assert copied(alone).keys() == finished
+    assert [len(row) for row in sheets["finished_samples.png"]] == [4, 4]
+    # In the shape of the image whose layout they have.
+    assert [size(alone / f"sample_000_finished_{name}.png") for name in SAMPLES] == [(32, 26)] * 2 + [(24, 32)] * 2
+    both = evaluate("both", *inputs, "--samples", 1, "--inject_levels", 1)
+    assert copied(both).keys() == {"finished_a2b", "finished_b2a"} | {f"sample_000_finished_{name}" for name in SAMPLES}
+
+
+def test_the_measures_cover_what_is_finished(cli, run, inputs, tmp_path):
+    words = ["--load", run, "--out", tmp_path / "out", "--gpu_id", -1, "--metrics", "--inject_levels", 1]
+    result = cli("eval.py", *inputs, *words)
+    assert result.code == 0
+    assert result.err.count("warning: ") == 1  # SIFID's network, once
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for name in ("finished_a2b", "finished_b2a"):
+        values = record["values"][name]
+        assert values.keys() == {*MEASURES, COPIED}
+        assert values["sliced_wasserstein"] < record["values"][f"inject_03_{name[-3:]}"]["sliced_wasserstein"]
+    assert COPIED not in record["values"]["inject_03_a2b"]
+
+
+def test_another_image_has_the_patches_of_those_trained_on(cli, evaluate, run, inputs, tmp_path):
+    other = make_picture(tmp_path / "other.png", 5, size=(60, 30))
+    out = evaluate("guided", "--input_a", other, "--input_b", inputs[3])
+    assert size(out / "finished_a2b.png") == (32, 16)
+    assert size(out / "finished_b2a.png") == (24, 32)
+    # B's translation is A's, whatever is given as A.
+    assert (out / "finished_b2a.png").read_bytes() == (run / "finished_b2a.png").read_bytes()
+
+
+@pytest.mark.parametrize("left", ["gone", "another"])
+def test_an_image_that_is_not_there_any_more(cli, run, inputs, tmp_path, left):
+    copy = copy_run(run, tmp_path / "run")
+    place = tmp_path / "moved.png"
+    record = json.loads((copy / "config.json").read_text())
+    record["options"]["input_a"] = str(place)
+    (copy / "config.json").write_text(json.dumps(record))
+    if left == "another":
+        make_picture(place, 8)
+    other = make_picture(tmp_path / "other.png", 5)
+    words = ["--input_a", other, "--input_b", inputs[3], "--load", copy, "--gpu_id", -1]
+    result = cli("eval.py", *words, "--out", tmp_path / "out")
+    assert result.code == 0
+    (line,) = result.err.splitlines()
+    assert line.startswith("note: ") and "a's patches" in line and str(place) in line
+    assert names(tmp_path / "out") & FINISHED == {"finished_a2b.png", "finished_a2b_source.png"}
+    # The image itself, wherever it is now, is as good.
+    result = cli("eval.py", *inputs, "--load", copy, "--gpu_id", -1, "--seed", 7, "--out", tmp_path / "whole")
+    assert (result.code, result.err) == (0, "")
+    assert (tmp_path / "whole" / "finished_b2a.png").read_bytes() == (run / "finished_b2a.png").read_bytes()
+
+
+def test_a_stopped_evaluation_leaves_whole_files(cli, monkeypatch, run, inputs, tmp_path):
+    out = tmp_path / "out"
+    stop_once(out / "finished_a2b.png", "eval", monkeypatch)
+    result = cli("eval.py", *inputs, "--load", run, "--out", out, "--gpu_id", -1)
+    assert result.code == 130
+    assert "stopped" in result.err
+    assert names(out) == eval_files(range(4)) | {"finished_a2b.png", "finished_a2b_source.png"}
+
+
+# Clips.
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """A folder with five frames, a bright square that moves over a ground."""
+    folder = tmp_path_factory.mktemp("clip") / "frames"
+    folder.mkdir()
+    ground = np.asarray(Image.open(make_picture(folder.with_suffix(".png"), 4, size=(48, 32))))
+    for index in range(5):
+        frame = ground.copy()
+        frame[8:20, 4 * index : 4 * index + 12] = 250
+        Image.fromarray(frame).save(folder / f"{index}.png")
+    return folder
+
+
+def test_every_frame_is_finished(cli, evaluate, inputs, frames, tmp_path):
+    run = tmp_path / "run"
+    words = ["--input_a", frames, *inputs[2:], "--out", run, *TINY, "--niter", 1, "--finish_size", 32]
+    assert cli("train.py", *words).code == 0
+    assert size(run / "finished_b2a.png") == (24, 32)  # of the first frame's patches
+    out = evaluate("clip", "--input_a", frames, "--gif", load=run)
+    films = {f"{name}.{kind}" for name in ("a2b", "finished_a2b") for kind in ("mp4", "gif")}
+    assert names(out) == films | {"results.png", "config.json"}
+    film = Clip(out / "finished_a2b.mp4", "--out")
+    assert (len(film), film.size) == (5, (32, 22))  # 21.3, made even
+    shown = [np.asarray(frame).astype(float) for frame in film]
+    assert any(np.abs(one - other).mean() > 0.1 for one, other in pairwise(shown))  # it moves
+    numbers = json.loads((out / "config.json").read_text())["clip"]
+    assert numbers["finished_size"] == [32, 21]
+    assert numbers["finished_flicker"] > 0
+    assert 0 < numbers["copied_in_one_piece"] <= 1
+    # Images translated by it: A's patches are the first frame's.
+    out = evaluate("still", *inputs, load=run)
+    assert names(out) >= FINISHED
+
+
+def test_a_stopped_clip_leaves_no_film(cli, monkeypatch, run, inputs, frames, tmp_path):
+    out = tmp_path / "out"
+    stop_once(out / "config.json", "eval", monkeypatch)
+    result = cli("eval.py", "--input_a", frames, "--load", run, "--out", out, "--gpu_id", -1)
+    assert result.code == 130
+    assert names(out) == {"config.json"}
+
+
+# finish.py.
+
+
+def test_any_image_is_finished(cli, inputs, sheets, tmp_path):
+    out, words = tmp_path / "out", ["--input", inputs[1], "--reference", inputs[3], "--finish_size", 34]
+    result = cli("finish.py", *words, "--out", out)
+    assert (result.code, result.err) == (0, "")
+    assert names(out) == {"finished.png", "source.png", "metrics.json", "config.json"}
+    assert size(out / "finished.png") == size(out / "source.png") == (34, 27)
+    assert copied(out).keys() == {"finished"}
+    assert sheets["results.png"] == [
+        ["input", f"--reference {inputs[3]}"],
+        ["finished", "source of each pixel", "colours of reference 1"],
+    ]
+    first = (out / "finished.png").read_bytes()
+    assert cli("finish.py", *words, "--out", out, "--overwrite", "--structure", 0).code == 0
+    assert (out / "finished.png").read_bytes() != first
+    assert cli("finish.py", *words, "--out", out, "--overwrite").code == 0
+    assert (out / "finished.png").read_bytes() == first
+
+
+def test_several_references(cli, tmp_path):
+    left, right = make_picture(tmp_path / "left.png", 1, (40, 40)), make_picture(tmp_path / "right.png", 2, (40, 40))
+    both = np.concatenate([np.asarray(Image.open(path)) for path in (left, right)], axis=1)
+    Image.fromarray(both).resize((40, 20)).save(tmp_path / "both.png")
+    words = ["--input", tmp_path / "both.png", "--reference", left, right, "--finish_size", 40]
+    assert cli("finish.py", *words, "--out", tmp_path / "out").code == 0
+    assert size(tmp_path / "out" / "finished.png") == (40, 20)
+    assert size(tmp_path / "out" / "results.png")[0] > 2 * 256  # with both
+    one, other = (
+        np.asarray(Image.open(tmp_path / "out" / "source.png"))[:, half] for half in (slice(16), slice(24, 40))
+    )
+    # Every reference has hues of its own: the left half is of one of them, the right half of the other.
+    assert not set(map(tuple, one.reshape(-1, 3))) & set(map(tuple, other.reshape(-1, 3)))
+
+
+def test_the_reference_itself_comes_back(cli, tmp_path):
+    image = make_picture(tmp_path / "x.png", 3, (64, 48))
+    assert cli("finish.py", "--input", image, "--reference", image, "--out", tmp_path / "out").code == 0
+    pixels = [np.asarray(Image.open(path)).astype(float) for path in (image, tmp_path / "out" / "finished.png")]
+    assert np.abs(pixels[0] - pixels[1]).mean() < 2
+    assert copied(tmp_path / "out")["finished"] > 0.9
+
+
+@pytest.mark.parametrize("script", ["train", "finish"])
+def test_a_reference_of_one_colour(cli, inputs, tmp_path, script):
+    Image.new("RGB", (40, 30), (200, 40, 90)).save(tmp_path / "plain.png")
+    if script == "train":
+        words = ["--input_a", inputs[1], "--input_b", tmp_path / "plain.png", *TINY, "--niter", 1, "--finish_size", 30]
+        name = "finished_a2b.png"
+    else:
+        words, name = ["--input", inputs[1], "--reference", tmp_path / "plain.png"], "finished.png"
+    assert cli(f"{script}.py", *words, "--out", tmp_path / "out").code == 0
+    assert (np.asarray(Image.open(tmp_path / "out" / name)) == (200, 40, 90)).all()
+
+
+def test_a_reference_with_fewer_pixels_than_wanted(cli, inputs, tmp_path):
+    words = ["--input", inputs[1], "--reference", inputs[3], "--out", tmp_path / "out"]
+    result = cli("finish.py", *words, "--finish_size", 500)
+    assert result.code == 0
+    (line,) = result.err.splitlines()
+    assert line.startswith("note: finished gets 48 pixels, not 500: ") and "36x48" in line
+    assert size(tmp_path / "out" / "finished.png") == (48, 38)
+
+
+# Bad input.
+
+
+def test_what_is_too_thin_is_left_out(cli, tmp_path, inputs):
+    thin = make_picture(tmp_path / "thin.png", 6, size=(200, 12))
+    words = ["--input_a", thin, *inputs[2:], "--out", tmp_path / "out", *TINY, "--niter", 1, "--finish_size", 40]
+    result = cli("train.py", *words)
+    assert result.code == 0
+    (line,) = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
+    assert line.startswith("note: finished_a2b is left out: it would have 40x2 pixels")
+    assert names(tmp_path / "out") & FINISHED == {"finished_b2a.png", "finished_b2a_source.png"}
+
+
+BAD = {
+    "small input": (["--input", "small.png", "--reference", "b.png"], ["--input", "6x40"]),
+    "small reference": (
+        ["--input", "a.png", "--reference", "b.png", "small.png"],
+        ["--reference", "small.png", "6x40"],
+    ),
+    "thin reference": (["--input", "a.png", "--reference", "line.png"], ["--reference", "1x2000"]),
+    "thin input": (["--input", "thin.png", "--reference", "b.png"], ["--input", "too long and thin"]),
+    "missing": (["--input", "a.png", "--reference", "none.png"], ["--reference", "none.png", "no such file"]),
+    "below learned": (
+        ["--input", "a.png", "--reference", "b.png", "--finish_size", 20, "--learned_size", 30],
+        ["--finish_size 20", "30"],
+    ),
+    "learned too large": (["--input", "a.png", "--reference", "b.png", "--learned_size", 50], ["--learned_size 50"]),
+    "negative": (["--input", "a.png", "--reference", "b.png", "--structure", -1], ["--structure", "at least 0"]),
+    "no number": (["--input", "a.png", "--reference", "b.png", "--structure", "nan"], ["--structure", "nan"]),
+    "clip": (["--input", "a.png", "--reference", "clip.gif"], ["--reference", "is a clip"]),
+    "moving input": (["--input", "clip.gif", "--reference", "b.png"], ["--input", "is a clip"]),
+    "no reference": (["--input", "a.png"], ["--reference", "must be given"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_finish_cannot_use(refused, tmp_path, name):
+    for file, of in (("a", (40, 32)), ("b", (36, 48)), ("small", (6, 40)), ("line", (1, 2000)), ("thin", (800, 8))):
+        make_picture(tmp_path / f"{file}.png", 1, size=of)
+    first, second = (Image.open(make_picture(tmp_path / f"{seed}.png", seed)) for seed in (3, 4))
+    first.save(tmp_path / "clip.gif", save_all=True, append_images=[second])
+    words, told = BAD[name]
+    words = [tmp_path / word if str(word).endswith((".png", ".gif")) else word for word in words]
+    line = refused(["finish.py", *words, "--out", tmp_path / "out"])
+    assert all(word in line for word in told), line
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--finish_size", 19], ["--finish_size 19", "20"]),
+        (["--finish_size", -1], ["--finish_size"]),
+        (["--structure", -0.5], ["--structure"]),
+        (["--structure", "nan"], ["--structure"]),
+    ],
+)
+@pytest.mark.parametrize("script", ["train", "eval"])
+def test_what_the_others_cannot_use(refused, run, inputs, tmp_path, script, words, told):
+    more = [*TINY, "--niter", 1] if script == "train" else ["--load", run, "--gpu_id", -1]
+    line = refused([f"{script}.py", *inputs, "--out", tmp_path / "out", *more, *words])
+    assert all(word in line for word in told), line
+
+
+def test_nothing_that_is_read_or_trained_is_cleared(refused, cli, run, inputs, tmp_path):
+    out = tmp_path / "out"
+    words = ["finish.py", "--input", inputs[1], "--reference", inputs[3], "--out"]
+    assert cli(*words, out).code == 0
+    assert "already holds results" in refused([*words, out])
+    again = ["finish.py", "--input", out / "finished.png", "--reference", inputs[3], "--out", out, "--overwrite"]
+    assert "--input" in refused(again)
+    again = ["finish.py", "--input", inputs[1], "--reference", out / "finished.png", "--out", out, "--overwrite"]
+    assert "--reference" in refused(again)
+    trained = copy_run(run, tmp_path / "trained")
+    assert "training run" in refused([*words, trained, "--overwrite"])
+    # A folder that holds the inputs, and nothing of ours, takes the results beside them.
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    image, reference = make_picture(folder / "image.png", 1), make_picture(folder / "reference.png", 2)
+    before = contents(folder)
+    assert cli("finish.py", "--input", image, "--reference", reference, "--out", folder).code == 0
+    assert before.items() <= contents(folder).items()
+
+
+def test_a_run_trained_on_what_out_holds_keeps_it(refused, cli, inputs, tmp_path):
+    made = tmp_path / "made"
+    assert cli("finish.py", "--input", inputs[1], "--reference", inputs[3], "--out", made).code == 0
+    words = ["--input_a", made / "finished.png", *inputs[2:], "--out", tmp_path / "run", *TINY, "--niter", 1]
+    assert cli("train.py", *words).code == 0
+    line = refused(
+        ["eval.py", "--load", tmp_path / "run", "--samples", 1, "--out", made, "--overwrite", "--gpu_id", -1]
+    )
+    assert "finished.png" in line
