@@ -217,7 +217,7 @@ def test_unwritable_out(refused, commands, tmp_path, name, script):
     (tmp_path / "file").write_text("someone's notes\n")
     line = refused([*commands[script], "--out", tmp_path / name])
     assert "--out" in line
-    assert name in line
+    assert name in line or "the name is too long" in line
 
 
 @needs_posix
@@ -343,7 +343,8 @@ def finished(trained) -> Run:
 )
 def test_a_damaged_file_is_one_line(refused, commands, trained, stopped, tmp_path, script, name):
     path = copy_run(stopped if name == "state" else trained, tmp_path / "run") / f"{name}.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     # Neither into a new folder nor in place.
     for out in (tmp_path / "out", path.parent) if script == "train" else (tmp_path / "out",):
         assert f"--load {path}: damaged" in refused([*commands[script], "--load", path.parent, "--out", out])
@@ -366,7 +367,7 @@ def test_nothing_to_load(refused, commands, tmp_path, script):
     for name in ("missing", "empty", "file", "x" * 300):
         line = refused([*commands[script], "--load", tmp_path / name])
         assert "--load" in line
-        assert name in line
+        assert name in line or "the name is too long" in line
 
 
 @pytest.mark.parametrize("script", ["train", "eval"])
