@@ -343,7 +343,8 @@ def finished(trained) -> Run:
 )
 def test_a_damaged_file_is_one_line(refused, commands, trained, stopped, tmp_path, script, name):
     path = copy_run(stopped if name == "state" else trained, tmp_path / "run") / f"{name}.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     # Neither into a new folder nor in place.
     for out in (tmp_path / "out", path.parent) if script == "train" else (tmp_path / "out",):
         assert f"--load {path}: damaged" in refused([*commands[script], "--load", path.parent, "--out", out])

@@ -9,7 +9,7 @@ from torch import nn
 import config
 import train
 from models.architecture import Architecture, ScaleNetworks
-from models.blocks import CONVOLUTIONS, initialise
+from models.blocks import MirroredConv2d, initialise
 from models.snapshot import Run
 from training.domains import DomainThreads
 from training.optimisers import Optimisers, OptimiserSettings
@@ -85,8 +85,8 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     opened = Run.open(RunFolder(run), 2, CPU)
     assert opened.architecture.padding_mode == "reflect"
     networks, _ = opened.load_scale(1)
-    kinds = {type(conv) for conv in networks.generator_b.modules() if isinstance(conv, nn.Conv2d)}
-    assert kinds == {CONVOLUTIONS["reflect"]} != {CONVOLUTIONS["zeros"]}
+    convolutions = [module for module in networks.generator_b.modules() if isinstance(module, nn.Conv2d)]
+    assert {type(convolution) for convolution in convolutions} == {MirroredConv2d}
     result = cli("train.py", *inputs, "--load", run, "--padding_mode", "zeros")
     assert result.code == 2
     assert "--padding_mode zeros contradicts reflect" in result.err

@@ -64,8 +64,8 @@ def test_save_memory_takes_less():
     taken = []
     for recompute in (False, True):
         nets = networks()
-        step(nets, side=200)  # whatever is set up once
-        taken.append(peak_of(lambda nets=nets, recompute=recompute: step(nets, side=200, recompute=recompute)))
+        step(nets, side=128)  # whatever is set up once
+        taken.append(peak_of(lambda nets=nets, recompute=recompute: step(nets, side=128, recompute=recompute)))
     assert taken[1] < 0.8 * taken[0]
 
 
