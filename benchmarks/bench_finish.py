@@ -32,7 +32,7 @@ def inputs(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The learned image and the reference, (1, 3, side, side) in [-1, 1]."""
     sides = {"oranges": LEARNED_SIDE, "bowls": size}
     learned, reference = (
-        image_to_tensor(open_image(ROOT / "images" / f"{name}.png", "images"), (side, side), torch.device("cpu"))
+        image_to_tensor(open_image(ROOT / "images" / f"{name}.jpg", "images"), (side, side), torch.device("cpu"))
         for name, side in sides.items()
     )
     return learned, reference
