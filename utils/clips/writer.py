@@ -48,7 +48,9 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
     if max(clock.numerator, clock.denominator) > FINEST_CLOCK:
         clock = Fraction(1, 10**6)
     with replacing(path) as temporary, av.open(f"file:{temporary}", "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=times.rate.limit_denominator(10**6), options={"crf": "18"})
+        # Without B frames: MP4 keeps durations in the order of decoding, so the last frame shown would get another's.
+        options = {"crf": "18", "bf": "0"}
+        stream = container.add_stream("libx264", rate=times.rate.limit_denominator(10**6), options=options)
         stream.width, stream.height = even
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = clock
