@@ -174,4 +174,4 @@ def write_results(
         finished = dict(finish_all(jobs, folder.path, should_stop))
         MetricsFile(folder.metrics).add_copied({name: full.copied for name, full in finished.items()})
         if finished:
-            save_sheet([finished_row(named, finished), *rows], folder.path / "results.png")
+            save_sheet([finished_row(named, finished), *rows[1:]], folder.path / "results.png")
