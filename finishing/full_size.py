@@ -1,6 +1,7 @@
 """Finishing as the scripts use it: from a learned image and the originals to files (METHOD section 14)."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,8 @@ def finish_all(
     Raises:
         Stopped: it said so; what is finished is written.
     """
-    jobs = [job for job in jobs if can_be_finished(job.name, job.finisher, job.structure)]
+    left = possible({job.name: (job.finisher, job.structure) for job in jobs})
+    jobs = [job for job in jobs if job.name in left]
     with Bar(len(jobs)) as bar:
         for index, job in enumerate(jobs):
 
@@ -145,20 +147,25 @@ def finish_all(
             yield job.name, finished
 
 
-def can_be_finished(name: str, finisher: Finisher, structure: Shape) -> bool:
-    """Whether there are patches in an image of this (height, width) once finished.
+def possible(wanted: dict[str, tuple[Finisher, Shape]]) -> set[str]:
+    """Which images of these (height, width) hold patches once finished, by name.
 
-    A line on standard error where there are none, and where it gets fewer pixels than wanted.
+    A line on standard error on the others, and on those that get fewer pixels than wanted; one on all that are alike.
     """
-    shape, _, limit = finisher.sizes(structure)
-    least = f"{limit.flag} has {limit.image.width}x{limit.image.height} and is never enlarged" if limit else ""
-    if min(shape) < PATCH:
-        size = f"{shape[1]}x{shape[0]} pixels, thinner than {PATCH}"
-        print(f"note: {name} is left out: it would have {size}{'; ' + least if least else ''}", file=sys.stderr)
-        return False
-    if limit is not None:
-        print(f"note: {name} gets {max(shape)} pixels, not {finisher.size}: {least}", file=sys.stderr)
-    return True
+    left, notes = set(), defaultdict(list)
+    for name, (finisher, structure) in wanted.items():
+        shape, _, limit = finisher.sizes(structure)
+        why = f": {limit.flag} has {limit.image.width}x{limit.image.height} and is never enlarged" if limit else ""
+        if min(shape) < PATCH:
+            notes[f"is left out, at {shape[1]}x{shape[0]} pixels thinner than {PATCH}{why}"].append(name)
+            continue
+        left.add(name)
+        if limit is not None:
+            notes[f"gets {max(shape)} pixels, not {finisher.size}{why}"].append(name)
+    for note, names in notes.items():
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        print(f"note: {names[0]}{more} {note}", file=sys.stderr)
+    return left
 
 
 def translation_jobs(

@@ -350,7 +350,7 @@ def test_what_is_too_thin_is_left_out(cli, tmp_path, inputs):
     result = cli("train.py", *words)
     assert result.code == 0
     (line,) = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
-    assert line.startswith("note: finished_a2b is left out: it would have 40x2 pixels")
+    assert line == "note: finished_a2b is left out, at 40x2 pixels thinner than 7"
     assert names(tmp_path / "out") & FINISHED == {"finished_b2a.png", "finished_b2a_source.png"}
 
 
