@@ -18,6 +18,7 @@ from utils.pictures.image import image_to_tensor, save_image
 from utils.pictures.sheet import Cell
 from utils.progress import Bar
 from utils.resize import resize
+from utils.scales import ceil_side
 
 if TYPE_CHECKING:
     from finishing.coarse_to_fine import Finished
@@ -76,6 +77,16 @@ class Finisher:
         shapes = [(original.image.height, original.image.width) for original in self.references]
         shape, factors, limit = finished_sizes(structure, shapes, self.size, stretched=self.stretched)
         return shape, factors, None if limit is None else self.references[limit]
+
+    def fault(self, structure: Shape) -> str:
+        """Why nothing of this aspect can be finished: too thin for a patch; "" where it can."""
+        (height, width), factors, _ = self.sizes(structure)
+        if min(height, width) < PATCH:
+            return f"at {width}x{height} pixels it is thinner than {PATCH}"
+        for original, factor in zip(self.references, factors, strict=True):
+            if ceil_side(min(original.image.size) * factor) < PATCH:
+                return f"{original.flag}, shrunk for {max(height, width)} pixels, is thinner than {PATCH}"
+        return ""
 
     def __call__(
         self,
@@ -154,14 +165,15 @@ def possible(wanted: dict[str, tuple[Finisher, Shape]]) -> set[str]:
     """
     left, notes = set(), defaultdict(list)
     for name, (finisher, structure) in wanted.items():
-        shape, _, limit = finisher.sizes(structure)
-        why = f": {limit.flag} has {limit.image.width}x{limit.image.height} and is never enlarged" if limit else ""
-        if min(shape) < PATCH:
-            notes[f"is left out, at {shape[1]}x{shape[0]} pixels thinner than {PATCH}{why}"].append(name)
+        if fault := finisher.fault(structure):
+            notes[f"is left out: {fault}"].append(name)
             continue
         left.add(name)
+        shape, _, limit = finisher.sizes(structure)
         if limit is not None:
-            notes[f"gets {max(shape)} pixels, not {finisher.size}{why}"].append(name)
+            size = f"{limit.image.width}x{limit.image.height}"
+            why = f"{limit.flag} has {size} and is never enlarged"
+            notes[f"gets {max(shape)} pixels, not {finisher.size}: {why}"].append(name)
     for note, names in notes.items():
         more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
         print(f"note: {names[0]}{more} {note}", file=sys.stderr)
