@@ -45,9 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.finish_size < side:
         raise UserError(f"--finish_size {options.finish_size}: must be at least the --learned_size, {side}")
     own_shape = image.height, image.width
-    finished_shape, factors, _ = finisher.sizes(own_shape)
-    if min(finished_shape) < PATCH:
-        raise UserError(f"--input {options.input}: too long and thin to be finished at {options.finish_size} pixels")
+    if fault := finisher.fault(own_shape):
+        raise UserError(f"--input {options.input}: cannot be finished: {fault}")
     out = RunFolder(options.out)
     hint = "--overwrite to replace them, or choose another --out"
     inputs = {"--input": options.input, **{f"--reference ({i})": path for i, path in enumerate(options.reference, 1)}}
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 128 + stop.signal
         (out.path / "finished_source.png").rename(out.path / "source.png")
         MetricsFile(out.metrics).add_copied({"finished": full.copied})
-        save_sheet(sheet(image, references, factors, full), out.path / "results.png")
+        save_sheet(sheet(image, references, finisher.sizes(own_shape)[1], full), out.path / "results.png")
     print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % copied in one piece")
     return 0
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from finishing.full_size import Finisher, FullSize, can_be_finished, whole
+from finishing.full_size import Finisher, FullSize, possible, whole
 from models.inference import TrainedPair, default_injection_scale, redraw_and_translate
 from models.pyramid import fixed_noise
 from utils.clips.simplified import simplified
@@ -60,7 +60,7 @@ def translate_clip(
     flicker, finished_flicker, copied = Flicker(), Flicker(), 0.0
     finished: FullSize | None = None
     structure = clip.size[::-1]
-    if finisher is not None and not can_be_finished("finished_a2b.mp4", finisher, structure):
+    if finisher is not None and not possible({"finished_a2b.mp4": (finisher, structure)}):
         finisher = None
     with ExitStack() as stack:
         write = stack.enter_context(video_writer(folder / "a2b.mp4", clip.times, size))

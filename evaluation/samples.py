@@ -49,7 +49,7 @@ def draw_samples(
         rows += [row] if index < SHEET_SAMPLES else []
         for name, layout, look in KINDS if finishing is not None else ():
             shown = finishing.references[layout]
-            jobs += finishing.jobs(f"sample_{index:03d}_finished_{name}", images[name], look, shown)
+            jobs += finishing.jobs(f"sample_{index:03d}_finished_{name}", images[name].cpu(), look, shown)
     save_sheet(rows, folder / "samples.png")
 
     # Finish; of all, only small images are kept for the sheet.

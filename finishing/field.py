@@ -12,8 +12,9 @@ CENTRE = (PATCH - 1) / 2
 TURN = 128  # patches that choose at the same time, far from one another
 SAMPLE = 512  # patches that decide how dear a use is
 # In medians of the squared distances: what each use of a patch adds to its distance in the search; what a neighbour
-# that continues a match takes off; what having been the match in the frame before takes off.
-USE, COHERENCE, LOYALTY = 0.3, 2.5, 5.0
+# that continues a match takes off; what having been the match in the frame before takes off: at 3 a finished clip
+# flickered as much as the learned one, from 7 on what moved slowly lagged behind.
+USE, COHERENCE, LOYALTY = 0.3, 2.5, 4.0
 SWEEPS = 4
 SHARPNESS = 0.8  # standard deviation of the vote's weights about a patch's centre, pixels
 

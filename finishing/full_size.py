@@ -1,6 +1,7 @@
 """Finishing as the scripts use it: from a learned image and the originals to files (METHOD section 14)."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from utils.pictures.image import image_to_tensor, save_image
 from utils.pictures.sheet import Cell
 from utils.progress import Bar
 from utils.resize import resize
+from utils.scales import ceil_side
 
 if TYPE_CHECKING:
     from finishing.coarse_to_fine import Finished
@@ -76,6 +78,16 @@ class Finisher:
         shape, factors, limit = finished_sizes(structure, shapes, self.size, stretched=self.stretched)
         return shape, factors, None if limit is None else self.references[limit]
 
+    def fault(self, structure: Shape) -> str:
+        """Why nothing of this aspect can be finished: too thin for a patch; "" where it can."""
+        (height, width), factors, _ = self.sizes(structure)
+        if min(height, width) < PATCH:
+            return f"at {width}x{height} pixels it is thinner than {PATCH}"
+        for original, factor in zip(self.references, factors, strict=True):
+            if ceil_side(min(original.image.size) * factor) < PATCH:
+                return f"{original.flag}, shrunk for {max(height, width)} pixels, is thinner than {PATCH}"
+        return ""
+
     def __call__(
         self,
         learned: Tensor,
@@ -129,7 +141,8 @@ def finish_all(
     Raises:
         Stopped: it said so; what is finished is written.
     """
-    jobs = [job for job in jobs if can_be_finished(job.name, job.finisher, job.structure)]
+    left = possible({job.name: (job.finisher, job.structure) for job in jobs})
+    jobs = [job for job in jobs if job.name in left]
     with Bar(len(jobs)) as bar:
         for index, job in enumerate(jobs):
 
@@ -145,20 +158,26 @@ def finish_all(
             yield job.name, finished
 
 
-def can_be_finished(name: str, finisher: Finisher, structure: Shape) -> bool:
-    """Whether there are patches in an image of this (height, width) once finished.
+def possible(wanted: dict[str, tuple[Finisher, Shape]]) -> set[str]:
+    """Which images of these (height, width) hold patches once finished, by name.
 
-    A line on standard error where there are none, and where it gets fewer pixels than wanted.
+    A line on standard error on the others, and on those that get fewer pixels than wanted; one on all that are alike.
     """
-    shape, _, limit = finisher.sizes(structure)
-    least = f"{limit.flag} has {limit.image.width}x{limit.image.height} and is never enlarged" if limit else ""
-    if min(shape) < PATCH:
-        size = f"{shape[1]}x{shape[0]} pixels, thinner than {PATCH}"
-        print(f"note: {name} is left out: it would have {size}{'; ' + least if least else ''}", file=sys.stderr)
-        return False
-    if limit is not None:
-        print(f"note: {name} gets {max(shape)} pixels, not {finisher.size}: {least}", file=sys.stderr)
-    return True
+    left, notes = set(), defaultdict(list)
+    for name, (finisher, structure) in wanted.items():
+        if fault := finisher.fault(structure):
+            notes[f"is left out: {fault}"].append(name)
+            continue
+        left.add(name)
+        shape, _, limit = finisher.sizes(structure)
+        if limit is not None:
+            size = f"{limit.image.width}x{limit.image.height}"
+            why = f"{limit.flag} has {size} and is never enlarged"
+            notes[f"gets {max(shape)} pixels, not {finisher.size}: {why}"].append(name)
+    for note, names in notes.items():
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        print(f"note: {names[0]}{more} {note}", file=sys.stderr)
+    return left
 
 
 def translation_jobs(

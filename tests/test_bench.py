@@ -5,6 +5,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import torch
 from conftest import ROOT
 from parity import fill
 
-from benchmarks import bench_step
+from benchmarks import bench_finish, bench_step
 from benchmarks.baseline import Baseline, upsample_on_host
 from training.step import DomainInputs, training_step
 from utils.errors import RunError, UserError
@@ -45,6 +46,15 @@ def test_a_run(tmp_path, capsys):
     assert len(lines) == 3
     assert lines[1].split()[:4] == ["scale", "side", "channels", "program_ms"]
     assert lines[2].split()[:3] == ["0", "18", "32"]
+
+
+def test_a_table_of_finishing(capfd):
+    assert bench_finish.main(["--sizes", "40", "--exact", "32"]) == 0
+    _, head, row, exact = capfd.readouterr().out.splitlines()
+    assert head.split()[0] == "side"
+    side, *numbers = row.split()
+    assert side == "40" and all(float(number) >= 0 for number in numbers)
+    assert re.fullmatch(r"one exact search at 32: \d+\.\d\d s", exact)
 
 
 @pytest.mark.slow

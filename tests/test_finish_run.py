@@ -350,7 +350,7 @@ def test_what_is_too_thin_is_left_out(cli, tmp_path, inputs):
     result = cli("train.py", *words)
     assert result.code == 0
     (line,) = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
-    assert line.startswith("note: finished_a2b is left out: it would have 40x2 pixels")
+    assert line == "note: finished_a2b is left out: at 40x2 pixels it is thinner than 7"
     assert names(tmp_path / "out") & FINISHED == {"finished_b2a.png", "finished_b2a_source.png"}
 
 
@@ -361,7 +361,11 @@ BAD = {
         ["--reference", "small.png", "6x40"],
     ),
     "thin reference": (["--input", "a.png", "--reference", "line.png"], ["--reference", "1x2000"]),
-    "thin input": (["--input", "thin.png", "--reference", "b.png"], ["--input", "too long and thin"]),
+    "thin input": (["--input", "thin.png", "--reference", "b.png"], ["--input", "at 48x1 pixels"]),
+    "shrunk reference": (
+        ["--input", "a.png", "--reference", "a.png", "thin.png"],
+        ["--reference", "thin.png", "shrunk for 40 pixels"],
+    ),
     "missing": (["--input", "a.png", "--reference", "none.png"], ["--reference", "none.png", "no such file"]),
     "below learned": (
         ["--input", "a.png", "--reference", "b.png", "--finish_size", 20, "--learned_size", 30],

@@ -12,7 +12,7 @@ from finishing.canvas import PATCH, Canvas
 from finishing.coarse_to_fine import faithfulness, finish
 from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.kernels import in_bands, nearest, sweep
-from finishing.sizes import finished_sizes, level_factors
+from finishing.sizes import PAIR, finished_sizes, level_factors, shares_done
 from finishing.source_map import legend, source_map
 from utils.measures.metrics import sliced_wasserstein
 from utils.resize import resize
@@ -246,3 +246,12 @@ def test_levels_grow_by_at_most_a_third_to_the_full_size():
     assert level_factors(1.5, 300, 400)[0] == pytest.approx(128 / 400)  # searched exhaustively: not too large
     assert level_factors(0.001, 28, 400)[0] == 0.5  # nor too small for patches
     assert level_factors(0.5, 7, 7) == [1.0]
+
+
+def test_the_shares_of_the_time_are_those_of_the_work():
+    done = shares_done((32, 32), [(16, 64)], [0.5, 1.0])
+    # The first level's pairs, the pixels of both levels, and half of the last one's again.
+    search, levels = PAIR * 256 * 256, [512, 2048]
+    whole = search + sum(levels) + 1024
+    assert done == pytest.approx([search / whole, (search + 512) / whole, (search + 2560) / whole, 1])
+    assert done[-1] == 1

@@ -18,7 +18,7 @@ PROGRAM = "structural-analogy"
 RESULTS = re.compile(
     r"results\.png|losses\.png|metrics\.json|growth\.gif|samples\.png|a2b\.(mp4|gif)|(refined|quantised)_\d+\.png"
     r"|report_cache\.json|sample_\d+_(finished_)?(fake_a|a2b|fake_b|b2a)(_source)?\.png"
-    r"|finished_samples\.png|finished\.png|source\.png|finished_(a2b|b2a)(_source)?\.png|finished_a2b\.(mp4|gif)"
+    r"|finished_samples\.png|finished(_source)?\.png|source\.png|finished_(a2b|b2a)(_source)?\.png|finished_a2b\.(mp4|gif)"
     r"|(final|real|direct|inject_\d+)_((fake_|redrawn_)?[ab]|a2b|b2a)\.png"
 )
 # What a run may replace, where config.json says that the folder is ours; all else in it is somebody's own.
