@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compute_deterministically(options.deterministic)
     device = pick_device(options.gpu_id, options.not_cuda)
     use_precision(options.precision, device)
-    a, b = inputs = open_inputs(options)
+    inputs = open_inputs(options)
+    a, b = inputs
     fingerprints = {
         "--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a),
         "--input_b": fingerprint(b),

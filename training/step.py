@@ -115,7 +115,7 @@ def training_step(
 
     Domain x is a (index 0) or b (index 1), y is the other one; y2x is the translation into x: b2a for a, a2b for b.
     The fakes of x with their weights w: y2x (1), fake_x (1), and, unless lambda_self is 0, self_x (lambda_self).
-    Every stage is done for both domains, and that of x changes no networks but x's.
+    GP is METHOD's, lambda_grad included. Every stage is done for both domains; that of x changes no networks but x's.
 
     | stage                 | makes, and its terms of L_D_x and L_G                                                |
     | --------------------- | ------------------------------------------------------------------------------------ |
@@ -123,10 +123,11 @@ def training_step(
     |                       | L_G: alpha mse(rec_x, real_x)                                                        |
     | translate             | y2x = G_x(fake_y, fake_y); self_x = G_x(v_x, v_x) with v_x = sigma_x z + real_y      |
     | update_discriminator  | L_D_x: sum over fakes of w (-mean D_x(real_x) + mean D_x(fake) + GP(real_x, fake))   |
+    |                       | then D_x's Adam step                                                                 |
     | adversarial           | L_G: sum over fakes of -w mean D_x(fake), for b times lambda_g, by the updated D_x   |
     | cycle                 | cyc_x = G_x(x2y, x2y); L_G: beta mse(cyc_x, fake_x)                                  |
     | backward_translations | L_G's gradient at y2x and self_x, through G_x: to its weights and fake_y             |
-    | update_generator      | L_G's gradient at fake_x, through G_x: to its weights; they are then complete        |
+    | update_generator      | L_G's gradient at fake_x, through G_x: to its weights; then G_x's Adam step          |
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
