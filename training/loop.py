@@ -1,4 +1,4 @@
-"""Over the scales, coarse to fine: warm start, noise amplitude, checkpoints, resume."""
+"""Train the scales, coarse to fine: warm start, checkpoints, resume."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""What the steps of a scale are for a pair of images (METHOD sections 4 to 6 and 12)."""
+"""What the steps of a scale are for two images, or a clip and an image (METHOD sections 4 to 6 and 12)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
