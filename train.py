@@ -47,12 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compute_deterministically(options.deterministic)
     device = pick_device(options.gpu_id, options.not_cuda)
     use_precision(options.precision, device)
-    a, b = inputs = open_inputs(options)
-    prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
+    inputs = open_inputs(options)
+    a, b = inputs
+    fingerprints = {
+        "--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a),
+        "--input_b": fingerprint(b),
+    }
     run = Run(RunFolder(options.out), fitted_geometry(options, inputs), options.architecture, device)
     source = RunFolder(options.load) if options.load is not None else None
     paths = {"--input_a": options.input_a, "--input_b": options.input_b}
-    trained = begin(run, source, paths, prints, options.optimiser, options.overwrite)
+    trained = begin(run, source, paths, fingerprints, options.optimiser, options.overwrite)
     costs = announce(run, trained, options.niter, PASSES, options.seed)
     if device.type == "cpu" and options.preset == "paper" and trained.scale <= run.geometry.stop_scale:
         print(
@@ -64,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
     # Train.
-    record = run_record(recorded(options), device) | {"fingerprints": list(prints.values())}
+    record = run_record(recorded(options), device) | {"fingerprints": list(fingerprints.values())}
     finished = trained.scale > run.geometry.stop_scale
     threads = DomainThreads(device, side_by_side=not options.save_memory, bf16=options.precision == "bf16")
     with writing(run, source, options.overwrite, None if finished else record):
-        if finished:
+        if finished:  # The record of its training stays; only what its results are made with now is new.
             made_with = ("input_a", "input_b", "finish_size", "structure")
             run.folder.record_options({name: recorded(options)[name] for name in made_with})
         reals = still_pyramids(options, run.geometry, inputs, device)
@@ -92,8 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def pair_recipe(
     options: TrainOptions, run: Run, a: Image.Image | Clip, reals: Reals, both: DomainThreads
 ) -> PairRecipe:
-    """What is to be trained: on the images `reals`, but on all frames where A is a clip."""
-    noise_amps = coarsest_sigmas = (options.noise_amp_a, options.noise_amp_b)
+    """What is to be trained: on the images `reals`, but on all frames where A is a clip (METHOD sections 5 and 12)."""
+    noise_amps = (options.noise_amp_a, options.noise_amp_b)
+    coarsest_sigmas = noise_amps
     source_a, source_b = still(reals[0]), still(reals[1])
     if isinstance(a, Clip):
         clip = simplified(a, options.quant_level, run.geometry.domain_shapes[0][-1])
@@ -124,11 +129,11 @@ def open_inputs(options: TrainOptions) -> Inputs:
 def fitted_geometry(options: TrainOptions, inputs: Inputs) -> Geometry:
     """The pyramids' sizes for these images; UserError where one is too long and thin for its shape to be kept."""
     geometry = options.geometry.of_images(*(image.size for image in inputs))
-    for flag, shapes in zip("ab", geometry.domain_shapes, strict=True):
+    for x, shapes in zip("ab", geometry.domain_shapes, strict=True):
         try:
             options.architecture.check_fits(shapes[0])
         except ValueError as error:
-            raise UserError(f"--keep_aspect: --input_{flag} is too long and thin; {error}") from None
+            raise UserError(f"--keep_aspect: --input_{x} is too long and thin; {error}") from None
     return geometry
 
 

@@ -11,27 +11,27 @@ from utils.resize import upsample
 from utils.scales import Shapes
 from utils.streams import normal
 
-Noise = Callable[[int], Tensor]
+Noise = Callable[[int], Tensor]  # from a scale i to N(0, 1) of shape (N, 3, H_i, W_i)
 
 
 def gaussian_noise(
-    shapes: Shapes, generators: Sequence[torch.Generator], device: torch.device, *, grey_coarsest: bool = False
+    shapes: Shapes, streams: Sequence[torch.Generator], device: torch.device, *, grey_coarsest: bool = False
 ) -> Noise:
-    """Fresh N(0, 1) noise per scale: a function from a scale to (N, 3, H, W) on the device, of N generators.
+    """Noise on the device, fresh at every call, each of its N images from a random stream of its own.
 
     With `grey_coarsest` all three channels of scale 0 are one and the same (METHOD section 11).
     """
 
     def noise(scale: int) -> Tensor:
         channels = 1 if grey_coarsest and scale == 0 else 3
-        return send(normal((channels, *shapes[scale]), generators), device).expand(-1, 3, -1, -1)
+        return send(normal((channels, *shapes[scale]), streams), device).expand(-1, 3, -1, -1)
 
     return noise
 
 
-def fixed_noise(shapes: Shapes, generator: torch.Generator, device: torch.device) -> Noise:
-    """N(0, 1) noise that is the same at every call of a scale: for the frames of a clip."""
-    noise = gaussian_noise(shapes, [generator], device)
+def fixed_noise(shapes: Shapes, stream: torch.Generator, device: torch.device) -> Noise:
+    """Noise, (1, 3, H, W), that is the same at every call of a scale: for the frames of a clip."""
+    noise = gaussian_noise(shapes, [stream], device)
     kept = [noise(scale) for scale in range(len(shapes))]
     return lambda scale: kept[scale]
 
@@ -81,13 +81,13 @@ class Pyramid:
         Args:
             image: (N, 3, H, W) at scale `start`, [-1, 1]; zero or noise to draw from nothing.
             stop: the scale whose grid the result is on; the number of scales for the finished image.
-            noise: N(0, 1) of shape (N, 3, H_i, W_i) for a scale i, added times sigma_i to the input of
-                the generator, never to its base; None for the reconstruction path, which has none.
+            noise: added, times sigma_i, to the input of scale i's generator, never to its base; None for the
+                reconstruction path, which has none.
 
         Returns:
             (N, 3, H', W') on the grid of scale `stop`, or of the finest scale if there is no such scale.
         """
-        # Training in fewer bits learns from what will be drawn in use.
+        # In float32 even where training computes in bfloat16: a scale has to train on what it will be given in use.
         with without_autocast(image.device):
             for scale in range(start, stop):
                 noisy = image if noise is None else image + self.sigmas[scale] * noise(scale)

@@ -66,8 +66,8 @@ class Run:
 
     def save_scale(self, scale: int, networks: ScaleNetworks, sigmas: tuple[float, ...]) -> None:
         """Write the checkpoint of a finished scale: its networks and what is needed to rebuild them."""
-        shape = {"geometry": asdict(self.geometry), "architecture": asdict(self.architecture)}
-        values = {"scale": scale, **shape, **dict(zip(sigma_keys(len(sigmas)), sigmas, strict=True))}
+        rebuild = {"geometry": asdict(self.geometry), "architecture": asdict(self.architecture)}
+        values = {"scale": scale, **rebuild, **dict(zip(sigma_keys(len(sigmas)), sigmas, strict=True))}
         save_checkpoint(networks.state_dict(), values, self.folder.scale(scale))
 
     def load_scale(self, scale: int) -> tuple[ScaleNetworks, tuple[float, ...]]:

@@ -1,9 +1,9 @@
 """Which images share a call of a network (METHOD section 9).
 
 Images in one batch do not influence one another, because the normalisation is per image. Small ones share a call,
-which is faster. Larger ones have a call each, and what an image needs is given back before the next one's turn: from
-about 100 pixels on that is no slower on a CPU. A GPU is kept busy by fewer and larger calls, so there all share that
-the paper's settings have.
+which is faster. Larger ones have a call each, and the memory of one is free again before the next one's: from a side of
+about 100 pixels on that is no slower on a CPU. A GPU is kept busy by fewer and larger calls, so there images of all
+sizes of the paper's settings share calls.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from models.generator import Generator
 
+# Height times width of the largest images that share a call.
 MOST_PIXELS_SHARED = 2**13
 MOST_PIXELS_SHARED_ON_GPU = 2**16
 
@@ -42,10 +43,10 @@ def batches_with(images: Sequence[Tensor], *others: Sequence[Any]) -> Iterator[t
 def generate(
     generator: Generator, images: Sequence[Tensor], bases: Sequence[Tensor], recompute: bool = False
 ) -> tuple[Tensor, ...]:
-    """What a generator makes of images, (1, 3, H, W) each, upon their bases; as many, in their order.
+    """What a generator makes of images with their bases, (1, 3, H, W) each; as many, in their order.
 
     Args:
-        recompute: keep nothing for the way back but the images, and compute the rest again then.
+        recompute: keep nothing of the graph but its inputs; the backward pass computes the rest again.
     """
     call = partial(checkpoint, generator, use_reentrant=False, preserve_rng_state=False) if recompute else generator
     return torch.cat([call(*pair) for pair in zip(batches(images), batches(bases), strict=True)]).split(1)

@@ -1,4 +1,4 @@
-"""Work on both domains at the same time."""
+"""The same work on both domains, at the same time where that is faster."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait

@@ -32,15 +32,28 @@ def steps_per_chunk(pixels: int, device: torch.device) -> int:
 
 
 def in_chunks(make: Callable[[range], list[Inputs]], length: int) -> Callable[[int], Inputs]:
-    """The inputs of a step, counted from 0, made for a chunk of `length` steps at a time; keeps the last chunk."""
-    newest = lru_cache(maxsize=1)(make)
-    return lambda step: newest(range(step - step % length, step - step % length + length))[step % length]
+    """The inputs of a step, counted from 0, made for a chunk of `length` steps at a time; keeps the last chunk.
+
+    Args:
+        make: from the numbers of some steps to the inputs of each.
+    """
+    kept = lru_cache(maxsize=1)(make)
+
+    def inputs(step: int) -> Inputs:
+        first = step - step % length
+        return kept(range(first, first + length))[step - first]
+
+    return inputs
 
 
 def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bool = False) -> Tensor:
-    """SinGAN's z*, the noise at scale 0 an image is remembered by: (1, 3, H, W) N(0, 1); `grey`: one channel thrice.
+    """SinGAN's z*, the noise at scale 0 an image is reconstructed from: (1, 3, H, W) N(0, 1).
 
-    It is the same for every seed: a pyramid that is gone on with under another one has to meet its own z* again.
+    It is the same for every seed: a pyramid whose training goes on under another seed has to meet its own z* again.
+
+    Args:
+        shapes: (height, width) of every scale.
+        grey: one channel repeated on three (METHOD section 11).
     """
     return gaussian_noise(shapes, [stream(0, "reconstruction", domain)], device, grey_coarsest=grey)(0)
 
@@ -48,19 +61,21 @@ def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bo
 class StepDraws:
     """The inputs of the steps of one scale (METHOD sections 4 to 6).
 
-    The draws of frozen scales depend on nothing a step changes, so those of a chunk of steps share each
-    generator call. A step's inputs are a pure function of (seed, scale, step), whatever ran before.
+    What finished scales draw depends on nothing a step changes, so the draws of a chunk of steps share each
+    call of a generator. A step's inputs are a pure function of (seed, scale, step), whatever ran before.
 
     Args:
         pyramids: the finished scales of domains a and b.
         scale: the scale that trains.
         both: runs the draws of both domains.
         self_term: whether the steps need noise for the self term (METHOD section 12), too.
-        fixed_rec: start every reconstruction of a domain from the same noise, as SinGAN does.
+        fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
 
     Attributes:
-        sigmas: amplitudes of the noise on the samples' inputs.
-        self_sigmas: amplitudes of the noise on the other domain's real image.
+        sigmas: of both domains, amplitudes of the noise on the samples' inputs; 1 until they are set, as is right
+            while scale 0 trains.
+        self_sigmas: of both domains, amplitudes of the self term's noise; set at every scale that uses it.
+        inputs: from a step's number, from 0, to its inputs.
     """
 
     def __init__(
@@ -82,7 +97,11 @@ class StepDraws:
         self.inputs: Callable[[int], StepInputs] = in_chunks(self._make, self.steps_per_chunk)
 
     def measure_sigmas(self, reals: tuple[Tensor, Tensor], noise_amps: tuple[float, float]) -> tuple[float, float]:
-        """Noise amplitude of a scale > 0: noise_amp times the RMSE of the first step's rec draw (section 5)."""
+        """Noise amplitudes of a scale > 0: noise_amp times the RMSE of the first step's rec draw (METHOD section 5).
+
+        Args:
+            reals: the first step's real images at this scale, (1, 3, H, W) each.
+        """
 
         def measure(domain: int) -> float:
             _, z_prev = self._draw(domain, range(1))
@@ -91,12 +110,13 @@ class StepDraws:
         return self.both(measure)
 
     def _streams(self, purpose: str, domain: int, steps: range) -> list[torch.Generator]:
-        """A generator per step."""
+        """A random stream per step."""
         return [stream(self.seed, purpose, self.scale, step, domain) for step in steps]
 
     def _draw(self, domain: int, steps: range) -> tuple[Tensor, Tensor]:
-        """prev and z_prev of some steps, (steps, 3, H, W) each."""
+        """prev (the rand draw) and z_prev (the rec draw) of some steps, (steps, 3, H, W) each."""
         pyramid = self.pyramids[domain]
+        # Scale 0's noise comes first in each stream for the rand draw, and once more after it for the rec draw.
         noise = gaussian_noise(pyramid.shapes, self._streams("draws", domain, steps), self.device)
         start = torch.zeros(len(steps), 3, *pyramid.shapes[0], device=self.device)
         prev = pyramid.draw(start, 0, self.scale, noise)
@@ -116,12 +136,12 @@ class StepDraws:
     def _make_domain(self, domain: int, steps: range) -> list[DomainInputs]:
         """The inputs of one domain for some steps."""
         prev, z_prev = self._draw(domain, steps)
-        generators = self._streams("noise", domain, steps)
-        noisy = self.sigmas[domain] * send(normal(prev.shape[1:], generators), self.device) + prev
-        mix = send(uniform((3 if self.self_term else 2,), generators), self.device)
-        chunks = [noisy.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
+        streams = self._streams("noise", domain, steps)
+        noisy = self.sigmas[domain] * send(normal(prev.shape[1:], streams), self.device) + prev
+        mix = send(uniform((3 if self.self_term else 2,), streams), self.device)
+        parts = [noisy.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
         if self.self_term:
             shape = (3, *self.pyramids[1 - domain].shapes[self.scale])
-            on_real = send(normal(shape, generators), self.device)
-            chunks.append((self.self_sigmas[domain] * on_real).split(1))
-        return [DomainInputs(*parts) for parts in zip(*chunks, strict=True)]
+            on_real = send(normal(shape, streams), self.device)
+            parts.append((self.self_sigmas[domain] * on_real).split(1))
+        return [DomainInputs(*of_step) for of_step in zip(*parts, strict=True)]

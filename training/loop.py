@@ -1,4 +1,4 @@
-"""Over the scales, coarse to fine: warm start, noise amplitude, checkpoints, resume."""
+"""Train the scales, coarse to fine: warm start, checkpoints, resume."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -29,8 +29,10 @@ class Recipe(Protocol):
 class Trained(NamedTuple):
     """How far a run has come.
 
-    pyramids: every domain's finished scales; networks: of the last of them; state: the scale in progress, where it
-    was left in one.
+    Attributes:
+        pyramids: every domain's finished scales.
+        networks: of the last finished scale, for the next to start from; None where it starts fresh.
+        state: the scale in progress; None where the run was left between two scales.
     """
 
     pyramids: tuple[Pyramid, ...]
@@ -66,7 +68,7 @@ def new_state(run: Run, scale: int, optimiser: OptimiserSettings) -> ScaleState:
 
 
 def fill_networks(run: Run, state: ScaleState, previous: ScaleNetworks | None, seed: int) -> None:
-    """What a scale starts from: the previous scale's networks where the widths agree, else fresh (section 3)."""
+    """What a scale starts from: the previous scale's networks where the widths agree, else fresh (METHOD section 3)."""
     widths = run.architecture.widths
     if previous is not None and widths(state.scale) == widths(state.scale - 1):
         state.networks.load_state_dict(previous.state_dict())
@@ -87,7 +89,7 @@ def train(
 
     Args:
         trained: what there is already; its pyramids grow.
-        costs: of a step at every scale, relative, for the time left.
+        costs: seconds of a step at every scale, for the time left; only their ratios matter.
         should_stop: asked between steps; the run is saved before it is left.
         last: the last scale to train; the finest if None.
 

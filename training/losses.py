@@ -1,6 +1,7 @@
-"""The losses (METHOD section 6): pure functions of tensors.
+"""What L_D and L_G of METHOD section 6 are made of: their weights, an image's score, the gradient penalty.
 
-A discriminator's score of an image is the mean of its map of patch scores.
+`discriminator_backward` (training.step) puts L_D together, `training_step` L_G. "mean D(image)" of METHOD is here an
+image's score: the mean of its map of patch scores.
 """
 
 from collections.abc import Callable
@@ -15,11 +16,12 @@ class LossWeights:
     """Weights of the loss terms.
 
     Args:
-        alpha: reconstruction; 0 leaves the term and its cost out.
-        beta: cycle; 0 leaves the term and its cost out.
-        lambda_g: domain b's adversarial terms in the generators' loss, relative to a's.
-        lambda_grad: gradient penalty.
-        lambda_self: the translated noisy real image (METHOD section 12); 0 leaves the terms and their cost out.
+        alpha: reconstruction, in L_G; 0 leaves the term and its cost out.
+        beta: cycle, in L_G; 0 leaves the term and its cost out.
+        lambda_g: domain b's adversarial terms in L_G; a's have weight 1.
+        lambda_grad: gradient penalty, in L_D.
+        lambda_self: the terms of the translated noisy real image self_x, in both (METHOD section 12); 0 leaves them and
+            their cost out.
     """
 
     alpha: float = 1.0
@@ -33,26 +35,27 @@ Network = Callable[[Tensor], Tensor]
 
 
 def scores(discriminator: Network, images: Tensor) -> Tensor:
-    """The score of each of (N, 3, H, W) images: (N,), unbounded."""
+    """mean D(image) of each of (N, 3, H, W) images: (N,), unbounded."""
     return discriminator(images).mean(dim=(1, 2, 3))
 
 
 def gradient_penalty(discriminator: Network, real: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:
-    """WGAN-GP penalty, per pixel, of every fake (unweighted).
+    """WGAN-GP penalty, per pixel, of every fake: GP of METHOD section 6 without its factor lambda_grad.
+
+        x = e real + (1 - e) fake;  g = d(sum D(x)) / dx;  mean over pixels of (||g||_2 over channels - 1)^2
 
     Args:
         real: (1, 3, H, W).
         fakes: (N, 3, H', W'), detached. Where their shape is not the real image's, the middle that both have is
             used.
-        mix: (N,) in [0, 1], the share of the real image in each point the gradient is taken at.
+        mix: (N,) in [0, 1], e of every fake: the real image's share.
 
     Returns:
-        (N,): for each fake the mean over pixels of (length of the gradient over channels - 1) squared,
-        where the gradient is that of the summed score map. Differentiable in the discriminator's weights.
+        (N,), differentiable in the discriminator's weights.
     """
     height, width = map(min, real.shape[-2:], fakes.shape[-2:])
-    share = mix.view(-1, 1, 1, 1)
-    points = share * middle(real, height, width) + (1 - share) * middle(fakes, height, width)
+    e = mix.view(-1, 1, 1, 1)
+    points = e * middle(real, height, width) + (1 - e) * middle(fakes, height, width)
     points.requires_grad_()
     (gradients,) = torch.autograd.grad(discriminator(points).sum(), points, create_graph=True)
     return (torch.linalg.vector_norm(gradients, dim=1) - 1).square().mean(dim=(1, 2))

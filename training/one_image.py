@@ -22,10 +22,13 @@ from utils.device import send
 from utils.scales import ImageGeometry
 from utils.streams import stream, uniform
 
-PASSES = 63  # forward passes of one network that a step costs
 OPTIMISER = OptimiserSettings(lr_g=0.0005, lr_d=0.0005, tenth_after=0.8)
 UPDATES = 3  # of the discriminator in a step, and then of the generator
-StepInputs = tuple[Tensor, Tensor, Tensor]
+# Forward passes of one network that a step costs. A discriminator's update: the fake; the scores of two images; the
+# penalty. A generator's: two images; the score of one. A backward pass counts as two, to the images alone as one.
+PASSES = UPDATES * (1 + 6 + 6) + UPDATES * (6 + 2)
+# Of an update of the discriminator: the generator's input and its base, (1, 3, H, W) each; the penalty's mix, (1,).
+UpdateInputs = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +40,8 @@ class OneImageRecipe:
         optimiser: rates a tenth for the last fifth of a scale's steps.
         alpha: weight of the reconstruction.
         lambda_grad: weight of the gradient penalty.
-        noise_amp: noise amplitude above scale 0, relative to the reconstruction error.
-        recolour: done to what comes from coarser scales; for quantised refinement.
+        noise_amp: sigma above scale 0, relative to the error of the upsampled reconstruction.
+        recolour: done to what comes from coarser scales, (N, 3, H, W); for quantised refinement.
     """
 
     geometry: ImageGeometry
@@ -55,12 +58,13 @@ class OneImageRecipe:
     def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> Iterator[Steps]:
         """The steps of a scale; measures the noise amplitude of a state that has none yet."""
         (pyramid,), scale, real = pyramids, state.scale, self.reals[state.scale]
-        rec_base = self._coarser(pyramid, scale, self._rec_noise())
+        rec_noise = self._rec_noise()
+        rec_base = self._coarser(pyramid, scale, rec_noise)
         if not state.sigmas:
             error = (real - rec_base).square().mean().sqrt().item()
             state.sigmas = (self.noise_amp * error,) if scale else (1.0,)
         (sigma,) = state.sigmas
-        rec_input = rec_base if scale else sigma * self._rec_noise()(0)
+        rec_input = rec_base if scale else sigma * rec_noise(0)  # sigma z* + rec_base; one of them is zero
         inputs = self._inputs(pyramid, scale, sigma)
         yield Steps(
             inputs=lambda step: (inputs(step),),
@@ -76,7 +80,7 @@ class OneImageRecipe:
         )
 
     def _rec_noise(self) -> Noise:
-        """The noise the image itself is remembered by: z* at scale 0, nothing above."""
+        """The noise the image itself is reconstructed from: z* at scale 0, zero above."""
         fixed = rec_start(self.geometry.shapes, self.device, grey=True)
         return lambda scale: fixed if scale == 0 else torch.zeros((), device=self.device)
 
@@ -86,19 +90,20 @@ class OneImageRecipe:
         drawn = pyramid.draw(start, 0, scale, noise)
         return self.recolour(drawn) if scale else drawn
 
-    def _inputs(self, pyramid: Pyramid, scale: int, sigma: float) -> Callable[[int], list[StepInputs]]:
-        """Of every step: for each update of the discriminator the generator's input, its base, and the mix."""
+    def _inputs(self, pyramid: Pyramid, scale: int, sigma: float) -> Callable[[int], list[UpdateInputs]]:
+        """From a step's number, from 0, to the inputs of its updates."""
         length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]), self.device)
 
-        def make(steps: range) -> list[list[StepInputs]]:
-            updates = [stream(self.seed, "draws", scale, step, update) for step in steps for update in range(UPDATES)]
-            coarser = gaussian_noise(pyramid.shapes, updates, self.device, grey_coarsest=True)
-            bases = self._coarser(pyramid, scale, coarser, len(updates))
+        def make(steps: range) -> list[list[UpdateInputs]]:
+            # A coarse draw for each update of each step, (steps * UPDATES, 3, H, W).
+            streams = [stream(self.seed, "draws", scale, step, update) for step in steps for update in range(UPDATES)]
+            coarser = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)
+            bases = self._coarser(pyramid, scale, coarser, len(streams))
             # One noise for all updates of a step.
-            generators = [stream(self.seed, "noise", scale, step) for step in steps]
-            own = gaussian_noise(pyramid.shapes, generators, self.device, grey_coarsest=True)(scale)
+            streams = [stream(self.seed, "noise", scale, step) for step in steps]
+            own = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)(scale)
             noisy = bases + sigma * own.repeat_interleave(UPDATES, dim=0)
-            mixes = send(uniform((UPDATES, 1), generators).flatten(0, 1), self.device)
+            mixes = send(uniform((UPDATES, 1), streams).flatten(0, 1), self.device)
             parts = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
             return [parts[i : i + UPDATES] for i in range(0, len(parts), UPDATES)]
 
@@ -108,7 +113,7 @@ class OneImageRecipe:
 def one_image_step(
     networks: ScaleNetworks,
     optimisers: Optimisers,
-    inputs: list[StepInputs],
+    inputs: list[UpdateInputs],
     real: Tensor,
     rec: tuple[Tensor, Tensor],
     alpha: float,
@@ -116,12 +121,18 @@ def one_image_step(
 ) -> tuple[Losses, Images]:
     """Update the discriminator with every one of the inputs, then the generator as often with the last of them.
 
+        L_D = -mean D(real) + mean D(fake) + GP(real, fake)
+        L_G = -mean D(fake) + alpha mse(G(rec), real)
+
+    with fake = G(noisy, base), made anew for every update (METHOD section 11).
+
     Args:
-        inputs: (noisy input, base, mixing number) each; images are (1, 3, H, W).
-        rec: input and base that should give the real image.
+        real: (1, 3, H, W), [-1, 1].
+        rec: input and base that should give the real image, (1, 3, H, W) each.
 
     Returns:
-        The weighted loss terms of the last updates, and the images made before the last one.
+        The weighted loss terms of the last update of each network, detached scalars on the device, and the images made
+        before the generator's last one, (1, 3, H, W) each: fake_a, rec_a.
     """
     (generator,), (discriminator,) = networks.generators, networks.discriminators
     optimiser_g, optimiser_d = optimisers.all()

@@ -1,4 +1,4 @@
-"""What the steps of a scale are for a pair of images (METHOD sections 4 to 6 and 12)."""
+"""What the steps of a scale are for two images, or a clip and an image (METHOD sections 4 to 6 and 12)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,9 @@ from training.scale import Steps
 from training.state import ScaleState
 from training.step import training_step
 
-PASSES = 74  # forward passes of one network that a step costs (METHOD section 9)
+# Forward passes of one network that a step costs (METHOD section 9): the generators, the discriminators in their own
+# update, the discriminators in the generators' update.
+PASSES = 24 + 42 + 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +28,8 @@ class PairRecipe:
 
     Args:
         reals: domain a's and domain b's real images.
-        noise_amps: noise amplitude of each domain, relative to the reconstruction error.
-        coarsest_sigmas: noise amplitudes of scale 0 in every later draw.
+        noise_amps: of each domain, sigma of a scale > 0 relative to the error of its rec draw.
+        coarsest_sigmas: of each domain, sigma of scale 0, for every later draw and for the self term.
         fixed_rec: see `StepDraws`.
         recompute: see `training_step`.
         both: runs a piece of work for both domains.
@@ -55,7 +57,7 @@ class PairRecipe:
                 first = real_a(0), real_b(0)
                 state.sigmas = draws.measure_sigmas(first, self.noise_amps) if scale else self.coarsest_sigmas
             draws.self_sigmas = state.sigmas
-            if scale:  # While scale 0 itself trains, its input is noise of amplitude 1.
+            if scale:  # While scale 0 itself trains, its samples' input is noise of amplitude 1 (METHOD section 5).
                 draws.sigmas = state.sigmas
             yield Steps(
                 inputs=lambda step: (draws.inputs(step), (real_a(step), real_b(step))),

@@ -14,8 +14,8 @@ from utils.progress import Progress
 from utils.runs.log import RunLog
 from utils.runs.run_folder import RunFolder
 
-Losses = dict[str, Tensor]
-Images = dict[str, Tensor]
+Losses = dict[str, Tensor]  # a step's weighted terms by name, detached scalars on the device
+Images = dict[str, Tensor]  # those a step made, by name, (1, 3, H, W) each, [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Schedule:
 class Steps(NamedTuple):
     """The steps of one scale.
 
-    inputs: what a step starts from, by its number, from 0.
-    take: takes a step from that: its loss terms, and the images it made, (1, 3, H, W) each.
+    Attributes:
+        inputs: from a step's number, from 0, to the positional arguments `take` needs for it.
+        take: takes that step, which updates the networks of the scale's state.
     """
 
     inputs: Callable[[int], tuple]

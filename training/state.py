@@ -37,7 +37,11 @@ class ScaleState:
     sums: LossSums = field(default_factory=LossSums)
 
     def save(self, path: Path) -> None:
-        """Write everything a resume needs, unless a loss has gone bad since the last save."""
+        """Write everything a resume needs.
+
+        Raises:
+            RunError: a loss became NaN or infinite since the last line of the log; nothing is written.
+        """
         self.sums.check_finite(self.scale, self.step)
         tensors = with_prefix("networks.", self.networks.state_dict())
         for index, optimiser in enumerate(self.optimisers.all()):

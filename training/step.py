@@ -1,6 +1,6 @@
 """One training step at one scale: the discriminators' update, then the generators' (METHOD section 6)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,11 +16,15 @@ from training.optimisers import Optimisers
 
 
 class DomainInputs(NamedTuple):
-    """Everything random in a step of one domain. Images are (1, 3, H, W); symbols as in METHOD section 6.
+    """What a step of one domain x starts from, besides its real image; symbols as in METHOD section 6.
 
-    noisy: n, input of the unconditional sample; prev: its base; z_prev: start of the reconstruction;
-    mix: (2,) in [0, 1], the penalty's mixing numbers with the translated image and with the sample; with the
-    self term (3,); self_noise: what that adds to the other domain's real image, in its shape, else None.
+    Attributes:
+        noisy: n_x, (1, 3, H, W), the input of the unconditional sample.
+        prev: prev_x, (1, 3, H, W), its base.
+        z_prev: z_prev_x, (1, 3, H, W), input and base of the reconstruction.
+        mix: e of each gradient penalty, in [0, 1], in the order of the fakes: (2,), with the self term (3,).
+        self_noise: sigma_x z, (1, 3, H_y, W_y), what the self term adds to the other domain's real image
+            (METHOD section 12); None without it.
     """
 
     noisy: Tensor
@@ -43,38 +47,49 @@ def discriminator_backward(
 ) -> dict[str, Tensor]:
     """Add the gradient of one domain's L_D to its discriminator's weights; fakes are detached here.
 
+    With a weight w for each fake f
+
+        L_D = sum of w (-mean D(real) + mean D(f) + GP(real, f)),    GP = lambda_grad * `gradient_penalty`
+
+    which is METHOD section 6 for two fakes of weight 1: the real image then counts -2.
+
     Args:
-        real: (1, 3, H, W); fakes: N images (1, 3, H', W') with their weights; the real one counts as often
-            as they do together.
+        real: (1, 3, H, W).
+        fakes: N images, (1, 3, H', W') each.
+        fake_weights: N numbers w.
         mix: (N,), see `gradient_penalty`.
 
     Returns:
-        The terms of L_D, weighted, so that their sum is the loss.
+        The terms of L_D, weighted, so that their sum is the loss: D/real, D/fake, D/penalty.
     """
     fakes = [fake.detach() for fake in fakes]
-    # Each part goes back before the next one's graph is there, too: the penalty's is a step's peak of memory.
+    # One backward pass per call, so that only one call's graph is held: the penalty's is a step's peak of memory.
     on_images: list[Tensor] = []
-    for batch, weights in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
-        on_images += weighted(weights, scores(discriminator, batch))
-        sum(on_images[-len(batch) :]).backward()
+    for batch, own_weights in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
+        own = weighted(own_weights, scores(discriminator, batch))
+        sum(own).backward()
+        on_images += own
     penalties: list[Tensor] = []
-    for batch, weights, shares in batches_with(fakes, fake_weights, mix):
-        penalties += weighted(weights, lambda_grad * gradient_penalty(discriminator, real, batch, shares))
-        sum(penalties[-len(batch) :]).backward()
-    return {"D/real": on_images[0], "D/fake": sum(on_images[1:]), "D/penalty": sum(penalties)}
+    for batch, own_weights, own_mix in batches_with(fakes, fake_weights, mix):
+        own = weighted(own_weights, lambda_grad * gradient_penalty(discriminator, real, batch, own_mix))
+        sum(own).backward()
+        penalties += own
+    on_real, *on_fakes = on_images
+    return {"D/real": on_real, "D/fake": sum(on_fakes), "D/penalty": sum(penalties)}
 
 
-def weighted(weights: Sequence[float], terms: Iterable[Tensor]) -> list[Tensor]:
-    """Scalars, each times its weight."""
-    return [weight * term for weight, term in zip(weights, terms, strict=True)]
+def weighted(weights: Sequence[float], values: Tensor) -> list[Tensor]:
+    """The N scalars of an (N,) tensor, each times its weight."""
+    return [weight * value for weight, value in zip(weights, values, strict=True)]
 
 
 class Cut:
-    """An image cut out of the graph that made it.
+    """An image cut out of the graph that made it, (1, 3, H, W).
 
-    What uses the image starts from `leaf`, whose `grad` gathers what every later loss has to say of it;
-    `backward_through` hands that back to the graph of `image`. It is ordinary backpropagation, in pieces that both
-    domains can work on at the same time.
+    What uses the image starts from `leaf`, in whose `grad` the backward passes of all that uses it add up;
+    `backward_through` hands that on to the graph of `image`. It is ordinary backpropagation, in pieces that both
+    domains can work on at the same time. Both may add to the same leaf: autograd lets one wait for the other, and
+    which of two comes first does not change their sum.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -82,7 +97,7 @@ class Cut:
 
 
 def backward_through(cuts: Sequence[Cut], losses: Sequence[Tensor] = ()) -> None:
-    """Go back from the gradients gathered at the cuts, and from losses that were kept for it."""
+    """One backward pass from the images of cuts, with the gradients at their leaves, and from scalar losses."""
     gradients = [cut.leaf.grad for cut in cuts] + [None] * len(losses)
     torch.autograd.backward([cut.image for cut in cuts] + list(losses), gradients)
 
@@ -98,23 +113,27 @@ def training_step(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Update both discriminators, then both generators, in place (METHOD section 6).
 
-    Six stages. In each, domain x (a or b) works on its own networks only, and both domains at the same time; y is the
-    other domain, fakes of x are y2x, fake_x and, with the self term, self_x.
+    Domain x is a (index 0) or b (index 1), y is the other one; y2x is the translation into x: b2a for a, a2b for b.
+    The fakes of x with their weights w: y2x (1), fake_x (1), and, unless lambda_self is 0, self_x (lambda_self).
+    GP is METHOD's, lambda_grad included. Every stage is done for both domains; that of x changes no networks but x's.
 
-    | stage        | computes                                                                                      |
-    | ------------ | --------------------------------------------------------------------------------------------- |
-    | sample       | fake_x = G_x(n_x, prev_x); rec_x = G_x(z_prev_x, z_prev_x); alpha mse(rec_x, real_x)          |
-    | translate    | y2x = G_x(fake_y, fake_y); self_x = G_x(v_x, v_x) with v_x = sigma_x z + real_y               |
-    | discriminate | L_D_x = sum over fakes of -mean D_x(real_x) + mean D_x(fake) + GP(real_x, fake); D_x's update |
-    | judge        | sum over fakes of -mean D_x(fake), times lambda_g for b, by the updated discriminator         |
-    | close_cycle  | cyc_x = G_x(x2y, x2y); beta mse(cyc_x, fake_x)                                                |
-    | go_back      | L_G's gradient through y2x and self_x, then through fake_x; G_x's update                      |
+    | stage                 | makes, and its terms of L_D_x and L_G                                                |
+    | --------------------- | ------------------------------------------------------------------------------------ |
+    | sample                | fake_x = G_x(n_x, prev_x); rec_x = G_x(z_prev_x, z_prev_x)                           |
+    |                       | L_G: alpha mse(rec_x, real_x)                                                        |
+    | translate             | y2x = G_x(fake_y, fake_y); self_x = G_x(v_x, v_x) with v_x = sigma_x z + real_y      |
+    | update_discriminator  | L_D_x: sum over fakes of w (-mean D_x(real_x) + mean D_x(fake) + GP(real_x, fake))   |
+    |                       | then D_x's Adam step                                                                 |
+    | adversarial           | L_G: sum over fakes of -w mean D_x(fake), for b times lambda_g, by the updated D_x   |
+    | cycle                 | cyc_x = G_x(x2y, x2y); L_G: beta mse(cyc_x, fake_x)                                  |
+    | backward_translations | L_G's gradient at y2x and self_x, through G_x: to its weights and fake_y             |
+    | update_generator      | L_G's gradient at fake_x, through G_x: to its weights; then G_x's Adam step          |
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
-        both: runs a stage for both domains.
-        recompute: compute what the samples and translations were made with again on the way back instead of
-            keeping it.
+        both: runs stages for both domains, at the same time where that is faster.
+        recompute: keep nothing of the samples' and translations' graphs but their inputs; the backward passes
+            compute the rest again.
 
     Returns:
         The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the
@@ -123,77 +142,82 @@ def training_step(
     generators, discriminators = networks.generators, networks.discriminators
     fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
     losses: tuple[dict[str, Tensor], ...] = ({}, {})
-    kept: tuple[list[Tensor], ...] = ([], [])  # losses that go back with the sample
-    samples: list[Cut | None] = [None, None]
-    translations: list[list[Cut]] = [[], []]  # of the other domain's sample; of its real image
+    samples: list[Cut | None] = [None, None]  # fake_x
+    with_sample: tuple[list[Tensor], ...] = ([], [])  # reconstruction losses whose graph is the sample's, too
+    translations: list[list[Cut]] = [[], []]  # y2x and, with the self term, self_x
 
-    def fakes(x: int) -> list[Cut]:
-        translated, *self_translated = translations[x]
-        return [translated, samples[x], *self_translated]
+    def fakes_of(x: int) -> list[Cut]:
+        y2x, *self_x = translations[x]
+        return [y2x, samples[x], *self_x]
 
     def sample(x: int) -> None:
         optimisers.generators[x].zero_grad()
         noisy, prev, z_prev = inputs[x][:3]
-        starts, bases = [noisy], [prev]
+        images, bases = [noisy], [prev]
         if weights.alpha and share_call([noisy, z_prev]):
-            starts, bases = [noisy, z_prev], [prev, z_prev]
-        elif weights.alpha:  # Large images have a call each; the reconstruction goes back before the sample is made.
-            reconstruct(x, generators[x](z_prev, z_prev)).backward()
-        fake, *rec = generate(generators[x], starts, bases, recompute)
+            images, bases = [noisy, z_prev], [prev, z_prev]
+        elif weights.alpha:  # Its own graph is gone before the sample's is made.
+            reconstruction_loss(x, generators[x](z_prev, z_prev)).backward()
+        fake, *rec = generate(generators[x], images, bases, recompute)
         samples[x] = Cut(fake)
-        kept[x].extend(reconstruct(x, image) for image in rec)
+        with_sample[x].extend(reconstruction_loss(x, image) for image in rec)
 
-    def reconstruct(x: int, rec: Tensor) -> Tensor:
-        losses[x]["G/reconstruction"] = loss = weights.alpha * F.mse_loss(rec, reals[x])
+    def reconstruction_loss(x: int, rec: Tensor) -> Tensor:
+        loss = weights.alpha * F.mse_loss(rec, reals[x])
+        losses[x]["G/reconstruction"] = loss
         return loss
 
     def translate(x: int) -> None:
-        sources = [samples[1 - x].leaf]
+        y = 1 - x
+        images = [samples[y].leaf]
         if weights.lambda_self:
-            sources.append(inputs[x].self_noise + reals[1 - x])
-        translations[x] = [Cut(image) for image in generate(generators[x], sources, sources, recompute)]
+            images.append(inputs[x].self_noise + reals[y])
+        translations[x] = [Cut(image) for image in generate(generators[x], images, images, recompute)]
 
-    def discriminate(x: int) -> None:
+    def update_discriminator(x: int) -> None:
         optimisers.discriminators[x].zero_grad()
-        images = [fake.image for fake in fakes(x)]
-        losses[x].update(
-            discriminator_backward(
-                discriminators[x], reals[x], images, fake_weights, inputs[x].mix, weights.lambda_grad
-            )
+        images = [fake.image for fake in fakes_of(x)]
+        terms = discriminator_backward(
+            discriminators[x], reals[x], images, fake_weights, inputs[x].mix, weights.lambda_grad
         )
+        losses[x].update(terms)
         optimisers.discriminators[x].step()
 
-    def judge(x: int) -> None:
-        leaves = [fake.leaf for fake in fakes(x)]
-        adversarial_weight = (1.0, weights.lambda_g)[x]
+    def adversarial(x: int) -> None:
+        domain_weight = (1.0, weights.lambda_g)[x]
+        leaves = [fake.leaf for fake in fakes_of(x)]
         terms: list[Tensor] = []
         for batch, own_leaves, own_weights in batches_with(leaves, leaves, fake_weights):
-            own = weighted(own_weights, -adversarial_weight * scores(discriminators[x], batch))
-            sum(own).backward(inputs=own_leaves)
+            own = weighted(own_weights, -domain_weight * scores(discriminators[x], batch))
+            sum(own).backward(inputs=own_leaves)  # only these: the discriminator's weights need no gradient here
             terms += own
         losses[x]["G/adversarial"] = sum(terms)
 
-    def close_cycle(x: int) -> None:
+    def cycle(x: int) -> None:
         if weights.beta:
-            translated = translations[1 - x][0].leaf
-            cycle = generators[x](translated, translated)
-            losses[x]["G/cycle"] = loss = weights.beta * F.mse_loss(cycle, samples[x].leaf)
+            x2y = translations[1 - x][0].leaf
+            loss = weights.beta * F.mse_loss(generators[x](x2y, x2y), samples[x].leaf)
             loss.backward()
+            losses[x]["G/cycle"] = loss
 
-    def go_back_through_translations(x: int) -> None:
+    def backward_translations(x: int) -> None:
         backward_through(translations[x])
 
-    def go_back_through_sample(x: int) -> None:
-        backward_through([samples[x]], kept[x])
+    def update_generator(x: int) -> None:
+        backward_through([samples[x]], with_sample[x])
         optimisers.generators[x].step()
 
-    # Each call waits for both domains: the next stage needs what the other one made.
+    # Each call waits for both domains: the next stages need what the other one made.
     both(sample)
     both(translate)
-    both(discriminate, judge, close_cycle)
-    both(go_back_through_translations)
-    both(go_back_through_sample)
+    both(update_discriminator, adversarial, cycle)
+    both(backward_translations)
+    both(update_generator)
 
-    terms = {f"{name}_{x}": term.detach() for x, own in zip("ab", losses, strict=True) for name, term in own.items()}
+    terms = {
+        f"{name}_{domain}": term.detach()
+        for domain, own in zip("ab", losses, strict=True)
+        for name, term in own.items()
+    }
     images = {"fake_a": samples[0], "fake_b": samples[1], "b2a": translations[0][0], "a2b": translations[1][0]}
     return terms, {name: cut.image.detach() for name, cut in images.items()}
