@@ -8,7 +8,6 @@ from models.snapshot import Run
 from utils.device import device_name
 from utils.progress import duration
 
-
 CALLS = 4  # the quickest counts: others may have to wait for another process
 
 
