@@ -319,7 +319,8 @@ def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path
 
 
 def test_readme_lists_the_quick_preset_as_it_is():
-    rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", (ROOT / "benchmarks" / "README.md").read_text(), re.MULTILINE)
+    text = (ROOT / "benchmarks" / "README.md").read_text()
+    rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", text, re.MULTILINE)
     defaults = defaults_of(TrainOptions)
     kinds = {name: type(default) for name, default in defaults.items()}
     assert {name: kinds[name](quick) for name, quick, _ in rows} == PRESETS["quick"]
