@@ -18,7 +18,12 @@ COMMANDS = [
     )
     for line in block.splitlines()
 ]
-PARSE = {"train.py": config.parse_train, "eval.py": config.parse_eval, "refine.py": config.parse_refine}
+PARSE = {
+    "train.py": config.parse_train,
+    "eval.py": config.parse_eval,
+    "refine.py": config.parse_refine,
+    "finish.py": config.parse_finish,
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
