@@ -102,7 +102,9 @@ def test_a_terminal_that_goes_away(pair, tmp_path, ignored):
     words += ["--niter", "12" if ignored else "1000000", "--save_every", "0"]
     master, slave = pty.openpty()
     hold = "import os, sys, signal, fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    hold += f"{ignored} and signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    # Not as the tests themselves were started: they may run under nohup.
+    hold += f"signal.signal(signal.SIGHUP, signal.{'SIG_IGN' if ignored else 'SIG_DFL'}); "
+    hold += "os.execv(sys.argv[1], sys.argv[1:])"
     process = subprocess.Popen(
         [sys.executable, "-c", hold, *words], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
     )
