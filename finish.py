@@ -79,6 +79,6 @@ def sheet(
     shown, sources = [("input", whole(image, full.image.shape[-2:]))], [("source of each pixel", full.source)]
     for index, (original, factor) in enumerate(zip(references, factors, strict=True)):
         shape = tuple(ceil_side(side * factor) for side in (original.image.height, original.image.width))
-        shown.append((original.flag, whole(original.image, shape)))
+        shown.append((f"reference {index + 1}", whole(original.image, shape)))
         sources.append((f"colours of reference {index + 1}", legend(shape, index, len(references))))
     return [shown, [("finished", full.image), *sources]]

@@ -184,6 +184,8 @@ class TrainedPair:
             image: a file, or an opened image; of domain A for "a2b", of domain B for "b2a".
             scale: where to put it in (METHOD section 8); None: the default injection scale.
         """
+        if direction not in {"a2b", "b2a"}:
+            raise ValueError(f"direction must be 'a2b' or 'b2a', not {direction!r}")
         if not isinstance(image, Image.Image):
             image = open_image(Path(image), "image")
         shapes = self.shapes_for(image.size)

@@ -15,6 +15,7 @@ Cell = tuple[str, Tensor]
 
 DPI = 100
 CELL, GAP, LABEL = 256, 12, 26  # pixels: least side of a picture, space between two, height of a label
+LETTER = 7  # pixels, about the width of a letter
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -41,7 +42,9 @@ def save_sheet(rows: list[list[Cell]], path: Path) -> None:
     for row, cell_width, row_height in zip(pictures, widths, heights, strict=True):
         for column, (label, pixels) in enumerate(row):
             left = GAP + column * cell_width
-            figure.text(left / width, (top - LABEL / 2) / height, label, fontsize=10, va="center")
+            most = (cell_width - GAP) // LETTER
+            shown = label if len(label) <= most else label[: most - 1] + "…"
+            figure.text(left / width, (top - LABEL / 2) / height, shown, fontsize=10, va="center")
             figure.figimage(pixels, left, top - LABEL - pixels.shape[0], origin="upper")
         top -= row_height
     save_figure(figure, path)

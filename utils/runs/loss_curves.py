@@ -9,11 +9,11 @@ from utils.runs.log import positions
 
 
 def save_loss_curves(records: list[dict], path: Path) -> None:
-    """Write the curves of every loss term over the whole run from the log's records, critics above generators."""
+    """Write the curves of every loss term over the whole run from the log's records, discriminators above generators."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.subplots(2, 1, sharex=True)
     steps, ends = positions(records)
-    for axis, side, title in zip(axes, "DG", ("Critics", "Generators"), strict=True):
+    for axis, side, title in zip(axes, "DG", ("Discriminators", "Generators"), strict=True):
         for name in sorted({key for record in records for key in record if key.startswith(side + "/")}):
             values = [record.get(name, float("nan")) for record in records]
             axis.plot(steps, values, label=name[2:], marker="." if len(records) < 40 else None, linewidth=1)
