@@ -9,7 +9,7 @@ from utils.runs.log import positions
 
 
 def save_loss_curves(records: list[dict], path: Path) -> None:
-    """Write the curves of every loss term over the whole run from the log's records, discriminators above generators."""
+    """Write the curves of every loss term over the whole run from the log's records: L_D's above L_G's."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     axes = figure.subplots(2, 1, sharex=True)
     steps, ends = positions(records)
