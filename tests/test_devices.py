@@ -225,6 +225,7 @@ def test_the_record_says_what_convolutions_computed_in(monkeypatch, precision, c
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     monkeypatch.setattr("utils.device.device_name", lambda _: "a GPU")
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = True  # PyTorch's default; a run before may have changed it
     try:
         use_precision(precision, gpu)
         assert run_record({"precision": precision}, gpu)["precision"] == used

@@ -287,7 +287,7 @@ def test_any_image_is_finished(cli, inputs, sheets, tmp_path):
     assert size(out / "finished.png") == size(out / "source.png") == (34, 27)
     assert copied(out).keys() == {"finished"}
     assert sheets["results.png"] == [
-        ["input", f"--reference {inputs[3]}"],
+        ["input", "reference 1"],
         ["finished", "source of each pixel", "colours of reference 1"],
     ]
     first = (out / "finished.png").read_bytes()
