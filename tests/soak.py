@@ -21,6 +21,8 @@ import torch  # noqa: E402
 from conftest import TINY, make_picture  # noqa: E402
 from folders import weights  # noqa: E402
 
+from utils.runs.lock import NAME as LOCK  # noqa: E402
+
 FLAGS = [*TINY, "--scale_factor", "0.55", "--print_interval", "7", "--save_every", "0"]
 
 
@@ -74,7 +76,7 @@ def soak(folder: Path, pair: list, rounds: int, seed: int) -> int:
 def held_by(run: Path) -> list[str]:
     """What the folder's lock file says."""
     try:
-        return (run / ".run.lock").read_text().split()
+        return (run / LOCK).read_text().split()
     except OSError:
         return []
 
