@@ -34,7 +34,7 @@ def cost_table(run: Run, niter: int, seconds: list[float]) -> str:
     """The scales with their sizes, widths, kinds and steps, and the totals.
 
     Args:
-        seconds: of a step at every scale, or 0 where nothing is to be done.
+        seconds: of a step at every scale.
     """
     lines, parameters = ["scale  size       channels  generator  steps"], 0
     for scale, (height, width) in enumerate(run.geometry.domain_shapes[0]):
