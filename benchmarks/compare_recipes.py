@@ -167,7 +167,8 @@ def report(rows: list[Row], records: list[Record], command: str, sheet: str) -> 
         "`input` is the structure picture as it is, `quick` the laptop preset, `paper` the paper's settings at that\n"
         "size for as long as quick took, `neighbours` a training-free yardstick (`benchmarks/patch_neighbours.py`).\n"
         "Steps are per scale. Seconds are the whole process's, which makes both directions. The measures are those of\n"
-        f"`utils/measures/metrics.py` (↓ lower is better, ↑ higher); none judges a result alone, so look at `{sheet}`, too.\n\n"
+        "`utils/measures/metrics.py` (↓ lower is better, ↑ higher); none judges a result alone, so look at "
+        f"`{sheet}`, too.\n\n"
         f"## Means\n\n{table(['recipe', *headings], [[row['recipe'], *numbers(row)] for row in means(rows)])}\n"
         f"## Every result\n\n{table(['layout of', 'look of', 'recipe', *headings], lines)}"
     )
