@@ -170,6 +170,15 @@ class TrainOptions(Training):
         DEPARTURES,
         choices=REC_NOISE,
     )
+    real_start: float = option(
+        number(0, 1),
+        0.0,
+        "share of the steps whose samples are made of the real images, as a translation is, not of noise alone",
+        DEPARTURES,
+    )
+    lambda_layout: float = option(
+        number(), LossWeights.lambda_layout, "weight of: contrast stays in its place when translated", DEPARTURES
+    )
     lr_decay: float = option(
         number(0, 1), OptimiserSettings.lr_decay, "end share of a scale over which the rates fall to 0", DEPARTURES
     )

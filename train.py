@@ -111,6 +111,7 @@ def pair_recipe(
         noise_amps=noise_amps,
         coarsest_sigmas=coarsest_sigmas,
         fixed_rec=options.rec_noise == "fixed",
+        real_start=options.real_start,
         recompute=options.save_memory,
         seed=options.seed,
         device=run.device,

@@ -70,7 +70,7 @@ class Program:
         self.optimisers, self.steps = Optimisers(self.networks, RATES), itertools.count()
 
     def take_step(self) -> None:
-        inputs = self.draws.inputs(next(self.steps))
+        inputs = self.draws.inputs(next(self.steps), self.reals)
         training_step(self.networks, self.optimisers, inputs, self.reals, WEIGHTS, self.both, self.recompute)
 
 

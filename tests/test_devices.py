@@ -50,6 +50,7 @@ def clip_of(folder) -> Clip:
         {"scale": 0, "count": 2},
         {"architecture": replace(PAIR, padding_mode="reflect", padd_size=1)},
         {"weights": LossWeights(lambda_self=1.0)},
+        {"weights": LossWeights(lambda_layout=1.0), "real_start": 0.5},
         {"weights": LossWeights(alpha=0.0, beta=0.0)},
         {"fixed_rec": True},
         {"recompute": True},
@@ -62,7 +63,7 @@ def test_a_pairs_step_stays_on_its_device(changes):
 
 def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypatch):
     monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED_ON_GPU", 0)
-    pair_steps(META, watch=one_device, weights=LossWeights(lambda_self=1.0))
+    pair_steps(META, watch=one_device, real_start=0.5, weights=LossWeights(lambda_self=1.0, lambda_layout=0.5))
 
 
 def test_a_clips_step_stays_on_its_device(tmp_path):
@@ -126,7 +127,7 @@ def test_no_random_number_depends_on_how_many_steps_are_drawn_at_a_time(monkeypa
         with DomainThreads(CPU) as both:
             draws = [StepDraws(pyramids, scale, 3, CPU, both, True, fixed) for fixed in (False, True)]
             assert draws[0].steps_per_chunk == most
-            inputs = [[own.inputs(step) for step in range(7)] for own in draws]
+            inputs = [[own.inputs(step, ()) for step in range(7)] for own in draws]
         state = ScaleState(scale, None, None, sigmas=(0.1,))
         with recipe.steps((single,), state) as steps:
             inputs.append([steps.inputs(step) for step in range(7)])
@@ -151,7 +152,7 @@ def test_draws_are_float32_also_where_training_is_not():
     pyramids, found = pyramids_of(GEOMETRY, PAIR, 1, CPU), []
     for bf16 in (True, False):
         with DomainThreads(CPU, bf16=bf16) as both:
-            found.append([StepDraws(pyramids, 1, 3, CPU, both, True, fixed).inputs(0) for fixed in (False, True)])
+            found.append([StepDraws(pyramids, 1, 3, CPU, both, True, fixed).inputs(0, ()) for fixed in (False, True)])
     for inputs, exact in zip(*map(tree_leaves, found), strict=True):
         assert inputs.dtype == torch.float32 and torch.equal(inputs, exact)
 

@@ -35,7 +35,15 @@ def no_waits():
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"weights": LossWeights(lambda_self=1.0)}, {"fixed_rec": True}, {"recompute": True}], ids="-".join
+    "changes",
+    [
+        {},
+        {"weights": LossWeights(lambda_self=1.0)},
+        {"weights": LossWeights(lambda_layout=1.0), "real_start": 0.5},
+        {"fixed_rec": True},
+        {"recompute": True},
+    ],
+    ids="-".join,
 )
 def test_no_pairs_step_waits(changes):
     pair_steps(GPU)  # whatever is set up once

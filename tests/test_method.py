@@ -23,6 +23,7 @@ from training.pair import PairRecipe
 from training.reals import still
 from training.state import ScaleState
 from training.step import DomainInputs, StepInputs, discriminator_backward, training_step
+from utils.measures.metrics import contrast_agreement
 from utils.resize import upsample
 from utils.runs.run_folder import RunFolder
 from utils.scales import Geometry
@@ -197,7 +198,7 @@ def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_doma
     reals = random(1, 3, *geometry.shapes[1], seed=5), random(1, 3, *geometry.shapes[1], seed=6)
     draws = StepDraws(pyramids, 1, seed=3, device=CPU, both=domain_threads(2))
     sigmas = draws.measure_sigmas(reals, (0.1, 0.3))
-    first = draws.inputs(0)
+    first = draws.inputs(0, reals)
     for sigma, amp, real, inputs in zip(sigmas, (0.1, 0.3), reals, first, strict=True):
         assert sigma == pytest.approx(amp * F.mse_loss(inputs.z_prev, real).sqrt().item(), rel=1e-5)
 
@@ -207,7 +208,7 @@ def test_reconstructions_start_from_one_noise_if_wanted(domain_threads):
     draws = [StepDraws(pyramids, 2, seed, CPU, domain_threads(1), fixed_rec=True) for seed in (3, 4)]
     for domain, pyramid in enumerate(pyramids):
         expected = pyramid.draw(rec_start(geometry.shapes, CPU, domain), 0, 2)
-        found = [draw.inputs(step)[domain] for draw in draws for step in (0, 1, 20)]
+        found = [draw.inputs(step, ())[domain] for draw in draws for step in (0, 1, 20)]
         assert all(torch.equal(inputs.z_prev, expected) for inputs in found)
         assert len({inputs.prev.sum().item() for inputs in found}) == len(found)
     real = random(1, 3, *geometry.shapes[2], seed=5)
@@ -217,7 +218,7 @@ def test_reconstructions_start_from_one_noise_if_wanted(domain_threads):
 
 def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else(domain_threads):
     empty = Pyramid(Geometry().shapes, Geometry().factor), Pyramid(Geometry().shapes, Geometry().factor)
-    first = StepDraws(empty, 0, seed=1, device=CPU, both=domain_threads(1)).inputs(0)
+    first = StepDraws(empty, 0, seed=1, device=CPU, both=domain_threads(1)).inputs(0, ())
     for domain in first:
         assert not domain.prev.any()
         for picture in (domain.noisy, domain.z_prev):
@@ -231,11 +232,36 @@ def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before(domain_threads
     ordered, direct = (
         StepDraws(pyramids, 2, seed=3, device=CPU, both=domain_threads(2), self_term=True) for _ in range(2)
     )
-    sequence = [ordered.inputs(step) for step in range(40)]
-    for found, expected in zip(direct.inputs(37), sequence[37], strict=True):
+    sequence = [ordered.inputs(step, ()) for step in range(40)]
+    for found, expected in zip(direct.inputs(37, ()), sequence[37], strict=True):
         assert all(torch.equal(x, y) for x, y in zip(found, expected, strict=True))
     assert not torch.equal(sequence[0][0].prev, sequence[1][0].prev)
     assert min(a.mix.min() for a, _ in sequence) >= 0 and max(a.mix.max() for a, _ in sequence) <= 1
+
+
+@pytest.mark.parametrize("scale", [0, 2])
+def test_a_share_of_the_steps_starts_from_the_real_images(scale, domain_threads):
+    pyramids, geometry = two_domains()
+    for pyramid in pyramids:
+        del pyramid.generators[scale:], pyramid.sigmas[scale:]
+    reals = [random(1, 3, *geometry.shapes[scale], seed=seed) for seed in (5, 6)]
+    mixed, drawn = (
+        StepDraws(pyramids, scale, seed=3, device=CPU, both=domain_threads(1), real_start=share) for share in (0.3, 0)
+    )
+    for draws in (mixed, drawn):
+        draws.real_sigmas, draws.sigmas = (0.1, 0.2), (1.0, 0.5)
+    started = 0
+    for step in range(100):
+        found, published = mixed.inputs(step, reals), drawn.inputs(step, reals)
+        real = torch.equal(found[0].prev, reals[0])
+        started += real
+        for domain, (one, other) in enumerate(zip(found, published, strict=True)):
+            noise = (other.noisy - other.prev) / drawn.sigmas[domain]
+            prev, sigma = (reals[domain], mixed.real_sigmas[domain]) if real else (other.prev, mixed.sigmas[domain])
+            assert torch.equal(one.prev, prev)
+            assert torch.allclose(one.noisy, prev + sigma * noise, atol=1e-6)
+            assert torch.equal(one.z_prev, other.z_prev) and torch.equal(one.mix, other.mix)
+    assert 15 <= started <= 45
 
 
 # Section 6: the step.
@@ -308,6 +334,9 @@ def whole_graph_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weight
         loss_a = loss_a - weights.lambda_self * d_a(self_a).mean()
         loss_b = loss_b - weights.lambda_self * d_b(self_b).mean()
     loss = loss_a + weights.lambda_g * loss_b
+    if weights.lambda_layout:
+        moved = sum(1 - contrast_agreement(new, old.detach()) for new, old in ((a2b, fake_a), (b2a, fake_b)))
+        loss = loss + weights.lambda_layout * moved
     loss = loss + weights.alpha * (F.mse_loss(rec_a, reals[0]) + F.mse_loss(rec_b, reals[1]))
     return loss + weights.beta * (F.mse_loss(cyc_a, fake_a) + F.mse_loss(cyc_b, fake_b))
 
@@ -328,8 +357,9 @@ def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tu
         ("plain", SQUARE, LossWeights(beta=0)),
         ("residual", WIDE_AND_TALL, LossWeights(lambda_g=3, lambda_self=0.7)),
         ("plain", SQUARE, LossWeights(alpha=0, beta=0, lambda_self=2)),
+        ("residual", WIDE_AND_TALL, LossWeights(lambda_layout=0.7)),
     ],
-    ids=["beta 10", "lambda_g 3", "no rec", "no cycle", "self, lambda_g 3", "self alone"],
+    ids=["beta 10", "lambda_g 3", "no rec", "no cycle", "self, lambda_g 3", "self alone", "layout"],
 )
 def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_discriminators(
     kind, weights, shapes, domain_threads
@@ -443,6 +473,7 @@ def scale_inputs(shapes, scale: int, sigmas: tuple[float, float], domain_threads
         noise_amps=(0.1, 0.3),
         coarsest_sigmas=sigmas,
         fixed_rec=False,
+        real_start=0.0,
         recompute=False,
         seed=3,
         device=CPU,

@@ -20,6 +20,8 @@ from utils.streams import normal, stream, uniform
 MAX_STEPS, MAX_PIXELS, MAX_PIXELS_ON_GPU = 16, 2**14, 2**19
 
 Inputs = TypeVar("Inputs")
+# N(0, 1) for the sample's input, then what `DomainInputs` has from prev on.
+Drawn = tuple[Tensor, ...]
 
 
 def steps_per_chunk(pixels: int, device: torch.device) -> int:
@@ -62,7 +64,8 @@ class StepDraws:
     """The inputs of the steps of one scale (METHOD sections 4 to 6).
 
     What finished scales draw depends on nothing a step changes, so the draws of a chunk of steps share each
-    call of a generator. A step's inputs are a pure function of (seed, scale, step), whatever ran before.
+    call of a generator. A step's inputs are a pure function of (seed, scale, step) and its real images, whatever ran
+    before.
 
     Args:
         pyramids: the finished scales of domains a and b.
@@ -70,12 +73,14 @@ class StepDraws:
         both: runs the draws of both domains.
         self_term: whether the steps need noise for the self term (METHOD section 12), too.
         fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
+        real_start: share of the steps whose samples are made of the noisy real images of this scale, as an injection
+            (METHOD section 8) makes them, instead of the rand draw; chosen at random.
 
     Attributes:
-        sigmas: of both domains, amplitudes of the noise on the samples' inputs; 1 until they are set, as is right
+        sigmas: of both domains, amplitudes of the noise on drawn samples' inputs; 1 until they are set, as is right
             while scale 0 trains.
-        self_sigmas: of both domains, amplitudes of the self term's noise; set at every scale that uses it.
-        inputs: from a step's number, from 0, to its inputs.
+        real_sigmas: of both domains, amplitudes of the noise on real images: of the self term and of real starts; set
+            at every scale that uses either.
     """
 
     def __init__(
@@ -87,14 +92,27 @@ class StepDraws:
         both: DomainThreads,
         self_term: bool = False,
         fixed_rec: bool = False,
+        real_start: float = 0.0,
     ) -> None:
         self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
-        self.self_term = self_term
+        self.self_term, self.real_start = self_term, real_start
         largest = max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids)
         self.steps_per_chunk = steps_per_chunk(largest, device)
         self.fixed_recs = both(self._fixed_rec) if fixed_rec else None
-        self.sigmas = self.self_sigmas = (1.0, 1.0)
-        self.inputs: Callable[[int], StepInputs] = in_chunks(self._make, self.steps_per_chunk)
+        self.sigmas = self.real_sigmas = (1.0, 1.0)
+        self._drawn = in_chunks(self._make, self.steps_per_chunk)
+
+    def inputs(self, step: int, reals: tuple[Tensor, Tensor]) -> StepInputs:
+        """The inputs of a step, counted from 0, whose real images at this scale these are, (1, 3, H, W) each."""
+        starts_real = self._starts_real(step)
+        sigmas = self.real_sigmas if starts_real else self.sigmas
+
+        def of_domain(domain: int) -> DomainInputs:
+            noise, drawn, *others = self._drawn(step)[domain]
+            prev = reals[domain] if starts_real else drawn
+            return DomainInputs(sigmas[domain] * noise + prev, prev, *others)
+
+        return of_domain(0), of_domain(1)
 
     def measure_sigmas(self, reals: tuple[Tensor, Tensor], noise_amps: tuple[float, float]) -> tuple[float, float]:
         """Noise amplitudes of a scale > 0: noise_amp times the RMSE of the first step's rec draw (METHOD section 5).
@@ -108,6 +126,12 @@ class StepDraws:
             return noise_amps[domain] * (reals[domain] - z_prev).square().mean().sqrt().item()
 
         return self.both(measure)
+
+    def _starts_real(self, step: int) -> bool:
+        """Whether a step's samples are made of the real images; the same for both domains."""
+        if not self.real_start:
+            return False
+        return torch.rand((), generator=stream(self.seed, "start", self.scale, step)).item() < self.real_start
 
     def _streams(self, purpose: str, domain: int, steps: range) -> list[torch.Generator]:
         """A random stream per step."""
@@ -129,19 +153,19 @@ class StepDraws:
         pyramid = self.pyramids[domain]
         return pyramid.draw(rec_start(pyramid.shapes, self.device, domain), 0, self.scale)
 
-    def _make(self, steps: range) -> list[StepInputs]:
-        """The inputs of some steps."""
+    def _make(self, steps: range) -> list[tuple[Drawn, Drawn]]:
+        """What is random in some steps, for both domains."""
         return list(zip(*self.both(lambda domain: self._make_domain(domain, steps)), strict=True))
 
-    def _make_domain(self, domain: int, steps: range) -> list[DomainInputs]:
-        """The inputs of one domain for some steps."""
+    def _make_domain(self, domain: int, steps: range) -> list[Drawn]:
+        """What is random in some steps, for one domain."""
         prev, z_prev = self._draw(domain, steps)
         streams = self._streams("noise", domain, steps)
-        noisy = self.sigmas[domain] * send(normal(prev.shape[1:], streams), self.device) + prev
+        noise = send(normal(prev.shape[1:], streams), self.device)
         mix = send(uniform((3 if self.self_term else 2,), streams), self.device)
-        parts = [noisy.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
+        parts = [noise.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
         if self.self_term:
             shape = (3, *self.pyramids[1 - domain].shapes[self.scale])
             on_real = send(normal(shape, streams), self.device)
-            parts.append((self.self_sigmas[domain] * on_real).split(1))
-        return [DomainInputs(*of_step) for of_step in zip(*parts, strict=True)]
+            parts.append((self.real_sigmas[domain] * on_real).split(1))
+        return list(zip(*parts, strict=True))

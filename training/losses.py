@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from utils.measures.metrics import contrast_agreement
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -22,6 +24,8 @@ class LossWeights:
         lambda_grad: gradient penalty, in L_D.
         lambda_self: the terms of the translated noisy real image self_x, in both (METHOD section 12); 0 leaves them and
             their cost out.
+        lambda_layout: that a translation has contrast where its source has, in L_G (`layout_loss`); not the paper's; 0
+            leaves the term and its cost out.
     """
 
     alpha: float = 1.0
@@ -29,6 +33,7 @@ class LossWeights:
     lambda_g: float = 1.0
     lambda_grad: float = 0.1
     lambda_self: float = 0.0
+    lambda_layout: float = 0.0
 
 
 Network = Callable[[Tensor], Tensor]
@@ -37,6 +42,15 @@ Network = Callable[[Tensor], Tensor]
 def scores(discriminator: Network, images: Tensor) -> Tensor:
     """mean D(image) of each of (N, 3, H, W) images: (N,), unbounded."""
     return discriminator(images).mean(dim=(1, 2, 3))
+
+
+def layout_loss(translated: Tensor, source: Tensor) -> Tensor:
+    """How far a translation's contrast is from being where its source's is: 0 for the same places, up to 2.
+
+    1 minus `utils.measures.metrics.contrast_agreement`, so only places count, neither colours nor how strong the contrast
+    is. A scalar, differentiable in `translated`; `source` is taken as it is. (1, 3, H, W) each.
+    """
+    return 1 - contrast_agreement(translated.float(), source.detach().float())
 
 
 def gradient_penalty(discriminator: Network, real: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:

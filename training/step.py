@@ -11,7 +11,7 @@ from models.architecture import ScaleNetworks
 from models.discriminator import Discriminator
 from training.batching import batches_with, generate, share_call
 from training.domains import DomainThreads
-from training.losses import LossWeights, gradient_penalty, scores
+from training.losses import LossWeights, gradient_penalty, layout_loss, scores
 from training.optimisers import Optimisers
 
 
@@ -126,6 +126,7 @@ def training_step(
     |                       | then D_x's Adam step                                                                 |
     | adversarial           | L_G: sum over fakes of -w mean D_x(fake), for b times lambda_g, by the updated D_x   |
     | cycle                 | cyc_x = G_x(x2y, x2y); L_G: beta mse(cyc_x, fake_x)                                  |
+    | layout                | L_G: lambda_layout `layout_loss`(y2x, fake_y), which leaves fake_y alone             |
     | backward_translations | L_G's gradient at y2x and self_x, through G_x: to its weights and fake_y             |
     | update_generator      | L_G's gradient at fake_x, through G_x: to its weights; then G_x's Adam step          |
 
@@ -200,6 +201,12 @@ def training_step(
             loss.backward()
             losses[x]["G/cycle"] = loss
 
+    def layout(x: int) -> None:
+        if weights.lambda_layout:
+            loss = weights.lambda_layout * layout_loss(translations[x][0].leaf, samples[1 - x].image)
+            loss.backward()
+            losses[x]["G/layout"] = loss
+
     def backward_translations(x: int) -> None:
         backward_through(translations[x])
 
@@ -210,7 +217,7 @@ def training_step(
     # Each call waits for both domains: the next stages need what the other one made.
     both(sample)
     both(translate)
-    both(update_discriminator, adversarial, cycle)
+    both(update_discriminator, adversarial, cycle, layout)
     both(backward_translations)
     both(update_generator)
 

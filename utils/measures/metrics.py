@@ -26,6 +26,8 @@ MAX_PROJECTIONS = 2**22
 LAYOUT_SIDE = 64
 # Local contrast that counts as none, as a share of a channel's standard deviation.
 CONTRAST_FLOOR = 0.05
+# Variance of a map of contrast below which it counts as uniform.
+UNIFORM = 1e-10
 # A channel that varies by less than half an 8-bit level (in [-1, 1]) is flat.
 FLAT = 1 / 255
 
@@ -144,7 +146,7 @@ def layout_agreement(image: Tensor, structure: Tensor, *, window: int = 3) -> fl
     The correlation over all pixels of two maps of local contrast, each made so:
     1. The image is resampled to a shorter side of 64 pixels, antialiased: grain finer than that is texture.
     2. Each channel is set to mean 0 and variance 1; a flat one (deviation under half an 8-bit level) to 0.
-    3. The variance in a `window` x `window` box about each pixel (mirrored at the border), mean of the
+    3. The variance in a `window` x `window` box about each pixel (what of it lies in the image), mean of the
        channels: the contrast c is its square root.
     4. The map is log(c + 0.05): the outlines of a pale object count as those of a glaring one.
     If the shapes still differ (another aspect ratio), the map of `structure` is stretched to the image's.
@@ -157,28 +159,33 @@ def layout_agreement(image: Tensor, structure: Tensor, *, window: int = 3) -> fl
     Good analogies reach about 0.2 to 0.5, not 1: where A has grain, B may have none. Wrong layouts scatter by
     0.1 about 0, now and then up to 0.2, so compare images with one another, not with 1.
     """
+    one, other = (resize(side.float().cpu(), LAYOUT_SIDE / min(side.shape[-2:])) for side in (image, structure))
+    return contrast_agreement(one, other, window).item()
+
+
+def contrast_agreement(image: Tensor, structure: Tensor, window: int = 3) -> Tensor:
+    """Steps 2 to 4 of `layout_agreement`, at the images' own size and differentiable: a scalar on their device."""
     map_one, map_other = (_contrast(side, window) for side in (image, structure))
     if map_one.shape != map_other.shape:
         map_other = F.interpolate(map_other, map_one.shape[-2:], mode="bilinear", antialias=True)
-    one, other = (side.flatten().cpu().double() for side in (map_one, map_other))
-    one, other = one - one.mean(), other - other.mean()
+    one, other = (side - side.mean() for side in (map_one, map_other))
+    variances = one.square().mean(), other.square().mean()
+    correlation = (one * other).mean() / (variances[0] * variances[1]).sqrt().clamp_min(UNIFORM)
     # Rounding alone makes a uniform map vary, but by less than this.
-    if min(one.square().mean(), other.square().mean()) < 1e-10:
-        return 0.0
-    return (one @ other / (one.norm() * other.norm())).clamp(-1, 1).item()
+    uniform = (variances[0] < UNIFORM) | (variances[1] < UNIFORM)
+    return torch.where(uniform, torch.zeros_like(correlation), correlation).clamp(-1, 1)
 
 
 def _contrast(image: Tensor, window: int) -> Tensor:
-    """Log of the local contrast, (1, 1, h, w) with a shorter side of LAYOUT_SIDE pixels."""
-    small = resize(image.float(), LAYOUT_SIDE / min(image.shape[-2:]))
-    small = small - small.mean(dim=(2, 3), keepdim=True)
-    deviation = small.square().mean(dim=(2, 3), keepdim=True).sqrt()
-    small = torch.where(deviation > FLAT, small / deviation.clamp_min(FLAT), torch.zeros_like(small))
-    variance = (_box(small.square(), window) - _box(small, window).square()).clamp_min(0)
-    return (variance.mean(dim=1, keepdim=True).sqrt() + CONTRAST_FLOOR).log()
+    """Log of the local contrast, (1, 1, H, W)."""
+    centred = image - image.mean(dim=(2, 3), keepdim=True)
+    variance = centred.square().mean(dim=(2, 3), keepdim=True)
+    scaled = torch.where(variance > FLAT**2, centred / variance.clamp_min(FLAT**2).sqrt(), 0.0)
+    local = (_box(scaled.square(), window) - _box(scaled, window).square()).clamp_min(0)
+    # The least that is added keeps the root's slope finite.
+    return ((local.mean(dim=1, keepdim=True) + CONTRAST_FLOOR**4).sqrt() + CONTRAST_FLOOR).log()
 
 
 def _box(image: Tensor, window: int) -> Tensor:
-    """Mean in a `window` x `window` box about each pixel."""
-    before, after = window // 2, (window - 1) // 2
-    return F.avg_pool2d(F.pad(image, (before, after, before, after), mode="reflect"), window, stride=1)
+    """Mean in a `window` x `window` box about each pixel, of what of it lies in the image; `window` is odd."""
+    return F.avg_pool2d(image, window, stride=1, padding=window // 2, count_include_pad=False)
