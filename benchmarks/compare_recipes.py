@@ -1,14 +1,15 @@
-"""Which recipe gives the best picture in the same time? Trains pairs with each of them, measures and shows the results.
+"""How good are the laptop preset's finished pictures? Trains pairs with it and others, measures and shows the results.
 
     python benchmarks/compare_recipes.py
-    python benchmarks/compare_recipes.py --pairs images/oranges.jpg images/bowls.jpg images/coins.jpg images/daisies.jpg
+    python benchmarks/compare_recipes.py --pairs A.jpg B.jpg C.jpg D.jpg --seeds 1 2 3 --table t.md --sheet t.png
 
-The recipes, on the CPU, each in a process of its own, one after the other:
+The recipes, on the CPU, each run in a process of its own, one after the other:
 
-    input       the other picture as it is: nothing is done
+    before      the laptop preset as it was until 2026-11-25
     quick       `train.py --preset quick`
-    paper       the paper's settings at quick's size, for as many steps per scale as fit into the time quick took
-    neighbours  `patch_neighbours.py`, training-free: a yardstick, not a part of the program
+    neighbours  `patch_neighbours.py`, training-free: a yardstick, not a part of the program; it has no seed
+
+What each leaves is finished to SIDE pixels; the finished pictures are measured, as `finished_measures.py` does.
 
 Everything lies in a work folder. A run that is finished there is not repeated, so the same command goes on where it was
 stopped, and once all is done it only writes the table and the sheet again. To repeat a run, delete its `.json` file,
@@ -16,7 +17,6 @@ or the work folder after a change of the program.
 """
 
 import json
-import math
 import shlex
 import subprocess
 import sys
@@ -31,20 +31,27 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.finished_measures import at_side
+from finishing.full_size import Original, finish_all, translation_jobs, whole
+from options import STRUCTURE
 from utils.arguments import LineParser, integer
 from utils.device import device_name
 from utils.errors import RunError, one_line_errors
 from utils.files import write_atomic, write_json
 from utils.measures.metrics import HIGHER_IS_BETTER, measure
-from utils.pictures.image import image_to_tensor, open_image
+from utils.pictures.image import open_image
 from utils.pictures.sheet import Cell, save_sheet
-from utils.runs.log import RunLog
-from utils.runs.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ("balloons", "jellyfish", "oranges", "bowls", "coins", "daisies", "mountains", "painted_hills")
-CALIBRATION_STEPS = 16  # a whole chunk of draws at every scale: fewer steps would pay for draws they do not use
-MEASURES = ("sliced_wasserstein", "colour_mean", "colour_covariance", "layout_agreement")
+IMAGES = ("oranges", "bowls", "coins", "daisies", "mountains", "painted_hills", "pebbles", "basket")
+IMAGES += ("letters_wood", "letters_neon")
+SIDE = 220  # pixels, the longer side of what is measured
+MEASURES = ("sliced_wasserstein", "colour_mean", "layout_agreement")
+BEFORE = (
+    "--img_size 64 --min_size 32 --scale_factor 0.5 --max_nfc 32 --niter 250 --print_interval 125 --lr_g 0.004 "
+    "--lr_d 0.001 --lr_decay 0.5 --alpha 10 --beta 2 --rec_noise fixed --padding_mode reflect --padd_size 1"
+)
+TRAINED = {"before": shlex.split(BEFORE), "quick": ["--preset", "quick"]}
 
 Record = dict[str, Any]  # of a run
 Row = dict[str, Any]  # of the table
@@ -76,59 +83,44 @@ def run_once(folder: Path, script: str, *arguments: str) -> Record:
     return record
 
 
-def steps_that_fit(budget: float, wall: float, log: list[dict], steps: int) -> int:
-    """Steps per scale for a run to take `budget` seconds of wall clock; at least 1.
-
-    Args:
-        wall: seconds of a calibration run.
-        log: its records; the last of each scale has the seconds its steps took.
-        steps: that it took at each scale.
-    """
-    stepping = sum({record["scale"]: record["seconds"] for record in log}.values())
-    around = wall - stepping  # starting, and making the results: every run pays it once
-    return max(1, math.floor((budget - around) / (stepping / steps)))
-
-
-def run_recipes(work: Path, a: Path, b: Path, img_size: int, quick_niter: int | None) -> dict[str, Record]:
-    """All runs of a pair, as they are recorded, with their `folder` and, of the trained, steps per scale `niter`."""
+def run_recipes(work: Path, a: Path, b: Path, seeds: Sequence[int], shortened: Sequence[str]) -> list[Record]:
+    """All runs of a pair, as they are recorded, each with its `recipe`, `seed` (None without) and `folder`."""
     pair = work / f"{a.stem}_{b.stem}"
     pair.mkdir(parents=True, exist_ok=True)
-    inputs = ["--input_a", str(a), "--input_b", str(b), "--img_size", str(img_size)]
-
-    def train(name: str, *options: str) -> Record:
-        fixed = ("--gpu_id", "-1", "--seed", "1", "--overwrite", "--out", str(pair / name))
-        record = run_once(pair / name, "train.py", *inputs, *options, *fixed)
-        return record | {"folder": pair / name, "niter": RunFolder(pair / name).recorded("options")["niter"]}
-
-    shortened = [] if quick_niter is None else ["--niter", str(quick_niter)]
-    quick = train("quick", "--preset", "quick", *shortened)
-    trial = train("calibration", "--niter", str(CALIBRATION_STEPS))
-    log = RunLog(RunFolder(trial["folder"]).log).records()
-    niter = steps_that_fit(quick["seconds"], trial["seconds"], log, CALIBRATION_STEPS)
-    paper = train("paper", "--niter", str(niter))
+    inputs = ["--input_a", str(a), "--input_b", str(b)]
+    found = []
+    for recipe, options in TRAINED.items():
+        for seed in seeds:
+            folder = pair / f"{recipe}_{seed}"
+            fixed = ("--finish_size", str(SIDE), "--gpu_id", "-1", "--seed", str(seed), "--overwrite")
+            record = run_once(folder, "train.py", *inputs, *options, *shortened, *fixed, "--out", str(folder))
+            found.append(record | {"recipe": recipe, "seed": seed, "folder": folder})
     folder = pair / "neighbours"
-    neighbours = run_once(folder, "benchmarks/patch_neighbours.py", *inputs, "--out", str(folder))
-    return {"quick": quick, "paper": paper, "neighbours": neighbours | {"folder": folder}}
+    record = run_once(folder, "benchmarks/patch_neighbours.py", *inputs, "--out", str(folder))
+    finish_pair(folder, a, b)
+    return [*found, record | {"recipe": "neighbours", "seed": None, "folder": folder}]
 
 
-def judge(runs: dict[str, Record], a: Path, b: Path, img_size: int) -> tuple[list[Row], list[list[Cell]]]:
-    """The rows of the table and of the sheet of a pair, first a2b, then b2a."""
-    cpu = torch.device("cpu")
-    pictures = [image_to_tensor(open_image(path, "--pairs"), (img_size, img_size), cpu) for path in (a, b)]
+def finish_pair(folder: Path, a: Path, b: Path) -> None:
+    """Finish the `real_a2b.png` and `real_b2a.png` in a folder, as train.py finishes its own."""
+    learned = [whole(open_image(folder / f"real_{name}.png", "--work")) for name in ("a2b", "b2a")]
+    originals = [Original(open_image(path, "--pairs"), "--pairs") for path in (a, b)]
+    for _ in finish_all(translation_jobs(originals, learned, SIDE, STRUCTURE, keep_aspect=False), folder):
+        pass
+
+
+def judge(runs: Sequence[Record], a: Path, b: Path) -> tuple[list[Row], list[list[Cell]]]:
+    """The rows of the table of a pair, and of the sheet, which shows each recipe's first seed in both directions."""
     rows, sheet = [], []
-    for name, sources, (structure, appearance) in (("a2b", (a, b), pictures), ("b2a", (b, a), pictures[::-1])):
-        results = {"input": structure}
-        for recipe, run in runs.items():
-            file = run["folder"] / f"real_{name}.png"
-            results[recipe] = image_to_tensor(open_image(file, "--work"), (img_size, img_size), cpu)
-        layout, look = (path.stem for path in sources)
-        cells = [(f"{layout}: structure", structure), (f"{look}: appearance", appearance)]
-        for recipe, picture in results.items():
-            run = runs.get(recipe, {})
-            row = {"layout": layout, "look": look, "recipe": recipe, "niter": run.get("niter")}
-            rows.append(row | measure(picture, structure, appearance) | {"seconds": run.get("seconds")})
-        cells += [(f"{recipe}, {run['seconds']:.0f} s", results[recipe]) for recipe, run in runs.items()]
-        sheet.append(cells)
+    for way, (structure, appearance) in (("a2b", (a, b)), ("b2a", (b, a))):
+        originals = at_side(structure), at_side(appearance)
+        shown = {f"{structure.stem}: layout": structure, f"{appearance.stem}: look": appearance}
+        for run in runs:
+            picture = run["folder"] / f"finished_{way}.png"
+            row = {"layout": structure.stem, "look": appearance.stem, "recipe": run["recipe"]}
+            rows.append(row | measure(at_side(picture), *originals) | {"seconds": run["seconds"]})
+            shown.setdefault(run["recipe"], picture)
+        sheet.append([(label, whole(open_image(path, "--pairs"), (SIDE, SIDE))) for label, path in shown.items()])
     return rows, sheet
 
 
@@ -137,62 +129,55 @@ def table(headings: list[str], lines: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in [headings, ["---"] * len(headings), *lines])
 
 
-def numbers(row: Row) -> list[str]:
-    """The measures and the seconds of a row, for people."""
-    seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
-    return [f"{row[name]:.3f}" for name in MEASURES] + [seconds]
-
-
-def means(rows: list[Row]) -> list[Row]:
-    """A row for each recipe: the mean of everything measured."""
-    found = []
-    for recipe in dict.fromkeys(row["recipe"] for row in rows):
-        own = [row for row in rows if row["recipe"] == recipe]
-        timed = own[0]["seconds"] is not None
-        found.append({"recipe": recipe} | {name: fmean(row[name] for row in own) for name in MEASURES})
-        found[-1]["seconds"] = fmean(row["seconds"] for row in own) if timed else None
-    return found
+def means(rows: list[Row], *by: str) -> list[list[str]]:
+    """The lines of a table: rows that agree in `by` are one, with the means of what was measured."""
+    lines = []
+    for key in dict.fromkeys(tuple(row[name] for name in by) for row in rows):
+        own = [row for row in rows if tuple(row[name] for name in by) == key]
+        values = [fmean(row[name] for row in own) for name in MEASURES]
+        lines.append([*key, *(f"{value:.4f}" for value in values), f"{fmean(row['seconds'] for row in own):.0f}"])
+    return lines
 
 
 def report(rows: list[Row], records: list[Record], command: str, sheet: str) -> str:
-    """The page: what was run where, the means of all pairs and directions, and every result."""
+    """The page: what was run where, the means of all pairs and directions, and every pair's."""
     machines = dict.fromkeys(f"{run['device']}, torch {run['torch']}, {run['date']}" for run in records)
+    seeds = ", ".join(str(seed) for seed in dict.fromkeys(run["seed"] for run in records) if seed is not None)
     arrows = {name: "↑" if name in HIGHER_IS_BETTER else "↓" for name in MEASURES}
     headings = [*(f"{name.replace('_', ' ')} {arrow}" for name, arrow in arrows.items()), "seconds"]
-    lines = [[row["recipe"] + (f", {row['niter']} steps" if row["niter"] else ""), *numbers(row)] for row in rows]
-    lines = [[row["layout"], row["look"], *line] for row, line in zip(rows, lines, strict=True)]
     return (
-        "# Recipes at the same wall clock\n\n"
-        f"    {command}\n\n{'; '.join(machines)}\n\n"
-        "`input` is the structure picture as it is, `quick` the laptop preset, `paper` the paper's settings at that\n"
-        "size for as long as quick took, `neighbours` a training-free yardstick (`benchmarks/patch_neighbours.py`).\n"
-        "Steps are per scale. Seconds are the whole process's, which makes both directions. The measures are those of\n"
-        "`utils/measures/metrics.py` (↓ lower is better, ↑ higher); none judges a result alone, so look at "
-        f"`{sheet}`, too.\n\n"
-        f"## Means\n\n{table(['recipe', *headings], [[row['recipe'], *numbers(row)] for row in means(rows)])}\n"
-        f"## Every result\n\n{table(['layout of', 'look of', 'recipe', *headings], lines)}"
+        "# Recipes\n\n"
+        f"    {command}\n\n{'; '.join(machines)}; seeds {seeds}\n\n"
+        f"Means of the finished pictures, {SIDE} pixels wide, measured at 96. `before` is the laptop preset until\n"
+        "2026-11-25, `quick` the present one, `neighbours` a training-free yardstick, finished in the same way\n"
+        "(`benchmarks/patch_neighbours.py`). Seconds are the whole process's, which makes both directions. The\n"
+        "measures are those of `utils/measures/metrics.py` (↓ lower is better, ↑ higher); none judges a result\n"
+        f"alone, so look at `{sheet}`, too.\n\n"
+        f"{table(['recipe', *headings], means(rows, 'recipe'))}\n"
+        f"{table(['layout of', 'look of', 'recipe', *headings], means(rows, 'layout', 'look', 'recipe'))}"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     add = (parser := LineParser(__doc__.splitlines()[0])).add_argument
-    add("--pairs", nargs="+", type=Path, metavar="FILE", help="A and B of each pair; not given: four of images/")
-    add("--img_size", type=integer(1), default=64, help="side of all results, pixels")
-    add("--niter", type=integer(1), help="steps per scale of the quick recipe; not given: its own")
+    add("--pairs", nargs="+", type=Path, metavar="FILE", help="A and B of each pair; not given: five of images/")
+    add("--seeds", nargs="+", type=integer(0), default=[1, 2, 3], metavar="SEED", help="of the trained recipes")
+    add("--niter", type=integer(1), help="steps per scale; not given: each recipe's own")
     add("--work", type=Path, default=Path("output_recipes"), metavar="DIR", help="where the runs lie")
     add("--table", type=Path, default=Path("benchmarks/recipes.md"), metavar="FILE", help="the table, Markdown")
-    add("--sheet", type=Path, default=Path("readme_imgs/recipes.png"), metavar="FILE", help="the pictures, PNG")
+    add("--sheet", type=Path, default=Path("readme_imgs/recipes.jpg"), metavar="FILE", help="the pictures")
     options = parser.parse_args(arguments)
-    files = options.pairs or [Path("images") / f"{name}.jpg" for name in PICTURES]
+    files = options.pairs or [Path("images") / f"{name}.jpg" for name in IMAGES]
     if len(files) % 2:
         parser.error("--pairs: A and B of each pair, so an even number of files")
     for file in files:
         open_image(file, "--pairs")  # a bad one shall not come to light after hours
+    shortened = [] if options.niter is None else ["--niter", str(options.niter)]
     rows, sheet, records = [], [], []
     for a, b in zip(files[::2], files[1::2], strict=True):
-        runs = run_recipes(options.work, a, b, options.img_size, options.niter)
-        pair_rows, pair_sheet = judge(runs, a, b, options.img_size)
-        rows, sheet, records = rows + pair_rows, sheet + pair_sheet, [*records, *runs.values()]
+        runs = run_recipes(options.work, a, b, options.seeds, shortened)
+        pair_rows, pair_sheet = judge(runs, a, b)
+        rows, sheet, records = rows + pair_rows, sheet + pair_sheet, [*records, *runs]
     given = sys.argv[1:] if arguments is None else arguments
     command = shlex.join(["python", "benchmarks/compare_recipes.py", *given])
     for file in (options.table, options.sheet):

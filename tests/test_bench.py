@@ -121,7 +121,9 @@ def test_both_sides_compute_the_same(domain_threads, scale):
     # An updated discriminator's biases carry rounding noise, so its rate is 0 where its judgement is compared.
     for optimiser in (*program.optimisers.discriminators, rival.optimiser_d):
         optimiser.param_groups[0]["lr"] = 0.0
-    inputs = tuple(DomainInputs(*(tensor.double() for tensor in own[:4])) for own in program.draws.inputs(0, program.reals))
+    inputs = tuple(
+        DomainInputs(*(tensor.double() for tensor in own[:4])) for own in program.draws.inputs(0, program.reals)
+    )
     wanted, _ = training_step(program.networks, program.optimisers, inputs, program.reals, bench_step.WEIGHTS, both)
     found = rival.step(inputs)
     assert found == pytest.approx({name: loss.item() for name, loss in wanted.items()}, rel=1e-8)

@@ -1,17 +1,19 @@
-"""The comparison of recipes: how long the paper's runs are, the yardstick, the table, and a toy comparison."""
+"""The comparison of recipes: the yardstick, the table, and a toy comparison."""
 
 import subprocess
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
+from conftest import TINY
 from parity import fill
 from PIL import Image
 
 import train
 from benchmarks import compare_recipes, patch_neighbours
 from utils.errors import RunError, UserError
-from utils.measures.metrics import colour_difference
+from utils.measures.metrics import colour_difference, measure
 from utils.pictures.image import image_pyramid, open_image
 from utils.scales import Geometry
 
@@ -22,39 +24,28 @@ SCRIPTS = {"train.py": train.main, "patch_neighbours.py": patch_neighbours.main}
 
 @pytest.fixture
 def started(monkeypatch) -> list[str]:
-    """Scripts run in this process, with narrow networks and no sheets; what was started, by the name of its folder."""
+    """Scripts run in this process, tiny ones, without sheets; what was started, by the name of its folder."""
     folders = []
 
     def run(command: list[str], check: bool) -> subprocess.CompletedProcess:
         folders.append(Path(command[command.index("--out") + 1]).name)
         script = Path(command[1]).name
-        narrow = ["--nfc", "4", "--min_nfc", "4"] if script == "train.py" else []
-        return subprocess.CompletedProcess(command, SCRIPTS[script]([*command[2:], *narrow]))
+        small = ["--img_size", "36"] if script == "patch_neighbours.py" else []
+        return subprocess.CompletedProcess(command, SCRIPTS[script]([*command[2:], *small]))
 
     for sheet in ("save_sheet", "save_loss_curves"):
         monkeypatch.setattr(train, sheet, lambda *_: None)
     monkeypatch.setattr(compare_recipes.subprocess, "run", run)
-    monkeypatch.setattr(compare_recipes, "CALIBRATION_STEPS", 2)
+    monkeypatch.setattr(compare_recipes, "SIDE", 48)
+    monkeypatch.setattr(compare_recipes, "TRAINED", {"quick": ["--img_size", "36", *TINY[2:8]]})
     return folders
 
 
 def arguments(folder: Path, *files: Path) -> list[str]:
-    options = {"--img_size": 36, "--niter": 2, "--work": folder / "work"}
+    options = {"--niter": 2, "--work": folder / "work"}
     options |= {"--table": folder / "made/table.md", "--sheet": folder / "made/sheet.png"}
-    return [*(str(word) for item in options.items() for word in item), "--pairs", *map(str, files)]
-
-
-# The time.
-
-
-def test_steps_that_fit():
-    # 10 steps took 2 s at one scale and 3 s at the other, and 4 s went by around them: 46 s are left of 50.
-    log = [{"scale": 0, "step": 5, "seconds": 1.5}, {"scale": 0, "step": 10, "seconds": 2.0}]
-    log.append({"scale": 1, "step": 10, "seconds": 3.0})
-    assert compare_recipes.steps_that_fit(50.0, 9.0, log, 10) == 92
-    assert compare_recipes.steps_that_fit(50.4, 9.0, log, 10) == 92
-    assert compare_recipes.steps_that_fit(4.2, 9.0, log, 10) == 1
-    assert compare_recipes.steps_that_fit(1.0, 9.0, log, 10) == 1
+    words = [str(word) for item in options.items() for word in item]
+    return [*words, "--seeds", "1", "4", "--pairs", *map(str, files)]
 
 
 # The yardstick.
@@ -101,14 +92,16 @@ def test_the_table():
     )
 
 
-def test_means_and_numbers():
+def test_means():
     rows = [
-        {"recipe": recipe, "seconds": seconds} | dict.fromkeys(compare_recipes.MEASURES, value)
-        for recipe, seconds, value in (("input", None, 0.5), ("quick", 10.0, 0.1), ("quick", 15.2, 0.2))
+        {"look": look, "recipe": "quick", "seconds": seconds} | dict.fromkeys(compare_recipes.MEASURES, value)
+        for look, seconds, value in (("b", 10.0, 0.1), ("b", 15.2, 0.2), ("c", 20.0, 0.6))
     ]
-    untouched, quick = compare_recipes.means(rows)
-    assert compare_recipes.numbers(untouched) == ["0.500"] * 4 + [""]
-    assert compare_recipes.numbers(quick) == ["0.150"] * 4 + ["13"]
+    assert compare_recipes.means(rows, "recipe") == [["quick", "0.3000", "0.3000", "0.3000", "15"]]
+    assert [line[:3] for line in compare_recipes.means(rows, "look", "recipe")] == [
+        ["b", "quick", "0.1500"],
+        ["c", "quick", "0.6000"],
+    ]
 
 
 # The command.
@@ -117,15 +110,21 @@ def test_means_and_numbers():
 def test_a_toy_comparison_and_the_same_again(tmp_path, pair, started):
     command = arguments(tmp_path, *pair)
     assert compare_recipes.main(command) == 0
-    assert started == ["quick", "calibration", "paper", "neighbours"]
+    assert started == ["quick_1", "quick_4", "neighbours"]
     page = (tmp_path / "made/table.md").read_text(encoding="utf-8")
     results = [line.split(" | ") for line in page.splitlines() if line.startswith(("| a |", "| b |"))]
-    assert [line[2].partition(",")[0] for line in results] == ["input", "quick", "paper", "neighbours"] * 2
-    assert results[1][2] == "quick, 2 steps"
-    assert [line[6] for line in results if line[2] == "input"] == ["1.000", "1.000"]
+    assert [line[2] for line in results] == ["quick", "neighbours"] * 2
     assert {torch.__version__, "CPU"} <= set(page.replace(",", "").split())
+
+    # What the table holds is the mean over the seeds of what the finished pictures measure.
+    first, look = compare_recipes.at_side(pair[0]), compare_recipes.at_side(pair[1])
+    measured = [
+        measure(compare_recipes.at_side(tmp_path / f"work/a_b/quick_{seed}/finished_a2b.png"), first, look)
+        for seed in (1, 4)
+    ]
+    assert float(results[0][3]) == pytest.approx(fmean(each["sliced_wasserstein"] for each in measured), abs=1e-4)
     with Image.open(tmp_path / "made/sheet.png") as sheet:
-        assert sheet.width > 5 * 250
+        assert sheet.width > 4 * 48
 
     # What is finished is not repeated, what is not is; the table is made again.
     (tmp_path / "work/a_b/neighbours.json").unlink()

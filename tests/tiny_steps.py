@@ -96,7 +96,9 @@ def pair_steps(
     """Steps of a pair; changes are of the recipe."""
     reals = [still(own) for own in reals_of(geometry, device)]
     settings = dict(weights=LossWeights(), noise_amps=(0.1, 0.1), coarsest_sigmas=(0.1, 0.1))
-    settings |= dict(fixed_rec=False, real_start=0.0, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5), seed=1)
+    settings |= dict(
+        fixed_rec=False, real_start=0.0, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5), seed=1
+    )
     with DomainThreads(device, bf16=bf16) as both:
         reals = (real_a or reals[0], reals[1])
         recipe = PairRecipe(**(settings | changes), reals=reals, device=device, both=both)

@@ -47,8 +47,8 @@ def scores(discriminator: Network, images: Tensor) -> Tensor:
 def layout_loss(translated: Tensor, source: Tensor) -> Tensor:
     """How far a translation's contrast is from being where its source's is: 0 for the same places, up to 2.
 
-    1 minus `utils.measures.metrics.contrast_agreement`, so only places count, neither colours nor how strong the contrast
-    is. A scalar, differentiable in `translated`; `source` is taken as it is. (1, 3, H, W) each.
+    1 minus `utils.measures.metrics.contrast_agreement`, so only places count, neither colours nor how strong the
+    contrast is. A scalar, differentiable in `translated`; `source` is taken as it is. (1, 3, H, W) each.
     """
     return 1 - contrast_agreement(translated.float(), source.detach().float())
 
