@@ -19,7 +19,7 @@ from utils.progress import Progress
 from utils.runs.run_folder import RunFolder
 
 CPU, SMALL = torch.device("cpu"), Architecture(nfc=4, min_nfc=4)
-WORDS = ["--rec_noise", "fixed", "--save_memory", "--lr_decay", "0.3"]
+WORDS = ["--rec_noise", "fixed", "--save_memory", "--lr_decay", "0.3", "--real_start", "0.4", "--lambda_layout", "0.2"]
 
 
 def test_published_rates_are_constant():
@@ -53,12 +53,13 @@ def test_every_step_of_a_scale_has_its_rate(tmp_path):
     assert [rate[3] for rate in rates] == pytest.approx([0.0001 * f for f in (1, 1, 0.75, 0.5, 0.25)])
 
 
-@pytest.mark.parametrize(("words", "fixed", "recompute", "decay"), [([], False, False, 0), (WORDS, True, True, 0.3)])
-def test_the_options_reach_the_recipe(words, fixed, recompute, decay):
+@pytest.mark.parametrize(("words", "expected"), [([], (False, False, 0, 0, 0)), (WORDS, (True, True, 0.3, 0.4, 0.2))])
+def test_the_options_reach_the_recipe(words, expected):
     options = config.parse_train(["--input_a", "a.png", "--input_b", "b.png", "--out", "out", *words])
     run = Run(RunFolder(options.out), options.geometry, options.architecture, CPU)
     recipe = train.pair_recipe(options, run, Image.new("RGB", (4, 4)), ([], []), DomainThreads(CPU))
-    assert (recipe.fixed_rec, recipe.recompute, recipe.optimiser.lr_decay) == (fixed, recompute, decay)
+    found = recipe.fixed_rec, recipe.recompute, recipe.optimiser.lr_decay, recipe.real_start
+    assert (*found, recipe.weights.lambda_layout) == expected
 
 
 @pytest.mark.parametrize("scale", [0, 3])  # residual, plain
