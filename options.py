@@ -27,9 +27,9 @@ REFINEMENT = "refinement"
 FINISHING = "finishing"
 DEPARTURES = "departures from the paper"
 
-QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, niter=250, print_interval=125)
+QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, switch_res=3, niter=180, print_interval=90)
 QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
-QUICK |= dict(rec_noise="fixed", padding_mode="reflect", padd_size=1, finish_size=512)
+QUICK |= dict(real_start=0.5, lambda_layout=0.1, rec_noise="fixed", padding_mode="reflect", padd_size=1, finish_size=512)
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
 REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}

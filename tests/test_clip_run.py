@@ -83,7 +83,7 @@ def test_defaults_of_a_clip(tmp_path, kind):
     assert (settings.schedule.niter, settings.geometry.min_size, settings.weights.lambda_self) == (24000, 22, 1)
     # A preset wins over them, what is given wins over all.
     quick = config.parse_train([*words, "--preset", "quick"])
-    assert (quick.schedule.niter, quick.geometry.min_size, quick.weights.lambda_self) == (250, 32, 1)
+    assert (quick.schedule.niter, quick.geometry.min_size, quick.weights.lambda_self) == (180, 32, 1)
     given = ["--niter", "20000", "--min_size", "18", "--lambda_self", "0", "--preset", "quick"]
     settings = config.parse_train([*words, *given])
     assert (settings.schedule.niter, settings.geometry.min_size, settings.weights.lambda_self) == (20000, 18, 0)
