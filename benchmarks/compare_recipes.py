@@ -43,8 +43,8 @@ from utils.pictures.image import open_image
 from utils.pictures.sheet import Cell, save_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGES = ("oranges", "bowls", "coins", "daisies", "mountains", "painted_hills", "pebbles", "basket")
-IMAGES += ("letters_wood", "letters_neon")
+IMAGES = ("oranges.jpg", "bowls.jpg", "coins.jpg", "daisies.jpg", "mountains.jpg", "painted_hills.jpg")
+IMAGES += ("pebbles.jpg", "basket.jpg", "letters_wood.jpg", "letters_neon.jpg", "oranges.jpg", "fruit_sketch.png")
 SIDE = 220  # pixels, the longer side of what is measured
 MEASURES = ("sliced_wasserstein", "colour_mean", "layout_agreement")
 BEFORE = (
@@ -160,14 +160,14 @@ def report(rows: list[Row], records: list[Record], command: str, sheet: str) -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     add = (parser := LineParser(__doc__.splitlines()[0])).add_argument
-    add("--pairs", nargs="+", type=Path, metavar="FILE", help="A and B of each pair; not given: five of images/")
+    add("--pairs", nargs="+", type=Path, metavar="FILE", help="A and B of each pair; not given: six of images/")
     add("--seeds", nargs="+", type=integer(0), default=[1, 2, 3], metavar="SEED", help="of the trained recipes")
     add("--niter", type=integer(1), help="steps per scale; not given: each recipe's own")
     add("--work", type=Path, default=Path("output_recipes"), metavar="DIR", help="where the runs lie")
     add("--table", type=Path, default=Path("benchmarks/recipes.md"), metavar="FILE", help="the table, Markdown")
     add("--sheet", type=Path, default=Path("readme_imgs/recipes.jpg"), metavar="FILE", help="the pictures")
     options = parser.parse_args(arguments)
-    files = options.pairs or [Path("images") / f"{name}.jpg" for name in IMAGES]
+    files = options.pairs or [Path("images") / name for name in IMAGES]
     if len(files) % 2:
         parser.error("--pairs: A and B of each pair, so an even number of files")
     for file in files:
