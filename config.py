@@ -12,7 +12,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from options import CLIP, PRESETS, REFINE_PRESETS, Common, EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from options import (
+    CLIP,
+    HEADINGS,
+    PRESETS,
+    REFINE_PRESETS,
+    Common,
+    EvalOptions,
+    FinishOptions,
+    RefineOptions,
+    TrainOptions,
+)
 from utils.arguments import Parser, defaults_of, options_of, pathname
 from utils.clips.kind import is_clip
 from utils.errors import UserError
@@ -20,12 +30,14 @@ from utils.runs.run_folder import RunFolder
 
 Options = TypeVar("Options", bound=Common)
 
-TRAIN = Parser(TrainOptions, "Train on one pair of images, coarse to fine; the published program's defaults.")
+TRAIN = Parser(TrainOptions, HEADINGS, "Train on one pair of images, coarse to fine; the published program's defaults.")
 EVAL = Parser(
-    EvalOptions, "Translate real images with a trained pair, injected at the finest scales, or draw new ones."
+    EvalOptions, HEADINGS, "Translate real images with a trained pair, injected at the finest scales, or draw new ones."
 )
-FINISH = Parser(FinishOptions, "Finish any image at full size with the patches of references.")
-REFINE = Parser(RefineOptions, "Clean up a translated image with a pyramid trained on a reference alone (SinGAN).")
+FINISH = Parser(FinishOptions, HEADINGS, "Finish any image at full size with the patches of references.")
+REFINE = Parser(
+    RefineOptions, HEADINGS, "Clean up a translated image with a pyramid trained on a reference alone (SinGAN)."
+)
 
 
 def parse_train(arguments: Sequence[str] | None = None) -> TrainOptions:

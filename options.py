@@ -26,6 +26,7 @@ EVALUATION = "evaluation"
 REFINEMENT = "refinement"
 FINISHING = "finishing"
 DEPARTURES = "departures from the paper"
+HEADINGS = (FILES, MACHINE, RUN, PYRAMID, NETWORKS, OPTIMISATION, EVALUATION, REFINEMENT, FINISHING, DEPARTURES)
 
 QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, switch_res=3, niter=180, print_interval=90)
 QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)

@@ -156,14 +156,18 @@ class LineParser(argparse.ArgumentParser):
 
 
 class Parser(LineParser):
-    """The command line of a dataclass made of `option` fields, defaults in the help."""
+    """The command line of a dataclass made of `option` fields, defaults in the help.
 
-    def __init__(self, settings: type, description: str) -> None:
+    Args:
+        headings: all there may be, in the order of the help.
+    """
+
+    def __init__(self, settings: type, headings: Sequence[str], description: str) -> None:
         super().__init__(description, argument_default=argparse.SUPPRESS)
-        defaults, groups = defaults_of(settings), {}
-        for name, each in options_of(settings).items():
-            if each.group not in groups:
-                groups[each.group] = self.add_argument_group(each.group)
+        options, defaults = options_of(settings), defaults_of(settings)
+        used = {each.group for each in options.values()}
+        groups = {heading: self.add_argument_group(heading) for heading in headings if heading in used}
+        for name, each in options.items():
             flags = [f"--{name}"] + ([each.flag] if each.flag else [])
             if each.kind is bool:
                 groups[each.group].add_argument(
