@@ -11,7 +11,7 @@ from models.architecture import PADDING_MODES, Architecture
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from training.scale import Schedule
-from utils.arguments import integer, number, only, option, pathname, pathname_or_none
+from utils.arguments import as_words, integer, number, only, option, pathname, pathname_or_none
 from utils.scales import Geometry
 
 Settings = TypeVar("Settings")
@@ -44,6 +44,12 @@ LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 
 A_KINDS = "image A, any Pillow reads; or a clip, or a folder with its frames"
 AS_TRAINED = "; not given: as trained"
+
+
+def preset_option(presets: dict[str, dict[str, Any]]) -> Any:
+    """The option that chooses one of `presets`; its help lists what quick sets."""
+    told = f"paper: published; quick, for a laptop: {as_words(presets['quick'])}; options that are given win"
+    return option(str, "paper", told, DEPARTURES, choices=tuple(presets), fixed=True)
 
 
 def pick(kind: type[Settings], options: object, **more: Any) -> Settings:
@@ -96,14 +102,6 @@ class Training(Common):
     max_nfc: int = option(
         integer(1), Architecture.max_nfc, "bound of both as they double every fourth scale", NETWORKS, fixed=True
     )
-    preset: str = option(
-        str,
-        "paper",
-        "'paper': published; 'quick': for a laptop; options that are given win",
-        DEPARTURES,
-        choices=tuple(PRESETS),
-        fixed=True,
-    )
 
     @property
     def schedule(self) -> Schedule:
@@ -153,6 +151,7 @@ class TrainOptions(Training):
     quant_level: int = option(
         integer(0), 0, "simplify a clip's frames to so many greys; 0: do not", OPTIMISATION, fixed=True
     )
+    preset: str = preset_option(PRESETS)
     keep_aspect: bool = option(
         bool, False, "keep the images' shapes; sizes are of the longer side", DEPARTURES, fixed=True
     )
@@ -280,6 +279,7 @@ class RefineOptions(Training):
     )
     min_size: int = option(integer(1), 25, "shorter side of the coarsest scale, pixels", PYRAMID, fixed=True)
     max_size: int = option(integer(1), 250, "bound of the finest scale's longer side, pixels", PYRAMID, fixed=True)
+    preset: str = preset_option(REFINE_PRESETS)
 
     @property
     def architecture(self) -> Architecture:

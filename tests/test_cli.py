@@ -12,7 +12,7 @@ from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run, eval_files, names, size
 
 import config
-from options import HEADINGS, PRESETS, EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from options import HEADINGS, PRESETS, REFINE_PRESETS, EvalOptions, FinishOptions, RefineOptions, TrainOptions
 from utils.arguments import defaults_of
 
 # The published options of train.py with their defaults.
@@ -114,6 +114,13 @@ def test_help_lists_every_option_with_its_default(cli, script):
     assert len(headings) >= 3
     # In the order a reader wants them: departures come last.
     assert headings == ["options", *(heading for heading in HEADINGS if heading in headings)]
+
+
+@pytest.mark.parametrize(("script", "presets"), [("train.py", PRESETS), ("refine.py", REFINE_PRESETS)])
+def test_help_lists_what_the_quick_preset_sets(cli, script, presets):
+    told = " ".join(cli(script, "--help").out.split())
+    listed = " ".join(f"--{name} {value}" for name, value in presets["quick"].items())
+    assert f"quick, for a laptop: {listed}; options that are given win (default: paper)" in told
 
 
 def test_preset_quick_changes_only_what_it_lists():

@@ -145,6 +145,11 @@ def defaults_of(settings: type) -> dict[str, Any]:
     return {f.name: f.default for f in fields(settings)}
 
 
+def as_words(values: dict[str, Any]) -> str:
+    """Options as they would stand on a command line."""
+    return " ".join(f"--{name} {value}" for name, value in values.items())
+
+
 class LineParser(argparse.ArgumentParser):
     """A command line with one line per error."""
 
