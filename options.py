@@ -237,7 +237,7 @@ class EvalOptions(Common):
         integer(0), None, "inject at this scale only; not given: the finest; a clip: one", DEPARTURES
     )
     keep_aspect: bool = option(
-        bool, False, "keep the images' shapes; sizes are of the longer side" + AS_TRAINED, DEPARTURES
+        bool, False, "keep the images' shapes also where training did not; sizes are of the longer side", DEPARTURES
     )
     out_size: int | None = option(
         integer(1), None, "side of the results' finest scale, pixels" + AS_TRAINED, DEPARTURES
