@@ -103,7 +103,7 @@ def _plain(value: Any) -> Any:
 def _training_options(
     kind: type[Options], parser: Parser, arguments: Sequence[str] | None, presets: dict[str, dict[str, Any]]
 ) -> Options:
-    """Every option of a training run, from all its sources, with a seed."""
+    """Every option of a training run, from all its sources, with a seed; a dry run gets none but one it is given."""
     explicit = parser.explicit(arguments)
     loaded = _loaded_options(kind, parser, explicit["load"]) if explicit.get("load") else {}
     for name, option in options_of(kind).items():
@@ -122,7 +122,9 @@ def _training_options(
     a = (loaded | explicit).get("input_a")
     clip = CLIP if a and is_clip(a) else {}
     options = kind(**(defaults_of(kind) | clip | preset | loaded | explicit))
-    return _with_seed(options if options.out is not None else replace(options, out=options.load))
+    options = options if options.out is not None else replace(options, out=options.load)
+    # One drawn for a dry run would be printed, and not be the seed of the run itself.
+    return options if options.dry_run else _with_seed(options)
 
 
 def _require(options: Common, *names: str) -> None:

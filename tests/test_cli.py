@@ -174,6 +174,20 @@ def test_dry_run_writes_nothing(cli, pair, trained, tmp_path):
     assert cli("train.py", "--load", run, "--dry_run").code == 2
 
 
+@pytest.mark.parametrize(
+    ("script", "flags"), [("train.py", "--input_a --input_b"), ("refine.py", "--input --reference")]
+)
+def test_dry_run_prints_no_seed_that_the_run_will_not_have(cli, pair, tmp_path, script, flags):
+    inputs = [word for both in zip(flags.split(), pair, strict=True) for word in both]
+    words = [script, *inputs, "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick", "--dry_run"]
+    assert "seed random" in cli(*words).out.splitlines()
+    assert "seed 3" in cli(*words, "--seed", 3).out.splitlines()
+
+
+def test_dry_run_prints_the_seed_of_the_loaded_run(cli, trained):
+    assert "seed 7" in cli("train.py", "--load", trained, "--gpu_id", -1, "--dry_run").out.splitlines()
+
+
 def test_quick_settings_need_no_warning(cli, pair, tmp_path):
     result = cli("train.py", *inputs(pair), "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick", "--dry_run")
     assert (result.code, result.err) == (0, "")

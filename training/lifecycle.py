@@ -56,18 +56,19 @@ def begin(
     return read_trained(replace(run, folder=source), optimiser)
 
 
-def announce(run: Run, trained: Trained, niter: int, passes: int, seed: int) -> list[float]:
+def announce(run: Run, trained: Trained, niter: int, passes: int, seed: int | None) -> list[float]:
     """Say what is going to be done and about how long it takes.
 
     Args:
         passes: what a step costs, in forward passes of one network.
+        seed: None where only the run itself will draw it.
 
     Returns:
         Seconds of a step at every scale.
     """
     seconds = step_seconds(run, passes)
     print(cost_table(run, niter, seconds))
-    print(f"seed {seed}")
+    print(f"seed {'random' if seed is None else seed}")
     if trained.scale > run.geometry.stop_scale:
         print("all scales of this run are finished: nothing is trained, its results are made again")
     return seconds
