@@ -3,6 +3,7 @@
 #   scripts/check_readme.sh         at tiny settings, in a temporary folder; under two minutes
 #   scripts/check_readme.sh --full  as they stand, here; makes what scripts/strips.py shows
 set -euo pipefail
+[[ ${1:-} != --help ]] || { sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0; }
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PYTHON=${PYTHON:-$ROOT/.venv/bin/python}

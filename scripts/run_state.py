@@ -1,5 +1,6 @@
 """Print where the run in a folder stands, for scripts/sweep.sh: a word, then the same in words."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -9,5 +10,7 @@ from utils.runs.run_folder import RunFolder
 from utils.runs.state import run_state
 
 if __name__ == "__main__":
-    state = run_state(RunFolder(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run of train.py")
+    state = run_state(RunFolder(parser.parse_args().run))
     print(state.kind, state.message)

@@ -10,11 +10,13 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
     run_script("scripts.strips")
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from PIL import Image
 
+from utils.arguments import LineParser
 from utils.clips.video import Clip
 from utils.clips.writer import save_gif
 from utils.errors import UserError
@@ -74,7 +76,8 @@ def save_film(clip: Path, finished: Path, path: Path) -> None:
     save_gif(frames, path, sides[0].times)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    LineParser("Make the README's pictures from what make demo and check_readme.sh --full left.").parse_args(arguments)
     demo, clip = ROOT / "output_demo" / "train", ROOT / "output_clip"
     for name in ("a2b", "b2a"):
         save_sheet([[cell("", demo / f"finished_{name}.png", DEMO)]], OUT / f"demo_finished_{name}.jpg")

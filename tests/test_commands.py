@@ -3,11 +3,13 @@
 import os
 import re
 import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, complaint, make_picture
+from conftest import ROOT, TINY, complaint, make_picture
 from folders import contents, copy_run
 from interrupted import StopAfter
 
@@ -40,6 +42,26 @@ def elsewhere(tmp_path) -> Path:
     folder = tmp_path / "else where"
     folder.mkdir()
     return folder
+
+
+# What the scripts answer.
+
+
+SCRIPTS = [path for path in sorted((ROOT / "scripts").glob("*.*")) if re.search(r"^#!|__main__", path.read_text())]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_script_says_what_it_does(capsys, script):
+    if "def main(" in script.read_text():
+        with pytest.raises(SystemExit) as stop:
+            import_module(f"scripts.{script.stem}").main(["--help"])
+        code, told = stop.value.code, capsys.readouterr().out
+    else:
+        command = [sys.executable if script.suffix == ".py" else BASH, script, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        code, told = done.returncode, done.stdout
+    assert code == 0
+    assert len(told.split()) > 12
 
 
 # Printed commands.
