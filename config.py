@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from finishing.sizes import LEAST_SIDE
 from options import (
     CLIP,
     HEADINGS,
@@ -52,6 +53,7 @@ def parse_train(arguments: Sequence[str] | None = None) -> TrainOptions:
         raise UserError(str(error)) from None
     if options.finish_size and options.finish_size < options.img_size:
         raise UserError(f"--finish_size {options.finish_size}: must be at least --img_size {options.img_size}, or 0")
+    _check_finish_size(options.finish_size, ", or 0")
     return options
 
 
@@ -70,6 +72,7 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalOptions:
         raise UserError("--samples: draws images from nothing; leave out the clip --input_a")
     if not clip and (not options.samples or options.input_a or options.input_b):
         _require(options, "input_a", "input_b")
+    _check_finish_size(options.finish_size, ", or 0")
     return options
 
 
@@ -86,6 +89,7 @@ def parse_finish(arguments: Sequence[str] | None = None) -> FinishOptions:
     """Options of finishing one image from its command line; UserError on anything wrong with it."""
     options = FinishOptions(**FINISH.explicit(arguments))
     _require(options, "input", "reference", "out")
+    _check_finish_size(options.finish_size)
     return options
 
 
@@ -131,6 +135,11 @@ def _require(options: Common, *names: str) -> None:
     missing = [f"--{name}" for name in names if getattr(options, name) in (None, [], ())]
     if missing:
         raise UserError(f"{', '.join(missing)} must be given (--help lists the options)")
+
+
+def _check_finish_size(size: int | None, otherwise: str = "") -> None:
+    if size and size < LEAST_SIDE:
+        raise UserError(f"--finish_size {size}: must be at least {LEAST_SIDE}, to hold a few patches{otherwise}")
 
 
 def _with_seed(options: Options) -> Options:

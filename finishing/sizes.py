@@ -10,6 +10,7 @@ from finishing.canvas import PATCH
 Shape = tuple[int, int]
 
 RATIO = 4 / 3  # at most, of a level to the one before
+LEAST_SIDE = 2 * PATCH  # pixels; below it nothing has room for a few patches, and what comes out shows nothing
 # The first level is searched exhaustively, in time that grows with the fourth power of its side.
 FIRST_SIDE = 128
 PAIR = 1 / 256  # time to compare two patches in that search, of the time a level takes for a pixel
@@ -63,7 +64,7 @@ def level_factors(start: float, shortest: int, longest: int) -> list[float]:
         shortest, longest: sides at the finished size, over the image and all references.
     """
     first = min(start, FIRST_SIDE / longest)
-    first = min(1.0, max(first, (2 * PATCH) / shortest))
+    first = min(1.0, max(first, LEAST_SIDE / shortest))
     steps = math.ceil(math.log(1 / first) / math.log(RATIO) - 1e-9)
     return [first ** (1 - step / steps) for step in range(steps + 1)] if steps else [1.0]
 

@@ -11,7 +11,9 @@ from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run, eval_files, names, size
 from PIL import Image
 
+import config
 from utils.clips.video import Clip
+from utils.errors import UserError
 from utils.interrupt import StopRequest
 from utils.measures.metrics_file import COPIED, MEASURES
 
@@ -371,6 +373,10 @@ BAD = {
         ["--input", "a.png", "--reference", "b.png", "--finish_size", 20, "--learned_size", 30],
         ["--finish_size 20", "30"],
     ),
+    "no room for patches": (
+        ["--input", "a.png", "--reference", "b.png", "--finish_size", 13],
+        ["--finish_size 13", "at least 14"],
+    ),
     "learned too large": (["--input", "a.png", "--reference", "b.png", "--learned_size", 50], ["--learned_size 50"]),
     "negative": (["--input", "a.png", "--reference", "b.png", "--structure", -1], ["--structure", "at least 0"]),
     "no number": (["--input", "a.png", "--reference", "b.png", "--structure", "nan"], ["--structure", "nan"]),
@@ -406,6 +412,16 @@ def test_what_the_others_cannot_use(refused, run, inputs, tmp_path, script, word
     more = [*TINY, "--niter", 1] if script == "train" else ["--load", run, "--gpu_id", -1]
     line = refused([f"{script}.py", *inputs, "--out", tmp_path / "out", *more, *words])
     assert all(word in line for word in told), line
+
+
+def test_a_finished_image_has_room_for_patches():
+    tiny = ["--input_a", "a.png", "--input_b", "b.png", "--out", "out", "--min_size", "11", "--img_size", "13"]
+    of_eval = ["--input_a", "a.png", "--input_b", "b.png", "--out", "out", "--load", "run"]
+    for parse, words in ((config.parse_train, tiny), (config.parse_eval, of_eval)):
+        for size_ in (0, 14):
+            assert parse([*words, "--finish_size", str(size_)]).finish_size == size_
+        with pytest.raises(UserError, match=r"--finish_size 13: must be at least 14.* or 0"):
+            parse([*words, "--finish_size", "13"])
 
 
 def test_nothing_that_is_read_or_trained_is_cleared(refused, cli, run, inputs, tmp_path):
