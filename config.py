@@ -31,13 +31,21 @@ from utils.runs.run_folder import RunFolder
 
 Options = TypeVar("Options", bound=Common)
 
-TRAIN = Parser(TrainOptions, HEADINGS, "Train on one pair of images, coarse to fine; the published program's defaults.")
-EVAL = Parser(
-    EvalOptions, HEADINGS, "Translate real images with a trained pair, injected at the finest scales, or draw new ones."
+TRAIN = Parser(
+    "train.py", TrainOptions, HEADINGS, "Train on one pair of images, coarse to fine; the published program's defaults."
 )
-FINISH = Parser(FinishOptions, HEADINGS, "Finish any image at full size with the patches of references.")
+EVAL = Parser(
+    "eval.py",
+    EvalOptions,
+    HEADINGS,
+    "Translate real images with a trained pair, injected at the finest scales, or draw new ones.",
+)
+FINISH = Parser("finish.py", FinishOptions, HEADINGS, "Finish any image at full size with the patches of references.")
 REFINE = Parser(
-    RefineOptions, HEADINGS, "Clean up a translated image with a pyramid trained on a reference alone (SinGAN)."
+    "refine.py",
+    RefineOptions,
+    HEADINGS,
+    "Clean up a translated image with a pyramid trained on a reference alone (SinGAN).",
 )
 
 
@@ -156,6 +164,7 @@ def _loaded_options(kind: type[Common], parser: Parser, folder: Path) -> dict[st
     if not path.is_file():
         raise UserError(f"--load {folder}: holds no run ({path.name} is missing)")
     run.check_format()
+    run.check_filled_by(parser.prog)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["options"]
         used = {name: found[name] for name, option in options_of(kind).items() if not option.per_call}

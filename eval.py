@@ -107,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def load_trained(options: EvalOptions, device: torch.device) -> TrainedPair:
     """The pair in --load; UserError where it is unfinished, or what is asked of it does not fit."""
+    RunFolder(options.load).check_filled_by("train.py")
     pair = TrainedPair.load(options.load, device)
     for name in GEOMETRY_OPTIONS:
         asked, made = getattr(options, name), getattr(pair.geometry, name)
@@ -129,7 +130,7 @@ def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
     out.check_untrained()
     inputs = {"--input_a": options.input_a, "--input_b": options.input_b}
     out.check_spares(inputs | trained_inputs(trained), trained)
-    out.check_free(options.overwrite, "--overwrite to replace them, or choose another --out")
+    out.check_free(options.overwrite)
 
 
 def translate_images(

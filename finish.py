@@ -48,15 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if fault := finisher.fault(own_shape):
         raise UserError(f"--input {options.input}: cannot be finished: {fault}")
     out = RunFolder(options.out)
-    hint = "--overwrite to replace them, or choose another --out"
     inputs = {"--input": options.input, **{f"--reference ({i})": path for i, path in enumerate(options.reference, 1)}}
     out.check_untrained()
     out.check_spares(inputs)
-    out.check_free(options.overwrite, hint)
+    out.check_free(options.overwrite)
 
     # Finish.
     with FolderLock(out.path, "--out"), StopRequest() as stop:
-        out.check_free(options.overwrite, hint)  # again: another process may have been there meanwhile
+        out.check_free(options.overwrite)  # again: another process may have been there meanwhile
         out.clear()
         out.record(run_record(recorded(options), CPU))
         job = Job("finished", image_to_tensor(image, shape, CPU), own_shape, finisher)

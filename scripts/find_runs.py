@@ -16,8 +16,7 @@ def find_runs(folder: Path) -> list[Path]:
         links = [top / name for name in folders if (top / name).is_symlink()]
         for run in map(RunFolder, [top, *links]):
             if run.own_files():
-                options = run.recorded("options")
-                if not (isinstance(options, dict) and "inject_levels" in options):
+                if run.filled_by() != "eval.py":
                     found.append(run.path)
                 if run.path == top:
                     folders.clear()

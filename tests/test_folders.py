@@ -9,10 +9,12 @@ import pytest
 from conftest import TINY, complaint, make_picture
 from folders import contents, copy_run
 
+from options import EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from utils.arguments import options_of
 from utils.errors import UserError
 from utils.files import write_atomic
 from utils.runs.lock import NAME as LOCK
-from utils.runs.run_folder import RunFolder
+from utils.runs.run_folder import OWN_OPTION, RunFolder
 from utils.runs.state import run_state
 
 REFINE = ["--max_size", 32, "--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
@@ -125,11 +127,11 @@ def test_a_config_of_ours_or_not(tmp_path):
     for text in ("", "{", "[]", "null", '{"program": 1}', '{"program": "other"}', "\xff", "[" * 10000):
         run.config.write_text(text, encoding="latin-1")
         with pytest.raises(UserError, match="somebody else's"):
-            run.check_free(overwrite=True, hint="")
+            run.check_free(overwrite=True)
     run.record({"options": {}})
-    run.check_free(overwrite=True, hint="")
-    with pytest.raises(UserError, match="hint"):
-        run.check_free(overwrite=False, hint="hint")
+    run.check_free(overwrite=True)
+    with pytest.raises(UserError, match="already holds results; --overwrite"):
+        run.check_free(overwrite=False)
 
 
 @pytest.mark.parametrize("name", ["results.png", "config.json", "samples", "log.jsonl"])
@@ -144,6 +146,47 @@ def test_what_is_in_the_way_is_found_first(refused, pair, tmp_path, name):
         (out / name).mkdir()
     line = refused(["train.py", "--input_a", pair[0], "--input_b", pair[1], "--out", out, *TINY, "--overwrite"])
     assert f"{name} is in the way" in line
+
+
+# Of which script.
+
+
+@pytest.fixture
+def folders(cli, pair, trained, out, tmp_path):
+    """A folder that each script has filled, by the script."""
+    refined, finished = tmp_path / "refined", tmp_path / "finished"
+    assert cli("refine.py", "--input", pair[0], "--reference", pair[1], "--out", refined, *REFINE).code == 0
+    assert (
+        cli("finish.py", "--input", pair[0], "--reference", pair[1], "--out", finished, "--finish_size", 20).code == 0
+    )
+    run = copy_run(trained, tmp_path / "run")
+    return {"train.py": run, "eval.py": out, "refine.py": refined, "finish.py": finished}
+
+
+def test_a_folder_filled_by_another_script_says_so(refused, pair, trained, folders, tmp_path):
+    pictures = ["--input_a", pair[0], "--input_b", pair[1]]
+    image = ["--input", pair[0], "--reference", pair[1]]
+    commands = {
+        "train.py": [*pictures, *TINY],
+        "eval.py": [*pictures, "--load", trained, "--gpu_id", -1],
+        "refine.py": [*image, *REFINE],
+        "finish.py": image,
+    }
+    for filler, folder in folders.items():
+        for script, words in commands.items():
+            line = refused([script, *words, "--out", folder])
+            assert f"--out {folder}: " in line and f" of {filler}; " in line and "choose another --out" in line
+            # Only what trained it can go on with it.
+            assert f"{filler} --load to go on" in line or "--load" not in line
+            if script not in {filler, "finish.py"} and (script, filler) != ("eval.py", "train.py"):
+                line = refused([script, *words, "--load", folder, "--out", tmp_path / "new"])
+                assert f"--load {folder}: is of {filler}; name a folder that" in line
+
+
+def test_what_tells_the_scripts_apart_is_an_option_of_one_alone():
+    kinds = {"train.py": TrainOptions, "eval.py": EvalOptions, "refine.py": RefineOptions, "finish.py": FinishOptions}
+    for script, option in OWN_OPTION.items():
+        assert [other for other, kind in kinds.items() if option in options_of(kind)] == [script]
 
 
 # What a killed process leaves.
@@ -201,7 +244,7 @@ def test_a_kill_while_old_results_are_cleared(cli, monkeypatch, pair, trained, t
         with monkeypatch.context() as patch:
             patch.setattr(Path, "unlink", unlink)
             cli("train.py", "--out", run, *words)
-        RunFolder(run).check_free(overwrite=True, hint="")
+        RunFolder(run).check_free(overwrite=True)
     assert cli("train.py", "--out", tmp_path / "1", *words).code == 0
 
 

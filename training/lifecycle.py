@@ -18,8 +18,6 @@ from utils.interrupt import StopRequest
 from utils.runs.lock import FolderLock, check_unlocked
 from utils.runs.run_folder import RunFolder
 
-OUT_TAKEN = "--load it to go on, --overwrite to replace it, or choose another --out"
-
 
 def begin(
     run: Run,
@@ -43,7 +41,7 @@ def begin(
     check_unlocked(run.folder.path, "--out")
     run.folder.check_spares(inputs, source)
     if source is None or not run.folder.is_same(source):
-        run.folder.check_free(overwrite, OUT_TAKEN)
+        run.folder.check_free(overwrite)
     if source is None:
         return Trained(run.empty_pyramids(), None, None)
     check_unlocked(source.path, "--load")
@@ -86,7 +84,7 @@ def writing(run: Run, source: RunFolder | None, overwrite: bool, record: dict[st
         if source is not None and folder.is_same(source):
             folder.make_writable()
         else:
-            folder.check_free(overwrite, OUT_TAKEN)  # again: the first time it was not locked yet
+            folder.check_free(overwrite)  # again: the first time it was not locked yet
             folder.clear()
             if source is not None:
                 folder.copy_from(source)

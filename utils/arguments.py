@@ -164,11 +164,12 @@ class Parser(LineParser):
     """The command line of a dataclass made of `option` fields, defaults in the help.
 
     Args:
+        script: the name of its file.
         headings: all there may be, in the order of the help.
     """
 
-    def __init__(self, settings: type, headings: Sequence[str], description: str) -> None:
-        super().__init__(description, argument_default=argparse.SUPPRESS)
+    def __init__(self, script: str, settings: type, headings: Sequence[str], description: str) -> None:
+        super().__init__(description, prog=script, argument_default=argparse.SUPPRESS)
         options, defaults = options_of(settings), defaults_of(settings)
         used = {each.group for each in options.values()}
         groups = {heading: self.add_argument_group(heading) for heading in headings if heading in used}

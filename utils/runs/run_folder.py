@@ -14,6 +14,13 @@ from utils.runs.lock import NAME as LOCK
 
 # What tells our config.json from another program's.
 PROGRAM = "structural-analogy"
+# An option that one script alone has, by which config.json tells which of them filled a folder.
+OWN_OPTION = {
+    "train.py": "num_layer",
+    "eval.py": "inject_levels",
+    "refine.py": "start_scale",
+    "finish.py": "learned_size",
+}
 # What is made at the end of a call: it is of that call's inputs.
 RESULTS = re.compile(
     r"results\.png|losses\.png|metrics\.json|growth\.gif|samples\.png|a2b\.(mp4|gif)|(refined|quantised)_\d+\.png"
@@ -107,6 +114,17 @@ class RunFolder:
         except (OSError, ValueError, AttributeError, RecursionError):
             return None
 
+    def filled_by(self) -> str | None:
+        """The script whose results these are; None where config.json does not tell."""
+        options = self.recorded("options")
+        known = options if isinstance(options, dict) else {}
+        return next((script for script, option in OWN_OPTION.items() if option in known), None)
+
+    def check_filled_by(self, script: str) -> None:
+        """UserError where another script filled the folder --load names."""
+        if (other := self.filled_by()) not in {script, None}:
+            raise UserError(f"--load {self.path}: is of {other}; name a folder that {script} filled")
+
     def check_format(self) -> None:
         """UserError where the folder holds a run of the program's first format."""
         if not self.scale(0).is_file() and any((self.path / name).is_file() for name in ("scale_00.pt", "state.pt")):
@@ -139,9 +157,9 @@ class RunFolder:
     def check_untrained(self) -> None:
         """UserError where the folder holds a training run, which nothing but training may replace."""
         if {self.scale(0), self.state} & set(self.own_files()):
-            raise UserError(f"--out {self.path}: holds a training run; choose another --out")
+            raise UserError(f"--out {self.path}: holds a training run{_of(self.filled_by())}; choose another --out")
 
-    def check_free(self, overwrite: bool, hint: str) -> None:
+    def check_free(self, overwrite: bool) -> None:
         """UserError where a new run must not write here.
 
         The path is no folder, or something in it is in the way; or it holds a run and `overwrite` is off; or files
@@ -161,7 +179,12 @@ class RunFolder:
                 "so it may be somebody else's and stays; move it, or choose another --out"
             )
         if own and not overwrite:
-            raise UserError(f"--out {self.path}: already holds results; {hint}")
+            script = self.filled_by()
+            go_on = f"{script} --load to go on with them, " if script in {"train.py", "refine.py"} else ""
+            raise UserError(
+                f"--out {self.path}: already holds results{_of(script)}; {go_on}"
+                "--overwrite to replace them, or choose another --out"
+            )
 
     def check_spares(self, inputs: dict[str, Path | None], source: "RunFolder | None" = None) -> None:
         """UserError where a file that is read is also one that is cleared or replaced here, whatever links lead to it.
@@ -216,6 +239,11 @@ class RunFolder:
             target = self.path / source.relative_to(other.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(target, source.read_bytes())
+
+
+def _of(script: str | None) -> str:
+    """What an error line adds where it is known whose results it speaks of."""
+    return f" of {script}" if script else ""
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
