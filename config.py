@@ -13,17 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from finishing.sizes import LEAST_SIDE
-from options import (
-    CLIP,
-    HEADINGS,
-    PRESETS,
-    REFINE_PRESETS,
-    Common,
-    EvalOptions,
-    FinishOptions,
-    RefineOptions,
-    TrainOptions,
-)
+from options import HEADINGS, Common, EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from presets import CLIP, PRESETS, REFINE_PRESETS
 from utils.arguments import Parser, defaults_of, options_of, pathname
 from utils.clips.kind import is_clip
 from utils.errors import UserError

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from models.architecture import PADDING_MODES, Architecture
+from presets import PRESETS, REFINE_PRESETS, Preset
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from training.scale import Schedule
@@ -28,16 +29,8 @@ FINISHING = "finishing"
 DEPARTURES = "departures from the paper"
 HEADINGS = (FILES, MACHINE, RUN, PYRAMID, NETWORKS, OPTIMISATION, EVALUATION, REFINEMENT, FINISHING, DEPARTURES)
 
-QUICK = dict(img_size=64, min_size=32, scale_factor=0.5, max_nfc=32, switch_res=3, niter=180, print_interval=90)
-QUICK |= dict(lr_g=0.004, lr_d=0.001, lr_decay=0.5, alpha=10.0, beta=2.0)
-QUICK |= dict(real_start=0.5, lambda_layout=0.1, rec_noise="fixed", padding_mode="reflect", padd_size=1, finish_size=512)
-PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": QUICK}
-REFINE_QUICK = dict(max_size=64, max_nfc=32, niter=100, print_interval=50)
-REFINE_PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "quick": REFINE_QUICK}
 REC_NOISE = ("fresh", "fixed")
 PRECISIONS = ("fp32", "tf32", "bf16")
-# The published defaults where A is a clip (METHOD section 12).
-CLIP = dict(niter=24000, min_size=22, lambda_self=1.0)
 
 STRUCTURE = 1.0
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
@@ -46,7 +39,7 @@ A_KINDS = "image A, any Pillow reads; or a clip, or a folder with its frames"
 AS_TRAINED = "; not given: as trained"
 
 
-def preset_option(presets: dict[str, dict[str, Any]]) -> Any:
+def preset_option(presets: dict[str, Preset]) -> Any:
     """The option that chooses one of `presets`; its help lists what quick sets."""
     told = f"paper: published; quick, for a laptop: {as_words(presets['quick'])}; options that are given win"
     return option(str, "paper", told, DEPARTURES, choices=tuple(presets), fixed=True)
@@ -171,10 +164,7 @@ class TrainOptions(Training):
         choices=REC_NOISE,
     )
     real_start: float = option(
-        number(0, 1),
-        0.0,
-        "share of the steps whose samples are made of the real images, as a translation is, not of noise alone",
-        DEPARTURES,
+        number(0, 1), 0.0, "share of the steps whose samples start from the real images, not from nothing", DEPARTURES
     )
     lambda_layout: float = option(
         number(), LossWeights.lambda_layout, "weight of: contrast stays in its place when translated", DEPARTURES

@@ -12,7 +12,8 @@ from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run, eval_files, names, size
 
 import config
-from options import HEADINGS, PRESETS, REFINE_PRESETS, EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from options import HEADINGS, EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from presets import PRESETS, REFINE_PRESETS
 from utils.arguments import defaults_of
 
 # The published options of train.py with their defaults.

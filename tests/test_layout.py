@@ -17,11 +17,12 @@ ROOMS = [
     "training",
     "evaluation",
 ]
-LAYERS = [*ROOMS, "options", "config", "script"]
+LAYERS = [*ROOMS, "presets", "options", "config", "script"]
 # Rooms side by side, which do not know each other.
 APART = {("utils.measures", "utils.clips")}
 SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.stem not in LAYERS)
 PROGRAM = [
+    ROOT / "presets.py",
     ROOT / "options.py",
     ROOT / "config.py",
     *SCRIPTS,
