@@ -8,7 +8,8 @@ from utils.runs.run_folder import RunFolder
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Every folder that holds files of a training run or bears the name of a sweep's log; no evaluations."""
+    """Every folder that holds files of a training run or bears the name of a sweep's log; nothing that the other
+    scripts filled."""
     found = []
     for path, folders, files in os.walk(folder):
         top = Path(path)
@@ -16,7 +17,7 @@ def find_runs(folder: Path) -> list[Path]:
         links = [top / name for name in folders if (top / name).is_symlink()]
         for run in map(RunFolder, [top, *links]):
             if run.own_files():
-                if run.filled_by() != "eval.py":
+                if run.filled_by() in {"train.py", None}:
                     found.append(run.path)
                 if run.path == top:
                     folders.clear()

@@ -92,9 +92,9 @@ def runs(tmp_path_factory) -> Path:
     (top / "foreign" / "config.json").write_text("[1, 2")
     (top / "never.log").write_text("$ train.py\nerror: --alpha: must be a number, not 'x'\n")
     (top / "nohup.log").write_text("somebody's own\n")
-    evaluation = top / "evaluation"
-    evaluation.mkdir()
-    (evaluation / "config.json").write_text(json.dumps({"options": {"inject_levels": 5}}))
+    for name, option in (("evaluation", "inject_levels"), ("refined", "start_scale"), ("finished", "learned_size")):
+        (top / name).mkdir()
+        (top / name / "config.json").write_text(json.dumps({"options": {option: 5}}))
     return top
 
 
