@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from utils.measures.metrics import HIGHER_IS_BETTER, colour_difference, layout_agreement, measure, sliced_wasserstein
+from utils.measures.metrics import (
+    HIGHER_IS_BETTER,
+    colour_difference,
+    contrast_agreement,
+    layout_agreement,
+    measure,
+    sliced_wasserstein,
+)
 
 SIDE = 64
 
@@ -241,3 +248,18 @@ def test_flat_images(other):
 def test_pictures_with_gradients_are_measured_too():
     image = noise(1).requires_grad_()
     assert isinstance(measure(image, image, image)["layout_agreement"], float)
+
+
+@pytest.mark.parametrize("kind", ["flat", "half flat"])
+def test_contrast_agreement_has_a_finite_slope_everywhere(kind):
+    """It is a loss, too: where an image is flat there is nothing to follow."""
+    image = torch.zeros(1, 3, 24, 24)
+    if kind == "half flat":  # with the mean of the flat half, so that its contrast is 0 without rounding
+        image[..., :6] = torch.rand(1, 3, 24, 6, generator=random(1))
+        image[..., 6:12] = -image[..., :6]
+    image.requires_grad_()
+    other = torch.rand(1, 3, 24, 24, generator=random(2))
+    found = contrast_agreement(image, other)
+    found.backward()
+    assert image.grad.isfinite().all()
+    assert image.grad.any() == (kind != "flat")

@@ -170,7 +170,7 @@ def contrast_agreement(image: Tensor, structure: Tensor, window: int = 3) -> Ten
         map_other = F.interpolate(map_other, map_one.shape[-2:], mode="bilinear", antialias=True)
     one, other = (side - side.mean() for side in (map_one, map_other))
     variances = one.square().mean(), other.square().mean()
-    correlation = (one * other).mean() / (variances[0] * variances[1]).sqrt().clamp_min(UNIFORM)
+    correlation = (one * other).mean() / (variances[0] * variances[1]).clamp_min(UNIFORM**2).sqrt()
     # Rounding alone makes a uniform map vary, but by less than this.
     uniform = (variances[0] < UNIFORM) | (variances[1] < UNIFORM)
     return torch.where(uniform, torch.zeros_like(correlation), correlation).clamp(-1, 1)
