@@ -26,7 +26,7 @@ from utils.pictures.sheet import Cell, save_sheet
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
 HINT = "make demo and scripts/check_readme.sh --full first:"
-PAIRS = ("analogy", "style", "texture", "photographs", "text")
+PAIRS = ("analogy", "style", "rocket", "texture", "brick", "text", "sketch")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
 SIDE, SMALL, DEMO = 256, 200, 400  # pixels, longer side
 FILM = 160  # pixels, height
@@ -83,9 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         save_sheet([[cell("", demo / f"finished_{name}.png", DEMO)]], OUT / f"demo_finished_{name}.jpg")
     save_sheet([[cell("", demo / "results.png", 1600)]], OUT / "demo_results.jpg")
     save_sheet([pair_row(name) for name in PAIRS], OUT / "applications.jpg")
-    for name in ("sketch", "failure"):
-        save_sheet([pair_row(name)], OUT / f"{name}.jpg")
-    runs = [demo, *(ROOT / f"output_{name}" for name in (*PAIRS, "sketch"))]
+    save_sheet([pair_row("failure")], OUT / "failure.jpg")
+    runs = [demo, *(ROOT / f"output_{name}" for name in PAIRS)]
     save_sheet([finishing_row(run) for run in runs], OUT / "finishing.jpg")
     samples, guided = ROOT / "output_samples", ROOT / "output_guided"
     names = [[f"sample_{index:03d}_finished_{kind}" for kind in SAMPLE] for index in range(4)]
