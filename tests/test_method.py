@@ -389,6 +389,32 @@ def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_di
     assert [picture.shape[2:] for picture in pictures.values()] == [shapes[0], shapes[1], shapes[1], shapes[0]]
 
 
+def one_after_the_other(order: tuple[int, int]):
+    """Runs the stages for both domains, first all of the one, then all of the other."""
+
+    def both(*stages):
+        found = {}
+        for domain in order:
+            for stage in stages:
+                found[domain] = stage(domain)
+        return found[0], found[1]
+
+    return both
+
+
+@pytest.mark.parametrize("weights", [LossWeights(beta=10), LossWeights(lambda_self=0.7, lambda_layout=0.7)])
+def test_no_number_depends_on_which_domains_thread_is_first(weights):
+    results = []
+    for order in ((0, 1), (1, 0)):
+        nets = networks(scale=4)
+        optimisers = Optimisers(nets, OptimiserSettings(lr_g=0.01))
+        for _ in range(2):
+            training_step(nets, optimisers, inputs_for(weights), real_pictures(), weights, one_after_the_other(order))
+        results.append(nets.state_dict())
+    one, other = results
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def whole_discriminator_loss(discriminator, real, fakes, fake_weights, mix, lambda_grad) -> torch.Tensor:
     """L_D of METHOD sections 6 and 12, call by call; where shapes differ the penalty is in the common middle."""
     loss = -sum(fake_weights) * discriminator(real).mean()

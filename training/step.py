@@ -217,8 +217,9 @@ def training_step(
     # Each call waits for both domains: the next stages need what the other one made.
     both(sample)
     both(translate)
-    both(update_discriminator, adversarial, cycle, layout)
-    both(backward_translations)
+    both(update_discriminator, adversarial, cycle)
+    # Not before: of three gradients from two threads at one leaf, the sum would depend on which came first.
+    both(layout, backward_translations)
     both(update_generator)
 
     terms = {
