@@ -35,7 +35,7 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 STRUCTURE = 1.0
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 
-A_KINDS = "image A, any Pillow reads; or a clip, or a folder with its frames"
+A_KINDS = "image A, any that Pillow reads; or a clip, or a folder with its frames"
 AS_TRAINED = "; not given: as trained"
 
 

@@ -7,6 +7,8 @@ import torch
 
 from models.architecture import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
+from utils.commands import command
+from utils.device import device_flags
 from utils.runs.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
 from utils.runs.run_folder import RunFolder
 from utils.scales import Geometry, ImageGeometry
@@ -42,7 +44,10 @@ class Run:
             raise CheckpointError(f"--load {folder.path}: no such folder")
         folder.check_format()
         if not path.is_file():
-            raise CheckpointError(f"--load {folder.path}: holds no finished scale ({path.name} is missing)")
+            script = "train.py" if domains == 2 else "refine.py"
+            hint = f"; to finish it: {command(script, '--load', folder.path, *device_flags(device))}"
+            begun = hint if folder.state.is_file() else ""
+            raise CheckpointError(f"--load {folder.path}: holds no finished scale ({path.name} is missing){begun}")
         _, values = load_checkpoint(path, SCALE_KEYS)
         kinds = {f.name: type(f.default) for f in fields(Architecture)}
         for name, value in values["architecture"].items():

@@ -21,7 +21,7 @@ from models.generator import Generator
 from models.inference import inject, refined_from, sample, translate_directly
 from models.snapshot import Run
 from training.batching import share_call
-from training.cost import CALLS, step_seconds
+from training.cost import FEWEST, step_seconds
 from training.domains import DomainThreads
 from training.draws import StepDraws, rec_start, steps_per_chunk
 from training.frames import FrameStore
@@ -95,7 +95,8 @@ def test_the_cost_estimate_waits_for_every_call(monkeypatch, tmp_path):
     monkeypatch.setattr(Tensor, "item", lambda tensor: waits.append(len(calls)) or item(tensor))
     monkeypatch.setattr(Generator, "forward", lambda *arguments: calls.append(1) or generate(*arguments))
     step_seconds(Run(RunFolder(tmp_path), GEOMETRY, PAIR, CPU), passes=1)
-    assert waits == list(range(1, CALLS * len(GEOMETRY.shapes) + 1))
+    assert waits == list(range(1, len(calls) + 1))
+    assert len(calls) >= FEWEST * len(GEOMETRY.shapes)
 
 
 def test_a_clips_frame_is_sent_without_a_wait(tmp_path):

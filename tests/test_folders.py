@@ -258,3 +258,16 @@ def test_a_run_and_an_evaluation_are_marked_and_replace_each_other(cli, pair, tr
     assert left["notes.txt"] == b"mine" and "real_a.png" not in left
     line = complaint(cli("eval.py", *inputs, "--load", trained))
     assert re.search("holds a training run", line)
+
+
+def test_a_run_without_a_finished_scale_says_how_to_go_on(cli, pair, trained, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.json").write_bytes((trained / "config.json").read_bytes())
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--load", begun, "--out", tmp_path / "out", "--gpu_id", -1]
+    missing = f"error: --load {begun}: holds no finished scale (scale_00.safetensors is missing)"
+    assert cli("eval.py", *words).err.splitlines()[-1] == missing
+    (begun / "state.safetensors").write_bytes(b"")
+    line = cli("eval.py", *words).err.splitlines()[-1]
+    assert line.startswith(f"{missing}; to finish it: ")
+    assert f"train.py --load {begun}" in line

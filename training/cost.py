@@ -8,7 +8,9 @@ from models.snapshot import Run
 from utils.device import device_name
 from utils.progress import duration
 
-CALLS = 4  # the quickest counts: others may have to wait for another process
+# Calls per scale, and seconds after which there are no more than the fewest. The quickest counts: where other processes
+# want the machine, most calls have to wait.
+FEWEST, MOST, PATIENCE = 4, 30, 0.4
 
 
 @torch.no_grad()
@@ -21,8 +23,9 @@ def step_seconds(run: Run, passes: int) -> list[float]:
     for scale, shape in enumerate(run.geometry.domain_shapes[0]):
         generator = run.architecture.generator(scale, run.geometry.stop_scale).to(run.device)
         image = torch.zeros(1, 3, *shape, device=run.device)
-        took = []
-        for _ in range(CALLS):  # The first one sets things up; reading a value waits for the device.
+        took: list[float] = []
+        while len(took) < FEWEST or (len(took) < MOST and sum(took) < PATIENCE):
+            # The first call sets things up; reading a value waits for the device.
             start = time.perf_counter()
             generator(image, image).sum().item()
             took.append(time.perf_counter() - start)
