@@ -167,7 +167,7 @@ class TrainOptions(Training):
         number(0, 1), 0.0, "share of the steps whose samples start from the real images, not from nothing", DEPARTURES
     )
     lambda_layout: float = option(
-        number(), LossWeights.lambda_layout, "weight of: contrast stays in its place when translated", DEPARTURES
+        number(), LossWeights.lambda_layout, "weight of the loss that keeps contrast in its place", DEPARTURES
     )
     lr_decay: float = option(
         number(0, 1), OptimiserSettings.lr_decay, "end share of a scale over which the rates fall to 0", DEPARTURES

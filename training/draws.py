@@ -74,7 +74,7 @@ class StepDraws:
         self_term: whether the steps need noise for the self term (METHOD section 12), too.
         fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
         real_start: share of the steps whose samples are made of the noisy real images of this scale, as an injection
-            (METHOD section 8) makes them, instead of the rand draw; chosen at random.
+            (METHOD section 8) makes them, instead of the rand draw, which such a step leaves unused; chosen at random.
 
     Attributes:
         sigmas: of both domains, amplitudes of the noise on drawn samples' inputs; 1 until they are set, as is right
