@@ -23,20 +23,32 @@ from utils.runs.run_folder import RunFolder
 Options = TypeVar("Options", bound=Common)
 
 TRAIN = Parser(
-    "train.py", TrainOptions, HEADINGS, "Train on one pair of images, coarse to fine; the published program's defaults."
+    "train.py",
+    TrainOptions,
+    HEADINGS,
+    "Train on one pair of images, coarse to fine; the published program's defaults.",
+    "--input_a A.jpg --input_b B.jpg --preset quick --out output",
 )
 EVAL = Parser(
     "eval.py",
     EvalOptions,
     HEADINGS,
     "Translate real images with a trained pair, injected at the finest scales, or draw new ones.",
+    "--input_a A.jpg --input_b B.jpg --load output --out evaluation",
 )
-FINISH = Parser("finish.py", FinishOptions, HEADINGS, "Finish any image at full size with the patches of references.")
+FINISH = Parser(
+    "finish.py",
+    FinishOptions,
+    HEADINGS,
+    "Finish any image at full size with the patches of references.",
+    "--input output/real_a2b.png --reference B.jpg --out finished",
+)
 REFINE = Parser(
     "refine.py",
     RefineOptions,
     HEADINGS,
     "Clean up a translated image with a pyramid trained on a reference alone (SinGAN).",
+    "--input output/real_a2b.png --reference B.jpg --preset quick --out refined",
 )
 
 

@@ -118,6 +118,21 @@ def test_help_lists_every_option_with_its_default(cli, script):
     assert headings == ["options", *(heading for heading in HEADINGS if heading in headings)]
 
 
+PARSERS = [
+    ("train.py", config.parse_train),
+    ("eval.py", config.parse_eval),
+    ("refine.py", config.parse_refine),
+    ("finish.py", config.parse_finish),
+]
+
+
+@pytest.mark.parametrize(("script", "parse"), PARSERS)
+def test_help_ends_with_a_command_that_parses(cli, script, parse):
+    python, name, *arguments = " ".join(cli(script, "--help").out.split()).rpartition("example: ")[2].split()
+    assert (python, name) == ("python", script)
+    assert parse(arguments).out is not None
+
+
 @pytest.mark.parametrize(("script", "presets"), [("train.py", PRESETS), ("refine.py", REFINE_PRESETS)])
 def test_help_lists_what_the_quick_preset_sets(cli, script, presets):
     told = " ".join(cli(script, "--help").out.split())

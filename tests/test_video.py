@@ -565,7 +565,7 @@ def test_a_folder_with_a_damaged_image(tmp_path):
 def test_a_film_that_vanishes(tmp_path):
     clip = Clip(film(tmp_path / "x.mp4"), "--input_a")
     clip.path.unlink()
-    with pytest.raises(UserError, match="cannot be decoded: No such file"):
+    with pytest.raises(UserError, match="cannot be decoded, as an image or a film: No such file"):
         list(clip)
 
 

@@ -166,10 +166,13 @@ class Parser(LineParser):
     Args:
         script: the name of its file.
         headings: all there may be, in the order of the help.
+        example: options to begin with, for the end of the help.
     """
 
-    def __init__(self, script: str, settings: type, headings: Sequence[str], description: str) -> None:
-        super().__init__(description, prog=script, argument_default=argparse.SUPPRESS)
+    def __init__(self, script: str, settings: type, headings: Sequence[str], description: str, example: str) -> None:
+        super().__init__(
+            description, prog=script, argument_default=argparse.SUPPRESS, epilog=f"example: python {script} {example}"
+        )
         options, defaults = options_of(settings), defaults_of(settings)
         used = {each.group for each in options.values()}
         groups = {heading: self.add_argument_group(heading) for heading in headings if heading in used}

@@ -76,7 +76,7 @@ class Progress(Bar):
 
     def update(self, scale: int, step: int, losses: dict[str, Tensor]) -> None:
         """After a step; reads the losses from the device once a second at most."""
-        where = f"scale {scale}/{len(self.costs) - 1} step {step}/{self.niter}"
+        where = f"scale {scale} of 0-{len(self.costs) - 1} step {step}/{self.niter}"
         self.show(self._position(scale, step), where, lambda: summary(losses))
 
 

@@ -124,7 +124,8 @@ class Film:
                     raise UserError(f"{self._name}: has no film in it that FFmpeg can decode")
                 yield container, stream
         except self._av.error.FFmpegError as error:
-            raise UserError(f"{self._name}: cannot be decoded: {error.strerror or error}") from None
+            reason = error.strerror or error
+            raise UserError(f"{self._name}: cannot be decoded, as an image or a film: {reason}") from None
 
     def _packets(self, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator["av.Packet"]:
         """All packets of the stream, as far as there are any; a file that ends early becomes a fault."""

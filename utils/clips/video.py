@@ -119,9 +119,10 @@ class Clip:
         for count, frame in enumerate(self._source.frames(), start=1):
             check_size(frame.size, min_side, self._name)
             if size not in (None, frame.size):
+                what = "a folder is a clip, and all its images" if isinstance(self._source, Folder) else "all frames"
                 raise UserError(
                     f"{self._name}: frame {count} is {frame.size[0]}x{frame.size[1]} pixels, "
-                    f"the ones before {size[0]}x{size[1]}; all frames must have the same size"
+                    f"the ones before {size[0]}x{size[1]}; {what} must have the same size"
                 )
             # How long the last frame lasts is to be believed where it is so of all others.
             truthful &= before is None or (before.lasts > 0 and abs(before.start + before.lasts - frame.start) <= 1)
