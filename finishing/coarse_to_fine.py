@@ -11,8 +11,9 @@ from torch import Tensor
 from finishing.canvas import Canvas
 from finishing.colours import colour_map, recoloured
 from finishing.features import PATCH, Features
-from finishing.field import copied_share, enlarge, search, settle, source_of, vote_for
+from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.sizes import Shape, level_factors, shares_done
+from finishing.votes import averaged, seamless
 from utils.resize import resize, resize_matrix
 from utils.scales import ceil_side
 
@@ -126,7 +127,7 @@ def finish(
             say()
         field = settle(start, features, canvas, kept)
         fields.append(field)
-        image, size = vote_for(field, canvas, here), factor
+        image, size = averaged(field, canvas, here), factor
         say()
 
     # Once more at the full size, sharp against sharp.
@@ -134,7 +135,7 @@ def finish(
     field = settle(field, features, canvas, _kept(before, len(fields), features.shape))
     fields.append(field)
     say()
-    finished = vote_for(field, canvas, shape).to(device)
+    finished = seamless(field, canvas, shape, 1 / scale).to(device)  # over a pixel of the learned image
     return Finished(finished, source_of(field, canvas), copied_share(field, canvas), tuple(fields), colours)
 
 

@@ -1,12 +1,10 @@
 """The field: for every patch of an image the place of its match in the references."""
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from finishing.canvas import PATCH, Canvas
 from finishing.features import Features
-from finishing.kernels import distances, in_bands, nearest, sweep, vote
+from finishing.kernels import distances, in_bands, nearest, sweep
 
 CENTRE = (PATCH - 1) / 2
 TURN = 128  # patches that choose at the same time, far from one another
@@ -16,7 +14,6 @@ SAMPLE = 512  # patches that decide how dear a use is
 # flickered as much as the learned one, from 7 on what moved slowly lagged behind.
 USE, COHERENCE, LOYALTY = 0.3, 2.5, 4.0
 SWEEPS = 4
-SHARPNESS = 0.8  # standard deviation of the vote's weights about a patch's centre, pixels
 
 
 def search(features: Features, canvas: Canvas) -> np.ndarray:
@@ -65,14 +62,6 @@ def settle(field: np.ndarray, features: Features, canvas: Canvas, kept: np.ndarr
     for turn in range(SWEEPS):
         in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, neighbours_apart=True)
     return field
-
-
-def vote_for(field: np.ndarray, canvas: Canvas, shape: tuple[int, int]) -> Tensor:
-    """The image (1, 3, H, W) of a field: every pixel the average of the patches over it, most of those centred near."""
-    bell = np.exp(-0.5 * ((np.arange(PATCH) - CENTRE) / SHARPNESS) ** 2)
-    out = np.empty((*shape, 3), np.float32)
-    in_bands(vote, len(out), canvas.values, canvas.width, field, np.outer(bell, bell).astype(np.float32), out)
-    return torch.from_numpy(out).permute(2, 0, 1)[None].contiguous()
 
 
 def enlarge(field: np.ndarray, old: Canvas, new: Canvas, ratio: float, shape: tuple[int, int]) -> np.ndarray:

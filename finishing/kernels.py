@@ -179,15 +179,15 @@ def vote(first, last, values, width, field, weights, out):
 
     Args:
         values: (places, 3), the canvas.
-        weights: (side, side), of the pixels of a patch.
-        out: (H, W, 3), written; (H - side + 1, W - side + 1) is the field's shape.
+        weights: (rows, columns), of the pixels of a patch.
+        out: (H, W, 3), written; (H - rows + 1, W - columns + 1) is the field's shape.
     """
-    side = weights.shape[0]
+    rows, columns = weights.shape
     for y in range(first, last):
         for x in range(out.shape[1]):
             red = green = blue = total = np.float32(0)
-            for dy in range(max(0, y - field.shape[0] + 1), min(side, y + 1)):
-                for dx in range(max(0, x - field.shape[1] + 1), min(side, x + 1)):
+            for dy in range(max(0, y - field.shape[0] + 1), min(rows, y + 1)):
+                for dx in range(max(0, x - field.shape[1] + 1), min(columns, x + 1)):
                     place = field[y - dy, x - dx] + dy * width + dx
                     weight = weights[dy, dx]
                     red += weight * values[place, 0]

@@ -14,6 +14,7 @@ from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.kernels import in_bands, nearest, sweep
 from finishing.sizes import PAIR, finished_sizes, level_factors, shares_done
 from finishing.source_map import legend, source_map
+from finishing.votes import EDGE, averaged, seamless
 from utils.measures.metrics import sliced_wasserstein
 from utils.resize import resize
 
@@ -186,6 +187,65 @@ def test_a_field_in_one_piece_stays_so():
     assert (reference == 0).all()
     assert (row == np.arange(2, 26)[:, None]).all()
     assert (column == np.arange(3, 36)).all()
+
+
+def test_a_picture_in_one_piece_is_not_changed():
+    canvas = Canvas([texture(30, 40)])
+    field = (np.arange(2, 18)[:, None] * 40 + np.arange(3, 28)).astype(np.int32)
+    assert torch.allclose(seamless(field, canvas, (22, 31), 4.0), canvas.images[0][..., 2:24, 3:34], atol=1e-6)
+
+
+def two_pieces(step, shape=(20, 60)):
+    """A canvas, dark at the left, lighter by `step` at the right, and a field with a seam down the middle."""
+    image = torch.zeros(1, 3, 20, 80)
+    image[..., 40:] = step
+    rows, columns = np.arange(shape[0] - PATCH + 1)[:, None], np.arange(shape[1] - PATCH + 1)
+    middle = len(columns) // 2
+    return Canvas([image]), (rows * 80 + np.where(columns < middle, columns % 30, 45 + columns % 25)).astype(np.int32)
+
+
+def test_a_seam_fades_out_over_the_reach():
+    step, reach = 0.02, 5.0
+    canvas, field = two_pieces(step)
+    before, after = averaged(field, canvas, (20, 60)), seamless(field, canvas, (20, 60), reach)
+    assert before.diff(dim=3).abs().max() > 0.45 * step
+    assert after.diff(dim=3).abs().max() < 0.11 * step  # half of it on either side, falling by exp(-1 / reach) a pixel
+    line = after[0, 0, 10]
+    assert (line.diff() > -1e-6).all()
+    assert line[2] < 0.01 * step and line[-3] > 0.99 * step
+    assert torch.isclose(after.mean(), before.mean(), atol=1e-6)
+
+
+def test_an_edge_is_no_seam():
+    canvas, field = two_pieces(1.0)  # a distance of sqrt(3) in three channels, over two pixels
+    before, after = averaged(field, canvas, (20, 60)), seamless(field, canvas, (20, 60), 5.0)
+    assert before.diff(dim=3).norm(dim=1).max() > EDGE
+    assert (after - before).abs().max() < 0.1
+
+
+def test_the_correction_is_the_least_squares_solution():
+    canvas = Canvas([0.05 * texture(40, 50)])
+    shape, reach = (12, 9), 2.5
+    field = np.random.default_rng(0).choice(np.flatnonzero(canvas.usable), (6, 3)).astype(np.int32)
+    image = averaged(field, canvas, shape)
+    correction = seamless(field, canvas, shape, reach) - image
+    # What each pair of neighbours lacks, voted for by every patch that holds both.
+    equations, wanted = [np.eye(108) / reach], [np.zeros(108)]
+    values, bell = canvas.values[:, 0], np.exp(-0.5 * (np.arange(-3, 4) / 0.8) ** 2)
+    for y, x, down, right in [(y, x, d, 1 - d) for d in (0, 1) for y in range(12 - d) for x in range(8 + d)]:
+        total = weights = 0.0
+        for dy, dx in np.ndindex(7 - down, 7 - right):
+            if 0 <= y - dy < 6 and 0 <= x - dx < 3:
+                place = field[y - dy, x - dx] + dy * 50 + dx
+                weight = np.sqrt(bell[dy] * bell[dy + down] * bell[dx] * bell[dx + right])
+                total += weight * (values[place + down * 50 + right] - values[place])
+                weights += weight
+        row = np.zeros((12, 9))
+        row[y, x], row[y + down, x + right] = -1, 1
+        equations.append(row.reshape(1, -1))
+        wanted.append([total / weights - float(image[0, 0, y + down, x + right] - image[0, 0, y, x])])
+    solution = np.linalg.lstsq(np.concatenate(equations), np.concatenate(wanted), rcond=None)[0].reshape(12, 9)
+    assert np.abs(correction[0, 0].numpy() - solution).max() < 0.02 * np.abs(solution).max()  # EDGE takes the rest
 
 
 @pytest.mark.parametrize("learned", [texture(20, 20), torch.full((1, 3, 20, 20), 0.3), torch.zeros(1, 3, 1, 1)])
