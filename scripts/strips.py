@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         save_sheet([[cell("", demo / f"finished_{name}.png", DEMO)]], OUT / f"demo_finished_{name}.jpg")
     save_sheet([[cell("", demo / "results.png", 1600)]], OUT / "demo_results.jpg")
     save_sheet([pair_row(name) for name in PAIRS], OUT / "applications.jpg")
-    save_sheet([pair_row("failure")], OUT / "failure.jpg")
+    for name in ("failure", "paper"):
+        save_sheet([pair_row(name)], OUT / f"{name}.jpg")
     runs = [demo, *(ROOT / f"output_{name}" for name in PAIRS)]
     save_sheet([finishing_row(run) for run in runs], OUT / "finishing.jpg")
     samples, guided = ROOT / "output_samples", ROOT / "output_guided"
