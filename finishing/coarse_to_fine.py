@@ -135,6 +135,7 @@ def finish(
     field = settle(field, features, canvas, _kept(before, len(fields), features.shape))
     fields.append(field)
     say()
+    del features  # by far the largest
     finished = seamless(field, canvas, shape, 1 / scale).to(device)  # over a pixel of the learned image
     return Finished(finished, source_of(field, canvas), copied_share(field, canvas), tuple(fields), colours)
 

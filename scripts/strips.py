@@ -1,4 +1,4 @@
-"""The README's pictures, from what `make demo` and `scripts/check_readme.sh --full` left."""
+"""The README's pictures, from what `make demo`, `scripts/check_readme.sh --full` and its run of an hour left."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ from utils.pictures.sheet import Cell, save_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
-HINT = "make demo and scripts/check_readme.sh --full first:"
+HINT = "make demo, scripts/check_readme.sh --full and the README's run into output_paper first:"
 PAIRS = ("analogy", "style", "rocket", "texture", "brick", "text", "sketch")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
 SIDE, SMALL, DEMO = 256, 200, 400  # pixels, longer side
@@ -77,7 +77,7 @@ def save_film(clip: Path, finished: Path, path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    LineParser("Make the README's pictures from what make demo and check_readme.sh --full left.").parse_args(arguments)
+    LineParser("Make the README's pictures from what the commands in it left.").parse_args(arguments)
     demo, clip = ROOT / "output_demo" / "train", ROOT / "output_clip"
     for name in ("a2b", "b2a"):
         save_sheet([[cell("", demo / f"finished_{name}.png", DEMO)]], OUT / f"demo_finished_{name}.jpg")
