@@ -31,13 +31,13 @@ def seamless(field: np.ndarray, canvas: Canvas, shape: tuple[int, int], reach: f
         reach: how far a seam is spread to either side, pixels; what differs over more keeps its colour.
     """
     image = _votes(canvas.values, canvas, field, shape, (PATCH, PATCH))
-    sought = np.zeros(image.shape)  # float64, so that how a library sums does not show after rounding
+    sought = np.zeros(image.shape)  # float64, here and below: what libraries round otherwise elsewhere does not show
     for axis, to_next in ((0, canvas.width), (1, 1)):
         steps = np.zeros_like(canvas.values)
         np.subtract(canvas.values[to_next:], canvas.values[:-to_next], out=steps[:-to_next])
         pairs = [length - (of == axis) for of, length in enumerate(shape)]
         sides = [PATCH - (of == axis) for of in (0, 1)]
-        lacking = _votes(steps, canvas, field, pairs, sides) - np.diff(image, axis=axis)
+        lacking = np.subtract(_votes(steps, canvas, field, pairs, sides), np.diff(image, axis=axis), dtype=np.float64)
         lacking *= np.exp(-(lacking**2).sum(axis=2, keepdims=True) / EDGE**2)
         # Minus its divergence; nothing flows over the border.
         sought -= np.diff(lacking, axis=axis, prepend=0, append=0)
