@@ -1,4 +1,7 @@
-"""The README's pictures, from what `make demo`, `scripts/check_readme.sh --full` and its run of an hour left."""
+"""The README's pictures: from what `make demo`, `scripts/check_readme.sh --full` and the run of an hour left.
+
+The last is the command of "The paper's settings" in benchmarks/README.md.
+"""
 
 import sys
 from pathlib import Path
@@ -25,7 +28,7 @@ from utils.pictures.sheet import Cell, save_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
-HINT = "make demo, scripts/check_readme.sh --full and the README's run into output_paper first:"
+HINT = "make demo, scripts/check_readme.sh --full and benchmarks/README.md's run into output_paper first:"
 PAIRS = ("analogy", "style", "rocket", "texture", "brick", "text", "sketch")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
 SIDE, SMALL, DEMO = 256, 200, 400  # pixels, longer side
