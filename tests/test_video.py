@@ -553,7 +553,7 @@ def test_a_folder_from_a_telephone(tmp_path, monkeypatch):
 def test_a_folder_with_two_sizes(tmp_path):
     frames_folder(tmp_path, "1.png", "2.png")
     make_picture(tmp_path / "3.png", 1, size=(48, 33))
-    assert "frame 3 is 48x33 pixels, the ones before 48x32" in error(tmp_path)
+    assert "frame 3 is 48x33 pixels, the ones before 48x32; a folder is a clip" in error(tmp_path)
 
 
 def test_a_folder_with_a_damaged_image(tmp_path):
