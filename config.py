@@ -18,7 +18,7 @@ from presets import CLIP, PRESETS, REFINE_PRESETS
 from utils.arguments import Parser, defaults_of, options_of, pathname
 from utils.clips.kind import is_clip
 from utils.errors import UserError
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 
 Options = TypeVar("Options", bound=Common)
 

@@ -29,17 +29,17 @@ from models.inference import (
 from options import EvalOptions
 from utils.clips.ffmpeg import import_av
 from utils.clips.kind import is_clip, refuse_clip
-from utils.clips.video import Clip
+from utils.video import Clip
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
 from utils.interrupt import Stopped, StopRequest
-from utils.measures.metrics_file import Measured, MetricsFile
-from utils.measures.sifid import load_inception_stem
-from utils.pictures.image import image_pyramid, image_to_tensor, open_image, save_image
-from utils.pictures.sheet import save_sheet
+from utils.metrics_file import Measured, MetricsFile
+from utils.sifid import load_inception_stem
+from utils.image import image_pyramid, image_to_tensor, open_image, save_image
+from utils.sheet import save_sheet
 from utils.runs.lock import FolderLock
-from utils.runs.run_folder import RunFolder
-from utils.scales import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
+from utils.run_folder import RunFolder
+from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +142,7 @@ def translate_images(
     metrics: MetricsFile,
     should_stop: Callable[[], bool],
 ) -> None:
-    """Both images directly and from every injection scale (METHOD section 8), one pair of them finished; measured."""
+    """Both images directly and from every injection scale (docs/method.md, section 8), one pair of them finished; measured."""
     # Translate.
     shapes = [pair.shapes_for(image.size, options.out_size, options.keep_aspect) for image in images]
     reals = tuple(image_pyramid(image, own, pair.device) for image, own in zip(images, shapes, strict=True))

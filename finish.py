@@ -1,4 +1,4 @@
-"""Finish any image with the patches of references: parse, open, finish, save (METHOD section 14)."""
+"""Finish any image with the patches of references: parse, open, finish, save (docs/method.md, section 14)."""
 
 import sys
 
@@ -20,12 +20,12 @@ from utils.clips.kind import refuse_clip
 from utils.device import run_record
 from utils.errors import UserError
 from utils.interrupt import Stopped, StopRequest
-from utils.measures.metrics_file import MetricsFile
-from utils.pictures.image import image_to_tensor, open_image
-from utils.pictures.sheet import Cell, save_sheet
+from utils.metrics_file import MetricsFile
+from utils.image import image_to_tensor, open_image
+from utils.sheet import Cell, save_sheet
 from utils.runs.lock import FolderLock
-from utils.runs.run_folder import RunFolder
-from utils.scales import ceil_side
+from utils.run_folder import RunFolder
+from utils.geometry import ceil_side
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

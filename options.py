@@ -13,7 +13,7 @@ from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from training.scale import Schedule
 from utils.arguments import as_words, integer, number, only, option, pathname, pathname_or_none
-from utils.scales import Geometry
+from utils.geometry import Geometry
 
 Settings = TypeVar("Settings")
 
@@ -256,7 +256,7 @@ class EvalOptions(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class RefineOptions(Training):
-    """Options of refine.py; what is not among them is as METHOD section 11 has it."""
+    """Options of refine.py; what is not among them is as docs/method.md, section 11 has it."""
 
     input: Path = option(pathname, None, "the image to refine (required)", FILES, metavar="INPUT")
     reference: Path = option(pathname, None, "whose patches it is to have (required)", FILES, metavar="REFERENCE")

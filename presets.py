@@ -30,5 +30,5 @@ PRESETS: dict[str, Preset] = {"paper": {}, "quick": QUICK}
 REFINE_QUICK: Preset = {"max_size": 64, "max_nfc": 32, "niter": 100, "print_interval": 50}
 REFINE_PRESETS: dict[str, Preset] = {"paper": {}, "quick": REFINE_QUICK}
 
-# The published defaults where A is a clip (METHOD section 12).
+# The published defaults where A is a clip (docs/method.md, section 12).
 CLIP: Preset = {"niter": 24000, "min_size": 22, "lambda_self": 1.0}

@@ -24,12 +24,12 @@ from utils.clips.kind import refuse_clip
 from utils.device import pick_device, run_record
 from utils.errors import UserError
 from utils.interrupt import StopRequest
-from utils.pictures.image import fingerprint, image_to_tensor, open_image, save_image
-from utils.pictures.palette import main_colours, recolour
-from utils.pictures.sheet import save_sheet
+from utils.image import fingerprint, image_to_tensor, open_image, save_image
+from utils.palette import main_colours, recolour
+from utils.sheet import save_sheet
 from utils.resize import resize
-from utils.runs.run_folder import RunFolder
-from utils.scales import ImageGeometry
+from utils.run_folder import RunFolder
+from utils.geometry import ImageGeometry
 
 COLOURS = 5  # of the quantised refinement
 ROW = 4  # images in a row of the sheet

@@ -24,17 +24,17 @@ from training.pair import PASSES, PairRecipe
 from training.reals import frames, still
 from utils.clips.kind import is_clip, refuse_clip
 from utils.clips.simplified import first_frame, simplified
-from utils.clips.video import Clip
+from utils.video import Clip
 from utils.device import compute_deterministically, pick_device, run_record, use_precision
 from utils.errors import UserError
 from utils.interrupt import Stopped, StopRequest
-from utils.measures.metrics_file import MetricsFile
-from utils.pictures.image import fingerprint, image_pyramid, open_image, save_image
-from utils.pictures.sheet import save_sheet
-from utils.runs.log import RunLog
+from utils.metrics_file import MetricsFile
+from utils.image import fingerprint, image_pyramid, open_image, save_image
+from utils.sheet import save_sheet
+from utils.log import RunLog
 from utils.runs.loss_curves import save_loss_curves
-from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry
+from utils.run_folder import RunFolder
+from utils.geometry import Geometry
 
 SHEET_LEVELS = 5
 Inputs = tuple[Image.Image | Clip, Image.Image]
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def pair_recipe(
     options: TrainOptions, run: Run, a: Image.Image | Clip, reals: Reals, both: DomainThreads
 ) -> PairRecipe:
-    """What is to be trained: on the images `reals`, but on all frames where A is a clip (METHOD sections 5 and 12)."""
+    """What is to be trained: on the images `reals`, but on all frames where A is a clip (docs/method.md, section 5 and 12)."""
     noise_amps = (options.noise_amp_a, options.noise_amp_b)
     coarsest_sigmas = noise_amps
     source_a, source_b = still(reals[0]), still(reals[1])
@@ -154,7 +154,7 @@ def write_results(
     originals: tuple[Image.Image, Image.Image],
     should_stop: Callable[[], bool],
 ) -> None:
-    """The paired generation, the real images translated and finished, the sheet, the loss curves (METHOD section 7)."""
+    """The paired generation, the real images translated and finished, the sheet, the loss curves (docs/method.md, section 7)."""
     # Sample, and translate from every injection scale.
     samples = sample(pyramids, options.seed, reals[0][0].device)
     for name, image in samples._asdict().items():

@@ -19,7 +19,7 @@ Start = tuple[ScaleNetworks, tuple[Pyramid, Pyramid], tuple[float, float], tuple
 
 
 class Baseline:
-    """METHOD section 6 call by call, the way the published program computes it.
+    """docs/method.md, section 6 call by call, the way the published program computes it.
 
     Every step makes its own draws through all coarser scales, one picture at a time, enlarged on the host from
     8 bits. Every network call is on one picture, with batch normalisation; every penalty is by itself. The
@@ -52,7 +52,7 @@ class Baseline:
 
     @torch.no_grad()
     def draw(self, pyramid: Pyramid, image: Tensor, noisy: bool) -> Tensor:
-        """From the coarsest scale to the one that trains (METHOD section 4); (1, 3, H, W)."""
+        """From the coarsest scale to the one that trains (docs/method.md, section 4); (1, 3, H, W)."""
         for i, (generator, sigma) in enumerate(zip(pyramid.generators, pyramid.sigmas, strict=True)):
             image = generator(sigma * torch.randn_like(image) + image if noisy else image, image)
             image = upsample_on_host(image, pyramid.factor, pyramid.shapes[i + 1])

@@ -21,7 +21,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.commands import ROOT
-from utils.pictures.image import image_to_tensor, open_image
+from utils.image import image_to_tensor, open_image
 
 LEARNED_SIDE = 64
 CALLS = 3

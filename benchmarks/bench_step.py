@@ -4,7 +4,7 @@ The training loop minus everything else, at the paper's settings, with random ne
 benchmarks/bench_step.py --device cpu`. Each side has a process of its own, for each scale a new one, and this process
 only asks them. They take turns, so that a slow moment of the machine hits both, and medians are reported. Other work on
 the same CPU cores slows the baseline far more, whose threads wait for each other all the time: use an idle machine.
-FLOP/s count METHOD section 9's forward passes; the ceilings are measured in the same run.
+FLOP/s count docs/method.md, section 9's forward passes; the ceilings are measured in the same run.
 """
 
 import contextlib
@@ -45,8 +45,8 @@ from utils.arguments import LineParser, integer
 from utils.device import available_gpus, device_name, use_precision
 from utils.errors import RunError, one_line_errors
 from utils.files import write_json
-from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry
+from utils.run_folder import RunFolder
+from utils.geometry import Geometry
 
 PAPER, ARCHITECTURE, WEIGHTS, RATES = Geometry(), Architecture(), LossWeights(), OptimiserSettings()
 SIGMA_COARSEST, SIGMA = 0.1, 0.02  # noise amplitudes such as training measures

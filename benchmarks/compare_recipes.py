@@ -38,9 +38,9 @@ from utils.arguments import LineParser, integer
 from utils.device import device_name
 from utils.errors import RunError, one_line_errors
 from utils.files import write_atomic, write_json
-from utils.measures.metrics import HIGHER_IS_BETTER, measure
-from utils.pictures.image import open_image
-from utils.pictures.sheet import Cell, save_sheet
+from utils.measures import HIGHER_IS_BETTER, measure
+from utils.image import open_image
+from utils.sheet import Cell, save_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ("oranges.jpg", "bowls.jpg", "coins.jpg", "daisies.jpg", "mountains.jpg", "painted_hills.jpg")
@@ -151,7 +151,7 @@ def report(rows: list[Row], records: list[Record], command: str, sheet: str) -> 
         f"Means of the finished pictures, {SIDE} pixels wide, measured at 96. `before` is the laptop preset until\n"
         "2026-11-25, `quick` the present one, `neighbours` a training-free yardstick, finished in the same way\n"
         "(`benchmarks/patch_neighbours.py`). Seconds are the whole process's, which makes both directions. The\n"
-        "measures are those of `utils/measures/metrics.py` (↓ lower is better, ↑ higher); none judges a result\n"
+        "measures are those of `utils/measures.py` (↓ lower is better, ↑ higher); none judges a result\n"
         f"alone, so look at `{sheet}`, too.\n\n"
         f"{table(['recipe', *headings], means(rows, 'recipe'))}\n"
         f"{table(['layout of', 'look of', 'recipe', *headings], means(rows, 'layout', 'look', 'recipe'))}"

@@ -5,7 +5,7 @@
 Each translation of a run of train.py with --finish_size, and the two originals, are brought to 96 pixels a side: the
 learned images are enlarged to that, the finished ones shrunk. The sliced Wasserstein distance of patches and the
 distance of the mean colours are to the appearance image, lower is better; layout agreement is with the structure
-image, higher is better (utils/measures/metrics.py). Copying patches wins the first by construction, so the others and
+image, higher is better (utils/measures.py). Copying patches wins the first by construction, so the others and
 the share copied in one piece stand beside it.
 """
 
@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.arguments import LineParser, pathname
 from utils.errors import UserError, one_line_errors
-from utils.measures.metrics import measure
-from utils.pictures.image import open_image
-from utils.runs.run_folder import RunFolder
+from utils.measures import measure
+from utils.image import open_image
+from utils.run_folder import RunFolder
 
 SIDE = 96  # pixels
 SHOWN = ("sliced_wasserstein", "colour_mean", "layout_agreement")

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.arguments import LineParser, integer
 from utils.errors import UserError, one_line_errors
-from utils.pictures.image import image_pyramid, open_image, save_image
+from utils.image import image_pyramid, open_image, save_image
 from utils.resize import upsample
-from utils.scales import Geometry
+from utils.geometry import Geometry
 
 PATCH = 7
 ITERATIONS = 3  # per scale

@@ -1,4 +1,4 @@
-"""A clip translated frame by frame (METHOD section 12), and finished."""
+"""A clip translated frame by frame (docs/method.md, section 12), and finished."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,15 +13,15 @@ from finishing.full_size import Finisher, FullSize, possible, whole
 from models.inference import TrainedPair, default_injection_scale, redraw_and_translate
 from models.pyramid import fixed_noise
 from utils.clips.simplified import simplified
-from utils.clips.video import Clip
-from utils.clips.writer import save_gif, video_writer
+from utils.video import Clip
+from utils.video_writer import save_gif, video_writer
 from utils.interrupt import Stopped
-from utils.measures.flicker import Flicker
-from utils.pictures.image import image_to_tensor, to_uint8
-from utils.pictures.sheet import Cell, save_sheet
+from utils.flicker import Flicker
+from utils.image import image_to_tensor, to_uint8
+from utils.sheet import Cell, save_sheet
 from utils.progress import Bar
-from utils.scales import Shapes
-from utils.streams import stream
+from utils.geometry import Shapes
+from utils.rng import stream
 
 
 def translate_clip(

@@ -13,10 +13,10 @@ from finishing.full_size import Finisher, Job, Original
 from models.architecture import DOMAINS
 from utils.clips.kind import is_clip
 from utils.clips.simplified import first_frame
-from utils.clips.video import Clip
+from utils.video import Clip
 from utils.errors import UserError
-from utils.pictures.image import fingerprint, open_image
-from utils.runs.run_folder import RunFolder
+from utils.image import fingerprint, open_image
+from utils.run_folder import RunFolder
 
 
 def trained_option(trained: RunFolder, name: str, kind: type) -> Any:

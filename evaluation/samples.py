@@ -6,9 +6,9 @@ from pathlib import Path
 from evaluation.finishing import Finishing
 from finishing.full_size import Job, finish_all
 from models.inference import TrainedPair, sample
-from utils.measures.metrics_file import MetricsFile
-from utils.pictures.image import save_image
-from utils.pictures.sheet import Cell, save_sheet
+from utils.metrics_file import MetricsFile
+from utils.image import save_image
+from utils.sheet import Cell, save_sheet
 from utils.resize import resize
 
 SHEET_SAMPLES, SHEET_SIDE = 16, 256  # at most so many samples on a sheet; the side of a finished one there, pixels

@@ -1,4 +1,4 @@
-"""The coarse-to-fine loop of finishing (METHOD section 14)."""
+"""The coarse-to-fine loop of finishing (docs/method.md, section 14)."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.sizes import Shape, level_factors, shares_done
 from finishing.votes import averaged, seamless
 from utils.resize import resize, resize_matrix
-from utils.scales import ceil_side
+from utils.geometry import ceil_side
 
 
 class Faithfulness(NamedTuple):

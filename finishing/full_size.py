@@ -1,4 +1,4 @@
-"""Finishing as the scripts use it: from a learned image and the originals to files (METHOD section 14)."""
+"""Finishing as the scripts use it: from a learned image and the originals to files (docs/method.md, section 14)."""
 
 import sys
 from collections import defaultdict
@@ -14,11 +14,11 @@ from torch import Tensor
 from finishing.canvas import PATCH
 from finishing.sizes import Shape, finished_sizes
 from utils.interrupt import Stopped
-from utils.pictures.image import image_to_tensor, save_image
-from utils.pictures.sheet import Cell
+from utils.image import image_to_tensor, save_image
+from utils.sheet import Cell
 from utils.progress import Bar
 from utils.resize import resize
-from utils.scales import ceil_side
+from utils.geometry import ceil_side
 
 if TYPE_CHECKING:
     from finishing.coarse_to_fine import Finished

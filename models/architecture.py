@@ -1,4 +1,4 @@
-"""The networks of a scale, from the few numbers that fix their shape (METHOD sections 2 and 3)."""
+"""The networks of a scale, from the few numbers that fix their shape (docs/method.md, section 2 and 3)."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from torch import nn
 
 from models.discriminator import Discriminator
 from models.generator import Generator
-from utils.scales import width_at
+from utils.geometry import width_at
 
 DOMAINS = "ab"
 

@@ -1,4 +1,4 @@
-"""The convolution block both networks are made of, and the initialisation (METHOD section 3)."""
+"""The convolution block both networks are made of, and the initialisation (docs/method.md, section 3)."""
 
 import math
 from typing import Any

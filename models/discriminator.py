@@ -1,4 +1,4 @@
-"""The patch discriminator of one scale (METHOD section 3)."""
+"""The patch discriminator of one scale (docs/method.md, section 3)."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""The generator of one scale, also the translator into its domain (METHOD section 3)."""
+"""The generator of one scale, also the translator into its domain (docs/method.md, section 3)."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from models.blocks import ConvStack
 
-# METHOD section 3: generators are always 3x3 with padding 1, so that the size is kept.
+# docs/method.md, section 3: generators are always 3x3 with padding 1, so that the size is kept.
 KER_SIZE, PADDING = 3, 1
 
 
@@ -16,7 +16,7 @@ class Generator(nn.Module):
     Args:
         padding_mode: what the padding of every convolution holds, "zeros" or "reflect" (the image mirrored
             about its edge pixel).
-        pad_once: pad the input by a pixel a layer before the first convolution, as SinGAN does (METHOD
+        pad_once: pad the input by a pixel a layer before the first convolution, as SinGAN does (docs/method.md,
             section 11), with zeros, instead of every convolution's by one.
     """
 

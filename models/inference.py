@@ -1,4 +1,4 @@
-"""Using a trained pair on real images and on nothing at all (METHOD sections 7 and 8)."""
+"""Using a trained pair on real images and on nothing at all (docs/method.md, section 7 and 8)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from models.pyramid import Noise, Pyramid, gaussian_noise
 from models.snapshot import Run
 from utils.commands import command
 from utils.device import device_flags
-from utils.pictures.image import image_pyramid, open_image, to_uint8
+from utils.image import image_pyramid, open_image, to_uint8
 from utils.resize import upsample
-from utils.runs.checkpoint import CheckpointError
-from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry, Shapes, aspect_of
-from utils.streams import stream
+from utils.checkpoint import CheckpointError
+from utils.run_folder import RunFolder
+from utils.geometry import Geometry, Shapes, aspect_of
+from utils.rng import stream
 
 Pyramids = tuple[Pyramid, Pyramid]
 
@@ -119,7 +119,7 @@ def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) 
 
 
 def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tensor:
-    """An image cleaned up by one domain's pyramid, from a start scale on (METHOD section 11).
+    """An image cleaned up by one domain's pyramid, from a start scale on (docs/method.md, section 11).
 
     Args:
         image: (1, 3, H, W) on the grid of the start scale, or of the one before, then enlarged.
@@ -182,7 +182,7 @@ class TrainedPair:
 
         Args:
             image: a file, or an opened image; of domain A for "a2b", of domain B for "b2a".
-            scale: where to put it in (METHOD section 8); None: the default injection scale.
+            scale: where to put it in (docs/method.md, section 8); None: the default injection scale.
         """
         if direction not in {"a2b", "b2a"}:
             raise ValueError(f"direction must be 'a2b' or 'b2a', not {direction!r}")

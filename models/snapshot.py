@@ -9,9 +9,9 @@ from models.architecture import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from utils.commands import command
 from utils.device import device_flags
-from utils.runs.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
-from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry, ImageGeometry
+from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, load_weights, save_checkpoint
+from utils.run_folder import RunFolder
+from utils.geometry import Geometry, ImageGeometry
 
 GEOMETRIES = {1: ImageGeometry, 2: Geometry}  # by the number of domains
 SCALE_KEYS = {"scale": int, "geometry": dict, "architecture": dict}

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 
 
 def find_runs(folder: Path) -> list[Path]:

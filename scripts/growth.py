@@ -17,11 +17,11 @@ from PIL import Image
 
 from utils.arguments import LineParser, pathname
 from utils.clips.times import Times
-from utils.clips.writer import save_gif
+from utils.video_writer import save_gif
 from utils.errors import UserError
-from utils.pictures.image import open_image
-from utils.pictures.sheet import CELL
-from utils.runs.run_folder import RunFolder
+from utils.image import open_image
+from utils.sheet import CELL
+from utils.run_folder import RunFolder
 
 NAMES = ("a2b", "b2a")
 RATE = Fraction(2)  # scales a second

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from utils.runs.log import positions
+from utils.log import positions
 
 BOX = 100.0
 # More points than a panel has pixels only make the page larger.

@@ -31,7 +31,7 @@ from scripts.run_summary import FINISHED, GROWTH, MEASURED, SOURCES, RunSummary,
 from utils.arguments import LineParser, pathname
 from utils.errors import UserError
 from utils.files import write_atomic
-from utils.measures.metrics import HIGHER_IS_BETTER
+from utils.measures import HIGHER_IS_BETTER
 from utils.progress import duration
 from utils.runs.state import RunState
 

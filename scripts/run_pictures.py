@@ -14,8 +14,8 @@ from PIL import Image
 
 from scripts.report_cache import ReportCache, Stamp, stamp
 from utils.errors import UserError
-from utils.pictures.image import fingerprint, open_image, resize_image
-from utils.scales import ceil_side
+from utils.image import fingerprint, open_image, resize_image
+from utils.geometry import ceil_side
 
 # Longest sides of reduced pictures, pixels: seen large, in the list, among the growth over the scales.
 LARGE, SMALL, TINY = 256, 160, 64

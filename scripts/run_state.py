@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 from utils.runs.state import run_state
 
 if __name__ == "__main__":

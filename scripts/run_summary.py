@@ -21,12 +21,12 @@ from scripts.run_pictures import LARGE, SMALL, TINY, Input, Picture, read_input,
 from utils import resize
 from utils.commands import command
 from utils.errors import UserError
-from utils.measures import metrics
-from utils.measures.metrics import measure
-from utils.pictures import image
-from utils.pictures.image import image_to_tensor, open_image
-from utils.runs.log import RunLog
-from utils.runs.run_folder import RunFolder
+from utils import measures as metrics
+from utils.measures import measure
+from utils import image
+from utils.image import image_to_tensor, open_image
+from utils.log import RunLog
+from utils.run_folder import RunFolder
 from utils.runs.state import RunState, run_state
 
 # A run's pictures and their files, in the order a person looks at them.
@@ -63,7 +63,7 @@ class RunSummary:
         options: as recorded in config.json; empty where that is not a training run's.
         pictures: A and B as the networks see them, and those of FINISHED, SOURCES and LEARNED that are there.
         growth: for each sampled picture, scale by scale from the coarsest: (scale, picture).
-        measures: `utils.measures.metrics.measure` of those of MEASURED that could be measured.
+        measures: `utils.measures.measure` of those of MEASURED that could be measured.
         panels: loss curves: "sums" of the terms, those of "D", those of "G"; as far as there are any.
         seconds: of training in all scales, as far as logged; None where nothing is.
     """

@@ -20,11 +20,11 @@ import torch
 from PIL import Image
 
 from utils.arguments import LineParser
-from utils.clips.video import Clip
-from utils.clips.writer import save_gif
+from utils.video import Clip
+from utils.video_writer import save_gif
 from utils.errors import UserError
-from utils.pictures.image import image_to_tensor, open_image
-from utils.pictures.sheet import Cell, save_sheet
+from utils.image import image_to_tensor, open_image
+from utils.sheet import Cell, save_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"

@@ -21,9 +21,9 @@ import numpy as np
 from utils.arguments import LineParser, pathname
 from utils.commands import install, python
 from utils.errors import UserError
-from utils.pictures.image import open_image
-from utils.runs.log import RunLog, positions
-from utils.runs.run_folder import RunFolder
+from utils.image import open_image
+from utils.log import RunLog, positions
+from utils.run_folder import RunFolder
 from utils.runs.state import run_state
 
 LOOK_EVERY = 5.0  # seconds between two looks at the log

@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from utils.clips.times import Times
-from utils.clips.writer import video_writer
+from utils.video_writer import video_writer
 
 GREYS = (20, 60, 100, 140, 180, 220)
 

@@ -1,4 +1,4 @@
-"""The parity card: its numbers and its rule for filling tensors (METHOD section 13)."""
+"""The parity card: its numbers and its rule for filling tensors (docs/method.md, section 13)."""
 
 import json
 import math

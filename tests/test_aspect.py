@@ -10,7 +10,7 @@ from conftest import TINY, make_picture
 from folders import copy_run, size
 
 from scripts.run_summary import summarise
-from utils.scales import Geometry
+from utils.geometry import Geometry
 
 SQUARES = (18, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220)
 # Four scales with longer sides of 17, 20, 22 and 24 pixels; shorter ones of 12, 13, 15 and 16 for 3:2.

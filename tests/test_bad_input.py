@@ -25,8 +25,8 @@ from training.loop import read_trained
 from training.optimisers import OptimiserSettings
 from utils.device import available_gpus
 from utils.errors import UserError
-from utils.runs.checkpoint import CheckpointError
-from utils.runs.run_folder import RunFolder
+from utils.checkpoint import CheckpointError
+from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 

@@ -22,7 +22,7 @@ from benchmarks.baseline import Baseline, upsample_on_host
 from training.step import DomainInputs, training_step
 from utils.errors import RunError, UserError
 from utils.resize import upsample
-from utils.scales import Geometry
+from utils.geometry import Geometry
 
 CPU, PLAIN = torch.device("cpu"), bench_step.Setup("fp32", save_memory=False)
 

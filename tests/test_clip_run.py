@@ -19,10 +19,10 @@ from PIL import Image, ImageSequence
 import config
 import training.pair
 from utils.clips.times import Times
-from utils.clips.video import Clip
-from utils.clips.writer import video_writer
+from utils.video import Clip
+from utils.video_writer import video_writer
 from utils.commands import install
-from utils.runs.checkpoint import load_checkpoint
+from utils.checkpoint import load_checkpoint
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
 NITER = 3  # of TINY's four scales

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from profiles import PROPHOTO, SRGB, cmyk_profile, grey_profile, rgb_profile, srgb_curve
 
 from utils.errors import UserError
-from utils.pictures.image import open_image
+from utils.image import open_image
 
 WHITE = (255, 255, 255)
 

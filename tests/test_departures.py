@@ -16,7 +16,7 @@ from training.optimisers import Optimisers, OptimiserSettings
 from training.scale import Schedule, Steps, train_scale
 from training.state import ScaleState
 from utils.progress import Progress
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 
 CPU, SMALL = torch.device("cpu"), Architecture(nfc=4, min_nfc=4)
 WORDS = ["--rec_noise", "fixed", "--save_memory", "--lr_decay", "0.3", "--real_start", "0.4", "--lambda_layout", "0.2"]

@@ -29,10 +29,10 @@ from training.losses import LossWeights
 from training.one_image import OneImageRecipe
 from training.reals import frames
 from training.state import ScaleState
-from utils.clips.video import Clip
+from utils.video import Clip
 from utils.device import run_record, use_precision
-from utils.pictures.palette import main_colours, recolour
-from utils.runs.run_folder import RunFolder
+from utils.palette import main_colours, recolour
+from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ from utils.errors import RunError
 from utils.files import write_atomic, write_json
 from utils.interrupt import StopRequest
 from utils.progress import duration
-from utils.runs.log import RunLog
-from utils.runs.run_folder import RunFolder
+from utils.log import RunLog
+from utils.run_folder import RunFolder
 
 
 def test_write_atomic(tmp_path):

@@ -12,10 +12,10 @@ from folders import contents, copy_run, eval_files, names, size
 from PIL import Image
 
 import config
-from utils.clips.video import Clip
+from utils.video import Clip
 from utils.errors import UserError
 from utils.interrupt import StopRequest
-from utils.measures.metrics_file import COPIED, MEASURES
+from utils.metrics_file import COPIED, MEASURES
 
 FINISHED = {f"finished_{name}{kind}.png" for name in ("a2b", "b2a") for kind in ("", "_source")}
 SAMPLES = ("fake_a", "a2b", "fake_b", "b2a")

@@ -15,7 +15,7 @@ from finishing.kernels import in_bands, nearest, sweep
 from finishing.sizes import PAIR, finished_sizes, level_factors, shares_done
 from finishing.source_map import legend, source_map
 from finishing.votes import EDGE, averaged, seamless
-from utils.measures.metrics import sliced_wasserstein
+from utils.measures import sliced_wasserstein
 from utils.resize import resize
 
 

@@ -14,7 +14,7 @@ from utils.arguments import options_of
 from utils.errors import UserError
 from utils.files import write_atomic
 from utils.runs.lock import NAME as LOCK
-from utils.runs.run_folder import OWN_OPTION, RunFolder
+from utils.run_folder import OWN_OPTION, RunFolder
 from utils.runs.state import run_state
 
 REFINE = ["--max_size", 32, "--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]

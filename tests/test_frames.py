@@ -7,9 +7,9 @@ from conftest import make_picture
 
 from training.frames import FrameOrder, FrameStore
 from utils.clips.simplified import SimplifiedClip, simplify
-from utils.clips.video import Clip
-from utils.measures.flicker import Flicker
-from utils.pictures.image import image_to_tensor
+from utils.video import Clip
+from utils.flicker import Flicker
+from utils.image import image_to_tensor
 
 CPU = torch.device("cpu")
 

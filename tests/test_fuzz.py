@@ -22,8 +22,8 @@ from PIL import Image
 import train
 from models.snapshot import SCALE_KEYS
 from utils.errors import RunError, UserError
-from utils.pictures.image import open_image
-from utils.runs.checkpoint import METADATA, CheckpointError, load_checkpoint
+from utils.image import open_image
+from utils.checkpoint import METADATA, CheckpointError, load_checkpoint
 
 # Options: ranges as config.py has them and a little beyond; sizes stay small so that a run is short.
 

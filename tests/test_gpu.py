@@ -13,8 +13,8 @@ import training.pair
 from models.architecture import Architecture
 from training.losses import LossWeights
 from training.reals import frames
-from utils.clips.video import Clip
-from utils.scales import Geometry
+from utils.video import Clip
+from utils.geometry import Geometry
 
 pytestmark = [
     pytest.mark.gpu,
@@ -75,7 +75,7 @@ def test_deterministic_runs_are_equal(pair, tmp_path, padding):
 
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
 def test_a_gpu_computes_what_a_cpu_does(monkeypatch, padding):
-    # Tolerances as METHOD section 13 has them for two right programs.
+    # Tolerances as docs/method.md, section 13 has them for two right programs.
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     architecture = Architecture(nfc=16, min_nfc=16, padding_mode=padding)
     geometry = Geometry(img_size=32, min_size=24)

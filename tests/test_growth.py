@@ -8,7 +8,7 @@ from PIL import Image, ImageSequence
 
 from scripts.growth import GAP, HOLD, main, save_growth
 from utils.errors import UserError
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 
 SIDE = 240  # the finest scale, 20, twelvefold
 PALETTE = 10  # How far 256 colours may be from the true ones, in the mean; other pictures are some 50 away.

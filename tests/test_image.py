@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from utils.pictures.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
+from utils.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
 
 CPU = torch.device("cpu")
 

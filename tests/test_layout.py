@@ -58,7 +58,7 @@ def imported(path: Path) -> set[str]:
 def test_the_program_is_all_there():
     assert {"train.py", "eval.py", "refine.py"} <= {script.name for script in SCRIPTS}
     assert all((ROOT / room.replace(".", "/")).is_dir() for room in ROOMS)
-    assert layer_of("utils.pictures.image") == "utils.pictures"
+    assert layer_of("utils.image") == "utils.pictures"
     assert layer_of("utils.files") == "utils"
     assert layer_of("scripts.growth") == "script"
     assert layer_of("torch.utils") is None

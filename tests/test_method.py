@@ -1,4 +1,4 @@
-"""Statements of METHOD sections 3 to 8 that could be got wrong, each against a hand-computed case."""
+"""Statements of docs/method.md, section 3 to 8 that could be got wrong, each against a hand-computed case."""
 
 import copy
 import math
@@ -23,11 +23,11 @@ from training.pair import PairRecipe
 from training.reals import still
 from training.state import ScaleState
 from training.step import DomainInputs, StepInputs, discriminator_backward, training_step
-from utils.measures.metrics import contrast_agreement
+from utils.measures import contrast_agreement
 from utils.resize import upsample
-from utils.runs.run_folder import RunFolder
-from utils.scales import Geometry
-from utils.streams import stream
+from utils.run_folder import RunFolder
+from utils.geometry import Geometry
+from utils.rng import stream
 
 SMALL = Architecture(nfc=4, min_nfc=4)
 CPU = torch.device("cpu")
@@ -322,7 +322,7 @@ def test_discriminator_backward_counts_the_real_image_twice_and_detaches_the_fak
 
 
 def whole_graph_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weights: LossWeights) -> torch.Tensor:
-    """L_G of METHOD sections 6 and 12, call by call in one graph."""
+    """L_G of docs/method.md, section 6 and 12, call by call in one graph."""
     (g_a, g_b), (d_a, d_b), (a, b) = nets.generators, nets.discriminators, both_inputs
     fake_a, fake_b = g_a(a.noisy, a.prev), g_b(b.noisy, b.prev)
     rec_a, rec_b = g_a(a.z_prev, a.z_prev), g_b(b.z_prev, b.z_prev)
@@ -342,7 +342,7 @@ def whole_graph_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weight
 
 
 def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tuple[torch.Tensor, torch.Tensor]:
-    """The other domain's noisy real image, translated (METHOD section 12); the noise is amplified already."""
+    """The other domain's noisy real image, translated (docs/method.md, section 12); the noise is amplified already."""
     noisy = both_inputs[0].self_noise + reals[1], both_inputs[1].self_noise + reals[0]
     return nets.generator_a(noisy[0], noisy[0]), nets.generator_b(noisy[1], noisy[1])
 
@@ -416,7 +416,7 @@ def test_no_number_depends_on_which_domains_thread_is_first(weights):
 
 
 def whole_discriminator_loss(discriminator, real, fakes, fake_weights, mix, lambda_grad) -> torch.Tensor:
-    """L_D of METHOD sections 6 and 12, call by call; where shapes differ the penalty is in the common middle."""
+    """L_D of docs/method.md, section 6 and 12, call by call; where shapes differ the penalty is in the common middle."""
     loss = -sum(fake_weights) * discriminator(real).mean()
     for fake, weight, e in zip(fakes, fake_weights, mix, strict=True):
         height, width = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from utils.measures.metrics import (
+from utils.measures import (
     HIGHER_IS_BETTER,
     colour_difference,
     contrast_agreement,
@@ -127,7 +127,7 @@ def test_directions_follow_the_seed_alone():
 
 def test_directions_in_pieces_give_the_same(monkeypatch):
     whole = sliced_wasserstein(noise(1), noise(2))
-    monkeypatch.setattr("utils.measures.metrics.MAX_PROJECTIONS", 3000)
+    monkeypatch.setattr("utils.measures.MAX_PROJECTIONS", 3000)
     assert sliced_wasserstein(noise(1), noise(2)) == pytest.approx(whole, rel=1e-5)
 
 

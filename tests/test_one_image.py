@@ -1,4 +1,4 @@
-"""Statements of METHOD section 11 that could be got wrong, each against a hand-computed case."""
+"""Statements of docs/method.md, section 11 that could be got wrong, each against a hand-computed case."""
 
 import copy
 
@@ -17,10 +17,10 @@ from models.pyramid import Pyramid
 from training.one_image import OneImageRecipe, one_image_step
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import ScaleState
-from utils.pictures.palette import main_colours, recolour
+from utils.palette import main_colours, recolour
 from utils.resize import resize, upsample
-from utils.scales import ImageGeometry
-from utils.streams import stream
+from utils.geometry import ImageGeometry
+from utils.rng import stream
 
 CPU = torch.device("cpu")
 SMALL = Architecture(nfc=4, min_nfc=4, switch_res=0, domains=1, pad_once=True)

@@ -10,7 +10,7 @@ import tifffile
 from conftest import TINY
 from PIL import Image
 
-from utils.pictures.image import open_image
+from utils.image import open_image
 
 ORIENTATION = 0x0112
 # How pixels that lie so in a file are to be shown.

@@ -1,4 +1,4 @@
-"""The numbers of the published program, METHOD section 13 with its tolerances."""
+"""The numbers of the published program, docs/method.md, section 13 with its tolerances."""
 
 import math
 
@@ -13,7 +13,7 @@ from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
 from training.step import DomainInputs, StepInputs, training_step
 from utils.resize import resize
-from utils.scales import Geometry, width_at
+from utils.geometry import Geometry, width_at
 
 STEP_CASES = CARD["step"]
 
@@ -76,7 +76,7 @@ def gradient_norm(network: nn.Module) -> float:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 def test_step(case, dtype, sharing, domain_threads):
     """In float32 the first step, in float64 all: after a step two right programs part by what rounding is, which is
-    another thing on every processor (METHOD section 13)."""
+    another thing on every processor (docs/method.md, section 13)."""
     width, side = case["nfc"], case["size"]
     architecture = Architecture(nfc=width, min_nfc=width, switch_res=2)
     networks = ScaleNetworks(architecture, scale=0, stop_scale=2 if case["residual"] else 1)
@@ -98,7 +98,7 @@ def test_step(case, dtype, sharing, domain_threads):
         for name, value in expected.items():
             tolerance = (1e-4 if step == 1 else 1e-2) * abs(value)
             if name.startswith("G_adv"):
-                tolerance += 4e-4  # the rounding noise Adam makes of zero gradients, METHOD section 13
+                tolerance += 4e-4  # the rounding noise Adam makes of zero gradients, docs/method.md, section 13
             assert found[name] == pytest.approx(value, abs=tolerance), (step, name)
         if step == 1:
             for short, norm in case["grad_l2_first_step"].items():

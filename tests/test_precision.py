@@ -17,7 +17,7 @@ from training.optimisers import Optimisers, OptimiserSettings
 from training.step import DomainInputs, training_step
 from utils.device import use_precision
 from utils.errors import UserError
-from utils.streams import stream
+from utils.rng import stream
 
 CPU = torch.device("cpu")
 

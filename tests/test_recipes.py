@@ -13,9 +13,9 @@ from PIL import Image
 import train
 from benchmarks import compare_recipes, patch_neighbours
 from utils.errors import RunError, UserError
-from utils.measures.metrics import colour_difference, measure
-from utils.pictures.image import image_pyramid, open_image
-from utils.scales import Geometry
+from utils.measures import colour_difference, measure
+from utils.image import image_pyramid, open_image
+from utils.geometry import Geometry
 
 CPU = torch.device("cpu")
 SMALL = Geometry(img_size=40, min_size=28)

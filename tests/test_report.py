@@ -18,7 +18,7 @@ from conftest import ROOT, make_picture
 from folders import copy_run
 from PIL import Image
 
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 from utils.runs.state import run_state
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

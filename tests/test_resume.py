@@ -21,8 +21,8 @@ import training.pair
 from models.snapshot import Run
 from training.loop import new_state, read_trained
 from training.optimisers import OptimiserSettings
-from utils.runs.checkpoint import load_checkpoint
-from utils.runs.run_folder import RunFolder
+from utils.checkpoint import load_checkpoint
+from utils.run_folder import RunFolder
 
 NITER = 17
 FLAGS = [*TINY, "--scale_factor", 0.55, "--niter", NITER, "--print_interval", 7, "--save_every", 0]

@@ -7,7 +7,7 @@ from scipy.linalg import sqrtm
 from torchvision.models import inception_v3
 
 from utils.errors import UserError
-from utils.measures.sifid import MIN_SIDE, frechet_distance, inception_stem, load_inception_stem, sifid
+from utils.sifid import MIN_SIDE, frechet_distance, inception_stem, load_inception_stem, sifid
 
 
 @pytest.fixture(scope="module")

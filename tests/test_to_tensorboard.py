@@ -11,7 +11,7 @@ from PIL import Image
 
 from scripts.to_tensorboard import Board, main
 from utils.errors import UserError
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 
 
 def shown(run: Path):

@@ -26,8 +26,8 @@ from profiles import PROPHOTO, rgb_profile
 from training.frames import FrameStore
 from utils.clips.kind import is_clip
 from utils.clips.times import Times
-from utils.clips.video import Clip
-from utils.clips.writer import save_gif, video_writer
+from utils.video import Clip
+from utils.video_writer import save_gif, video_writer
 from utils.errors import UserError
 
 ONE = Times.constant(Fraction(25), 1)

@@ -18,8 +18,8 @@ from training.pair import PairRecipe
 from training.reals import RealSource, still
 from training.scale import Images, Losses
 from training.state import ScaleState
-from utils.scales import Geometry, ImageGeometry
-from utils.streams import stream
+from utils.geometry import Geometry, ImageGeometry
+from utils.rng import stream
 
 GEOMETRY = Geometry(img_size=14, min_size=11)
 ONE_IMAGE = ImageGeometry(height=14, width=15, min_size=11)

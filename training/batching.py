@@ -1,4 +1,4 @@
-"""Which images share a call of a network (METHOD section 9).
+"""Which images share a call of a network (docs/method.md, section 9).
 
 Images in one batch do not influence one another, because the normalisation is per image. Small ones share a call,
 which is faster. Larger ones have a call each, and the memory of one is free again before the next one's: from a side of

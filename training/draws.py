@@ -12,8 +12,8 @@ from models.pyramid import Pyramid, gaussian_noise
 from training.domains import DomainThreads
 from training.step import DomainInputs, StepInputs
 from utils.device import send
-from utils.scales import Shapes
-from utils.streams import normal, stream, uniform
+from utils.geometry import Shapes
+from utils.rng import normal, stream, uniform
 
 # Bounds of a chunk: enough images to use the machine, few enough that little is drawn in vain, and that they fit into
 # a GPU's memory: a map of 128 features of that many pixels is 256 MiB.
@@ -55,13 +55,13 @@ def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bo
 
     Args:
         shapes: (height, width) of every scale.
-        grey: one channel repeated on three (METHOD section 11).
+        grey: one channel repeated on three (docs/method.md, section 11).
     """
     return gaussian_noise(shapes, [stream(0, "reconstruction", domain)], device, grey_coarsest=grey)(0)
 
 
 class StepDraws:
-    """The inputs of the steps of one scale (METHOD sections 4 to 6).
+    """The inputs of the steps of one scale (docs/method.md, section 4 to 6).
 
     What finished scales draw depends on nothing a step changes, so the draws of a chunk of steps share each
     call of a generator. A step's inputs are a pure function of (seed, scale, step) and its real images, whatever ran
@@ -71,10 +71,10 @@ class StepDraws:
         pyramids: the finished scales of domains a and b.
         scale: the scale that trains.
         both: runs the draws of both domains.
-        self_term: whether the steps need noise for the self term (METHOD section 12), too.
+        self_term: whether the steps need noise for the self term (docs/method.md, section 12), too.
         fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
         real_start: share of the steps whose samples are made of the noisy real images of this scale, as an injection
-            (METHOD section 8) makes them, instead of the rand draw, which such a step leaves unused; chosen at random.
+            (docs/method.md, section 8) makes them, instead of the rand draw, which such a step leaves unused; chosen at random.
 
     Attributes:
         sigmas: of both domains, amplitudes of the noise on drawn samples' inputs; 1 until they are set, as is right
@@ -115,7 +115,7 @@ class StepDraws:
         return of_domain(0), of_domain(1)
 
     def measure_sigmas(self, reals: tuple[Tensor, Tensor], noise_amps: tuple[float, float]) -> tuple[float, float]:
-        """Noise amplitudes of a scale > 0: noise_amp times the RMSE of the first step's rec draw (METHOD section 5).
+        """Noise amplitudes of a scale > 0: noise_amp times the RMSE of the first step's rec draw (docs/method.md, section 5).
 
         Args:
             reals: the first step's real images at this scale, (1, 3, H, W) each.

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from utils.clips.simplified import SimplifiedClip
-from utils.clips.video import Clip
+from utils.video import Clip
 from utils.device import send
-from utils.pictures.image import pixels_to_tensor, resize_image
-from utils.streams import stream
+from utils.image import pixels_to_tensor, resize_image
+from utils.rng import stream
 
 
 class FrameStore:
@@ -27,7 +27,7 @@ class FrameStore:
 
         Args:
             clip: where the frames come from.
-            shape: (height, width) to resize to, straight from the original (METHOD section 2).
+            shape: (height, width) to resize to, straight from the original (docs/method.md, section 2).
             device: where the frames are wanted.
             folder: on which disk; the system's temporary folder by default, which may be memory.
 

@@ -16,7 +16,7 @@ from utils.device import device_flags
 from utils.errors import UserError
 from utils.interrupt import StopRequest
 from utils.runs.lock import FolderLock, check_unlocked
-from utils.runs.run_folder import RunFolder
+from utils.run_folder import RunFolder
 
 
 def begin(

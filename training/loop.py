@@ -12,8 +12,8 @@ from training.optimisers import Optimisers, OptimiserSettings
 from training.scale import Schedule, Steps, train_scale
 from training.state import ScaleState
 from utils.progress import Progress
-from utils.runs.log import RunLog
-from utils.streams import stream
+from utils.log import RunLog
+from utils.rng import stream
 
 
 class Recipe(Protocol):
@@ -68,7 +68,7 @@ def new_state(run: Run, scale: int, optimiser: OptimiserSettings) -> ScaleState:
 
 
 def fill_networks(run: Run, state: ScaleState, previous: ScaleNetworks | None, seed: int) -> None:
-    """What a scale starts from: the previous scale's networks where the widths agree, else fresh (METHOD section 3)."""
+    """What a scale starts from: the previous scale's networks where the widths agree, else fresh (docs/method.md, section 3)."""
     widths = run.architecture.widths
     if previous is not None and widths(state.scale) == widths(state.scale - 1):
         state.networks.load_state_dict(previous.state_dict())

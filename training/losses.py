@@ -1,4 +1,4 @@
-"""What L_D and L_G of METHOD section 6 are made of: their weights, an image's score, the gradient penalty.
+"""What L_D and L_G of docs/method.md, section 6 are made of: their weights, an image's score, the gradient penalty.
 
 `discriminator_backward` (training.step) puts L_D together, `training_step` L_G. "mean D(image)" of METHOD is here an
 image's score: the mean of its map of patch scores.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from utils.measures.metrics import contrast_agreement
+from utils.measures import contrast_agreement
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class LossWeights:
         beta: cycle, in L_G; 0 leaves the term and its cost out.
         lambda_g: domain b's adversarial terms in L_G; a's have weight 1.
         lambda_grad: gradient penalty, in L_D.
-        lambda_self: the terms of the translated noisy real image self_x, in both (METHOD section 12); 0 leaves them and
+        lambda_self: the terms of the translated noisy real image self_x, in both (docs/method.md, section 12); 0 leaves them and
             their cost out.
         lambda_layout: that a translation has contrast where its source has, in L_G (`layout_loss`); not the paper's; 0
             leaves the term and its cost out.
@@ -47,14 +47,14 @@ def scores(discriminator: Network, images: Tensor) -> Tensor:
 def layout_loss(translated: Tensor, source: Tensor) -> Tensor:
     """How far a translation's contrast is from being where its source's is: 0 for the same places, up to 2.
 
-    1 minus `utils.measures.metrics.contrast_agreement`, so only places count, neither colours nor how strong the
+    1 minus `utils.measures.contrast_agreement`, so only places count, neither colours nor how strong the
     contrast is. A scalar, differentiable in `translated`; `source` is taken as it is. (1, 3, H, W) each.
     """
     return 1 - contrast_agreement(translated.float(), source.detach().float())
 
 
 def gradient_penalty(discriminator: Network, real: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:
-    """WGAN-GP penalty, per pixel, of every fake: GP of METHOD section 6 without its factor lambda_grad.
+    """WGAN-GP penalty, per pixel, of every fake: GP of docs/method.md, section 6 without its factor lambda_grad.
 
         x = e real + (1 - e) fake;  g = d(sum D(x)) / dx;  mean over pixels of (||g||_2 over channels - 1)^2
 

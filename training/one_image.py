@@ -1,4 +1,4 @@
-"""What the steps of a scale are for the pyramid of a single image: SinGAN (METHOD section 11)."""
+"""What the steps of a scale are for the pyramid of a single image: SinGAN (docs/method.md, section 11)."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ from training.scale import Images, Losses, Steps
 from training.state import ScaleState
 from training.step import discriminator_backward
 from utils.device import send
-from utils.scales import ImageGeometry
-from utils.streams import stream, uniform
+from utils.geometry import ImageGeometry
+from utils.rng import stream, uniform
 
 OPTIMISER = OptimiserSettings(lr_g=0.0005, lr_d=0.0005, tenth_after=0.8)
 UPDATES = 3  # of the discriminator in a step, and then of the generator
@@ -124,7 +124,7 @@ def one_image_step(
         L_D = -mean D(real) + mean D(fake) + GP(real, fake)
         L_G = -mean D(fake) + alpha mse(G(rec), real)
 
-    with fake = G(noisy, base), made anew for every update (METHOD section 11).
+    with fake = G(noisy, base), made anew for every update (docs/method.md, section 11).
 
     Args:
         real: (1, 3, H, W), [-1, 1].

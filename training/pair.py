@@ -1,4 +1,4 @@
-"""What the steps of a scale are for two images, or a clip and an image (METHOD sections 4 to 6 and 12)."""
+"""What the steps of a scale are for two images, or a clip and an image (docs/method.md, section 4 to 6 and 12)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from training.scale import Steps
 from training.state import ScaleState
 from training.step import StepInputs, training_step
 
-# Forward passes of one network that a step costs (METHOD section 9): the generators, the discriminators in their own
+# Forward passes of one network that a step costs (docs/method.md, section 9): the generators, the discriminators in their own
 # update, the discriminators in the generators' update.
 PASSES = 24 + 42 + 8
 
@@ -61,7 +61,7 @@ class PairRecipe:
                 first = real_a(0), real_b(0)
                 state.sigmas = draws.measure_sigmas(first, self.noise_amps) if scale else self.coarsest_sigmas
             draws.real_sigmas = state.sigmas
-            if scale:  # While scale 0 itself trains, its samples' input is noise of amplitude 1 (METHOD section 5).
+            if scale:  # While scale 0 itself trains, its samples' input is noise of amplitude 1 (docs/method.md, section 5).
                 draws.sigmas = state.sigmas
 
             def inputs(step: int) -> tuple[StepInputs, tuple[Tensor, Tensor]]:

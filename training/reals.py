@@ -9,8 +9,8 @@ from torch import Tensor
 
 from training.frames import FrameOrder, FrameStore
 from utils.clips.simplified import SimplifiedClip
-from utils.clips.video import Clip
-from utils.scales import Shapes
+from utils.video import Clip
+from utils.geometry import Shapes
 
 # The real image of a step, (1, 3, H, W) in [-1, 1].
 RealOfStep = Callable[[int], Tensor]
@@ -29,7 +29,7 @@ def still(pyramid: list[Tensor]) -> RealSource:
 
 
 def frames(clip: Clip | SimplifiedClip, shapes: Shapes, seed: int, device: torch.device, folder: Path) -> RealSource:
-    """The frames of a clip at random, each once before any comes again (METHOD section 12).
+    """The frames of a clip at random, each once before any comes again (docs/method.md, section 12).
 
     Memory does not depend on the clip's length: the frames of a scale wait in a nameless
     temporary file on the disk of `folder`.

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from training.loss_sums import LossSums
 from training.state import ScaleState
-from utils.pictures.image import save_image
+from utils.image import save_image
 from utils.progress import Progress
-from utils.runs.log import RunLog
-from utils.runs.run_folder import RunFolder
+from utils.log import RunLog
+from utils.run_folder import RunFolder
 
 Losses = dict[str, Tensor]  # a step's weighted terms by name, detached scalars on the device
 Images = dict[str, Tensor]  # those a step made, by name, (1, 3, H, W) each, [-1, 1]

@@ -11,7 +11,7 @@ from models.architecture import ScaleNetworks
 from models.snapshot import sigma_keys
 from training.loss_sums import LossSums
 from training.optimisers import Optimisers
-from utils.runs.checkpoint import (
+from utils.checkpoint import (
     CheckpointError,
     check_tensors,
     load_checkpoint,

@@ -1,4 +1,4 @@
-"""One training step at one scale: the discriminators' update, then the generators' (METHOD section 6)."""
+"""One training step at one scale: the discriminators' update, then the generators' (docs/method.md, section 6)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from training.optimisers import Optimisers
 
 
 class DomainInputs(NamedTuple):
-    """What a step of one domain x starts from, besides its real image; symbols as in METHOD section 6.
+    """What a step of one domain x starts from, besides its real image; symbols as in docs/method.md, section 6.
 
     Attributes:
         noisy: n_x, (1, 3, H, W), the input of the unconditional sample.
@@ -24,7 +24,7 @@ class DomainInputs(NamedTuple):
         z_prev: z_prev_x, (1, 3, H, W), input and base of the reconstruction.
         mix: e of each gradient penalty, in [0, 1], in the order of the fakes: (2,), with the self term (3,).
         self_noise: sigma_x z, (1, 3, H_y, W_y), what the self term adds to the other domain's real image
-            (METHOD section 12); None without it.
+            (docs/method.md, section 12); None without it.
     """
 
     noisy: Tensor
@@ -51,7 +51,7 @@ def discriminator_backward(
 
         L_D = sum of w (-mean D(real) + mean D(f) + GP(real, f)),    GP = lambda_grad * `gradient_penalty`
 
-    which is METHOD section 6 for two fakes of weight 1: the real image then counts -2.
+    which is docs/method.md, section 6 for two fakes of weight 1: the real image then counts -2.
 
     Args:
         real: (1, 3, H, W).
@@ -111,11 +111,11 @@ def training_step(
     both: DomainThreads,
     recompute: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Update both discriminators, then both generators, in place (METHOD section 6).
+    """Update both discriminators, then both generators, in place (docs/method.md, section 6).
 
     Domain x is a (index 0) or b (index 1), y is the other one; y2x is the translation into x: b2a for a, a2b for b.
     The fakes of x with their weights w: y2x (1), fake_x (1), and, unless lambda_self is 0, self_x (lambda_self).
-    GP is METHOD's, lambda_grad included. Every stage is done for both domains; that of x changes no networks but x's.
+    GP includes lambda_grad. Every stage is done for both domains; that of x changes no networks but x's.
 
     | stage                 | makes, and its terms of L_D_x and L_G                                                |
     | --------------------- | ------------------------------------------------------------------------------------ |

@@ -1,4 +1,4 @@
-"""Bicubic resampling by an exact factor, as two matrix products (METHOD section 4).
+"""Bicubic resampling by an exact factor, as two matrix products (docs/method.md, section 4).
 
 Geometry, per axis. Pixel v of the output has its centre at v + 0.5; dividing by the factor gives
 the same point on the input, whose pixel u has its centre at u + 0.5: `u = (v + 0.5) / factor - 0.5`.
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from utils.device import send
-from utils.scales import ceil_side
+from utils.geometry import ceil_side
 
 CUBIC_SUPPORT = 2.0
 

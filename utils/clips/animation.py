@@ -6,7 +6,7 @@ from pathlib import Path
 
 from utils.clips.frame import Frame
 from utils.pictures.appearance import as_shown
-from utils.pictures.image import opened
+from utils.image import opened
 
 FORMATS = {"AVIF", "GIF", "PNG", "WEBP"}
 # What is shown for less, in milliseconds, browsers show for the second number instead.

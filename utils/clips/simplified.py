@@ -1,4 +1,4 @@
-"""A clip of few greys, as the paper uses for few clips (METHOD section 12)."""
+"""A clip of few greys, as the paper uses for few clips (docs/method.md, section 12)."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from utils.clips.video import Clip
-from utils.pictures.image import image_to_tensor, to_uint8
+from utils.video import Clip
+from utils.image import image_to_tensor, to_uint8
 
 LUMA = (0.299, 0.587, 0.114)
 
 
 def simplify(image: Tensor, levels: int) -> Tensor:
-    """Few grey levels, dark and bright exchanged (METHOD section 12).
+    """Few grey levels, dark and bright exchanged (docs/method.md, section 12).
 
     With x the inverted grey value in [-1, 1], the result is `trunc((x - 0.01) levels) / levels`: a multiple
     of 1 / levels from -1 to 1 - 1 / levels, rounded towards mid-grey. The 0.01 takes white out of a level

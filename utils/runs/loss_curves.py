@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from utils.pictures.sheet import save_figure
-from utils.runs.log import positions
+from utils.sheet import save_figure
+from utils.log import positions
 
 
 def save_loss_curves(records: list[dict], path: Path) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from utils.runs.run_folder import RunFolder
-from utils.scales import GEOMETRY_OPTIONS, Geometry
+from utils.run_folder import RunFolder
+from utils.geometry import GEOMETRY_OPTIONS, Geometry
 
 Kind = Literal["finished", "unfinished", "empty", "foreign"]
 

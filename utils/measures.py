@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from utils.resize import resize
-from utils.streams import stream
+from utils.rng import stream
 
 # The names in `measure` that grow as a result gets better; all others shrink.
 HIGHER_IS_BETTER = frozenset({"layout_agreement"})

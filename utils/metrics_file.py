@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from utils.files import write_json
-from utils.measures.metrics import HIGHER_IS_BETTER, measure
-from utils.measures.sifid import sifid
-from utils.pictures.image import pixels_to_tensor, to_uint8
+from utils.measures import HIGHER_IS_BETTER, measure
+from utils.sifid import sifid
+from utils.image import pixels_to_tensor, to_uint8
 
 PATCHES = "patches of 7x7 pixels, against the appearance image's: sliced Wasserstein distance, "
-RABIN = "Rabin et al. 2011; over scales, for GANs: Karras et al. 2018 (changes: utils/measures/metrics.py)"
-OWN = "this program (utils/measures/metrics.py)"
+RABIN = "Rabin et al. 2011; over scales, for GANs: Karras et al. 2018 (changes: utils/measures.py)"
+OWN = "this program (utils/measures.py)"
 # What each measure is, and its source.
 MEASURES = {
     "sifid": (
@@ -44,8 +44,8 @@ def compare(
     """All measures of a translation; None for what the images are too small for, and for SIFID without its network.
 
     Args:
-        translated, structure, appearance: (1, 3, H, W) in [-1, 1]; see `utils.measures.metrics.measure`.
-        stem: see `utils.measures.sifid.sifid`.
+        translated, structure, appearance: (1, 3, H, W) in [-1, 1]; see `utils.measures.measure`.
+        stem: see `utils.sifid.sifid`.
     """
     values: dict[str, float | None] = dict.fromkeys(MEASURES)
     with suppress(ValueError):
@@ -68,7 +68,7 @@ class MetricsFile:
     """What is known of the results so far; written anew with everything that is added.
 
     Args:
-        stem: see `utils.measures.sifid.sifid`; None where it cannot be had, for the reason `without_stem`.
+        stem: see `utils.sifid.sifid`; None where it cannot be had, for the reason `without_stem`.
     """
 
     def __init__(self, path: Path, stem: nn.Module | None = None, without_stem: str = "") -> None:

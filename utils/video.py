@@ -17,7 +17,7 @@ from utils.clips.frame import Frame
 from utils.clips.kind import Kind, image_suffixes, kind_of
 from utils.clips.times import DEFAULT_RATE, UNKNOWN, Times, film_times
 from utils.errors import UserError
-from utils.pictures.image import check_file, check_size, open_image, print_warning
+from utils.image import check_file, check_size, open_image, print_warning
 
 
 class Folder:

@@ -1,10 +1,10 @@
-"""Few colours: those of an image, and any image in them (METHOD section 11, quantised)."""
+"""Few colours: those of an image, and any image in them (docs/method.md, section 11, quantised)."""
 
 import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from utils.streams import stream
+from utils.rng import stream
 
 
 def main_colours(image: Tensor, count: int) -> Tensor:

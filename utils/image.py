@@ -149,7 +149,7 @@ def image_to_tensor(image: Image.Image, shape: tuple[int, int], device: torch.de
 
 
 def image_pyramid(image: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:
-    """The real image at every scale, each resized straight from the original (METHOD section 2)."""
+    """The real image at every scale, each resized straight from the original (docs/method.md, section 2)."""
     return [image_to_tensor(image, shape, device) for shape in shapes]
 
 

@@ -1,4 +1,4 @@
-"""How restless a translated clip is (METHOD section 12)."""
+"""How restless a translated clip is (docs/method.md, section 12)."""
 
 from torch import Tensor
 

@@ -9,7 +9,7 @@ All random numbers are drawn on the CPU and sent to where they are needed, becau
 give other numbers: so a run meets the same noise, z* above all, on whatever device it is gone on with.
 Between two devices differ only the roundings: of what the networks compute, and, between processors of
 different kinds, of the last bit of a normal number. Training amplifies them: two runs on two devices start
-alike and part after some twenty steps, as two right programs do (METHOD section 13).
+alike and part after some twenty steps, as two right programs do (docs/method.md, section 13).
 It costs little: a step at 220 pixels needs 3/4 of a million numbers, milliseconds of the CPU's time while
 the device still computes what it was given before.
 """

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from utils.files import write_atomic
-from utils.pictures.image import to_uint8
+from utils.image import to_uint8
 
 Cell = tuple[str, Tensor]
 

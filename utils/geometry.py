@@ -1,4 +1,4 @@
-"""Pyramid geometry (METHOD section 2). Pure arithmetic, standard library only."""
+"""Pyramid geometry (docs/method.md, section 2). Pure arithmetic, standard library only."""
 
 import math
 from dataclasses import dataclass, replace
@@ -108,7 +108,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class ImageGeometry:
-    """The sizes of the pyramid of a single image, coarsest first, its shape kept (METHOD section 11).
+    """The sizes of the pyramid of a single image, coarsest first, its shape kept (docs/method.md, section 11).
 
     Args:
         height, width: of the image, pixels.
