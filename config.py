@@ -4,7 +4,6 @@ Where several sources set an option, the later one wins: the published default, 
 the preset, the loaded run, the command line.
 """
 
-import json
 import os
 import random
 from collections.abc import Sequence
@@ -13,12 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from finishing.sizes import LEAST_SIDE
-from options import HEADINGS, Common, EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from options import HEADINGS, Common, RefineOptions, TrainOptions
 from presets import CLIP, PRESETS, REFINE_PRESETS
+from use_options import EvalOptions, FinishOptions
 from utils.arguments import Parser, defaults_of, options_of, pathname
-from utils.clips.kind import is_clip
 from utils.errors import UserError
 from utils.run_folder import RunFolder
+from utils.video import is_clip
 
 Options = TypeVar("Options", bound=Common)
 
@@ -161,22 +161,11 @@ def _with_seed(options: Options) -> Options:
 def _loaded_options(kind: type[Common], parser: Parser, folder: Path) -> dict[str, Any]:
     """The options a run was trained with, from its config.json, checked like a command line."""
     run = RunFolder(folder)
-    path = run.config
-    if not os.path.isdir(folder):
-        raise UserError(f"--load {folder}: no such folder")
-    if not path.is_file():
-        raise UserError(f"--load {folder}: holds no run ({path.name} is missing)")
-    run.check_format()
     run.check_filled_by(parser.prog)
+    found, known = run.options(), options_of(kind)
+    used = {name: found[name] for name, each in known.items() if not each.per_call and found.get(name) is not None}
+    switches = {name: bool(value) for name, value in used.items() if known[name].kind is bool}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["options"]
-        used = {name: found[name] for name, option in options_of(kind).items() if not option.per_call}
-        switches = {name: value for name, value in used.items() if options_of(kind)[name].kind is bool}
-        if not all(isinstance(value, bool) for value in switches.values()):
-            raise ValueError
-        words = [f"--{name}={value}" for name, value in used.items() if name not in switches and value is not None]
-        return parser.explicit(words) | switches
+        return parser.explicit([f"--{name}={value}" for name, value in used.items() if name not in switches]) | switches
     except UserError as error:
-        raise UserError(f"--load {path}: {error}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UserError(f"--load {path}: damaged, or not of this program") from None
+        raise UserError(f"--load {run.config}: {error}") from None

@@ -1,45 +1,38 @@
-"""Use a trained pair: parse, load, inject real images or a clip's frames, or draw new ones, translate, save."""
-
-import sys
+"""Use a trained pair: parse, load, inject real images or a clip's frames, or draw new ones, translate, finish, save."""
 
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 
-    run_script("eval")
+    run_script("eval.py", "eval")
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import nn
 
 from config import parse_eval, recorded
-from evaluation.clip import say_numbers, translate_clip
-from evaluation.finishing import Finishing, find_finishing, trained_inputs, trained_option
-from evaluation.samples import draw_samples
-from finishing.full_size import FullSize, Job, Original, finish_all, finished_row, whole
-from models.inference import (
-    TrainedPair,
-    default_injection_scale,
-    inject,
-    injection_scales,
-    translate_directly,
-)
-from options import EvalOptions
-from utils.clips.ffmpeg import import_av
-from utils.clips.kind import is_clip, refuse_clip
-from utils.video import Clip
+from finishing.full_size import whole
+from models.clip import translate_clip
+from models.inference import TrainedPair, injection_scales
+from models.results import Finishing, draw_samples, find_references, finish_pair, inject_both, save_images
+from use_options import EvalOptions
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
+from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
+from utils.image import image_pyramid, image_to_tensor, open_image
 from utils.interrupt import Stopped, StopRequest
 from utils.metrics_file import Measured, MetricsFile
-from utils.sifid import load_inception_stem
-from utils.image import image_pyramid, image_to_tensor, open_image, save_image
-from utils.sheet import save_sheet
-from utils.runs.lock import FolderLock
 from utils.run_folder import RunFolder
-from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
+from utils.sheet import save_sheet
+from utils.sifid import load_inception_stem
+from utils.simplified import simplified_image
+from utils.video import Clip, import_av, is_clip, refuse_clip
+
+RESULTS = ("results.png", "metrics.json", "samples.png", "real_a.png", "real_b.png", "a2b.mp4")
+LEAST_COARSEST = 2  # pixels that a side must have to be mirrored
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,149 +41,145 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = pick_device(options.gpu_id, options.not_cuda)
     trained = RunFolder(options.load)
     pair = load_trained(options, device)
-    coarsest = min(pair.geometry.shapes[0])
-    a, b = options.input_a, options.input_b
-    clip = Clip(a, "--input_a", coarsest) if a and is_clip(a) else None
-    if clip:
-        import_av(f"--out {options.out}: ")  # now, not when the old results are cleared
-    if b:
-        refuse_clip(b, "--input_b")
-    image_a = open_image(a, "--input_a", coarsest) if a and not clip else None
-    image_b = open_image(b, "--input_b", coarsest) if b else None
-    quant_level = trained_option(trained, "quant_level", int) if clip else 0
-    finishing = find_finishing(
-        trained,
-        options.finish_size,
-        options.structure,
-        learned=options.out_size or pair.geometry.img_size,
-        keep_aspect=pair.geometry.keep_aspect or options.keep_aspect,
-        given=(image_a, image_b),
-        wanted="b" if clip else "ab",
-    )
+    as_trained = trained.options()
+    inputs = open_inputs(options, min(pair.geometry.shapes[0]), as_trained["quant_level"])
+    learned = options.out_size or pair.geometry.img_size
+    finish_size = options.finish_size
+    if finish_size is None:
+        finish_size = max(as_trained["finish_size"], learned) if as_trained["finish_size"] else 0
+    if 0 < finish_size < learned:
+        raise UserError(f"--finish_size {finish_size}: must be at least {learned}, the learned images' side, or 0")
+    structure = as_trained["structure"] if options.structure is None else options.structure
+    keep_aspect = pair.geometry.keep_aspect or options.keep_aspect
     out = RunFolder(options.out)
+    out.check_unlocked("--out")
     check_out(options, out, trained)
-    with FolderLock(out.path, "--out"), StopRequest() as stop:
+    finishing = None
+    if finish_size:
+        references = find_references(trained, inputs, "b" if isinstance(inputs[0], Clip) else "ab")
+        finishing = Finishing(references, finish_size, structure, keep_aspect)
+    with out.locked(), StopRequest() as stop:
         check_out(options, out, trained)  # again: another process may have been there meanwhile
-        out.clear()
+        out.begin("eval.py", run_record(recorded(options), device))
         print(f"on {device_name(device)}, seed {options.seed}")
-        record = run_record(recorded(options), device)
-        out.record(record)
-        metrics = MetricsFile(out.metrics, *(network_for_sifid(device) if options.metrics else ()))
+        metrics = MetricsFile(out.path / "metrics.json")
 
         # Translate what is there, or draw.
         try:
-            if clip is not None:
-                numbers = translate_film(options, out, pair, clip, quant_level, finishing, stop)
-                out.record(record | {"clip": numbers})
-                if image_b is not None:
-                    finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
-                    save_image(image_to_tensor(image_b, finest, device), out.path / "real_b.png")
-            elif image_a is not None:
-                translate_images(options, out, pair, (image_a, image_b), finishing, metrics, stop)
+            if isinstance(inputs[0], Clip):
+                translate_video(options, out, pair, inputs, as_trained["quant_level"], finishing, stop)
+            elif inputs[0] is not None:
+                translate_images(options, out, pair, inputs, finishing, metrics, stop)
             if options.samples:
-                draw_samples(
-                    out.path,
-                    pair,
-                    options.samples,
-                    out_size=options.out_size,
-                    seed=options.seed,
-                    finishing=finishing,
-                    metrics=metrics,
-                    should_stop=stop,
-                )
+                shares = draw_samples(out, pair, options.samples, options.out_size, options.seed, finishing, stop)
+                add_copied(metrics, shares, out)
         except Stopped:
             print(f"stopped; what was made until then is in {out.path}", file=sys.stderr)
-            return 128 + stop.signal
-    print(out.path / ("results.png" if a else "samples.png"))
+            return stop.status
+        out.finish()
+    print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
     return 0
 
 
 def load_trained(options: EvalOptions, device: torch.device) -> TrainedPair:
-    """The pair in --load; UserError where it is unfinished, or what is asked of it does not fit."""
-    RunFolder(options.load).check_filled_by("train.py")
+    """The trained pair; UserError where it cannot be used, or options contradict how it was trained."""
     pair = TrainedPair.load(options.load, device)
     for name in GEOMETRY_OPTIONS:
-        asked, made = getattr(options, name), getattr(pair.geometry, name)
-        if asked not in (None, made):
-            raise UserError(f"--{name} {asked} contradicts {made}, which --load {options.load} was made with")
-    finest, coarsest = pair.geometry.stop_scale, pair.geometry.min_size
-    if options.inject_scale is not None and options.inject_scale > finest:
-        raise UserError(
-            f"--inject_scale {options.inject_scale}: the run in --load {options.load} has scales 0 to {finest}"
-        )
-    if options.out_size is not None and not coarsest <= options.out_size <= MAX_SIDE:
-        raise UserError(f"--out_size {options.out_size}: must be {coarsest} to {MAX_SIDE} for this run")
+        asked, found = getattr(options, name), getattr(pair.geometry, name)
+        if asked is not None and asked != found:
+            raise UserError(f"--{name} {asked}: contradicts {found}, which the run in --load was trained with")
+    stop_scale, out_size = pair.geometry.stop_scale, options.out_size
+    if options.inject_scale is not None and options.inject_scale > stop_scale:
+        raise UserError(f"--inject_scale {options.inject_scale}: must be 0 to {stop_scale}, the run's finest scale")
+    if out_size is not None and not pair.geometry.min_size <= out_size <= MAX_SIDE:
+        raise UserError(f"--out_size {out_size}: must be {pair.geometry.min_size} to {MAX_SIDE}")
     return pair
 
 
+def open_inputs(
+    options: EvalOptions, coarsest: int, quant_level: int
+) -> tuple[Image.Image | Clip | None, Image.Image | None]:
+    """A, an image or a clip, and B; a still in place of a clip is simplified as the clip was."""
+    a, b = options.input_a, options.input_b
+    if b:
+        refuse_clip(b, "--input_b")
+    image_b = open_image(b, "--input_b", coarsest) if b else None
+    if a and is_clip(a):
+        import_av(f"--out {options.out}: ")  # now, not when the old results are cleared
+        return Clip(a, "--input_a", coarsest), image_b
+    if not a:
+        return None, image_b
+    image = open_image(a, "--input_a", coarsest)
+    return simplified_image(image, quant_level, image.size[::-1]), image_b
+
+
 def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
-    """UserError where the results must not go into --out."""
-    if out.is_same(trained):
-        raise UserError(f"--out {options.out}: is the folder --load names; choose another for the evaluation")
-    out.check_untrained()
+    """UserError where the results must not be written there."""
+    if out.recorded("script") in {"train.py", "refine.py"}:
+        raise UserError(f"--out {out.path}: holds a training run; choose another --out")
     inputs = {"--input_a": options.input_a, "--input_b": options.input_b}
-    out.check_spares(inputs | trained_inputs(trained), trained)
-    out.check_free(options.overwrite)
+    inputs |= {f"--load {trained.path}: its image {x}": Path(trained.options()[f"input_{x}"]) for x in "ab"}
+    out.check_free(RESULTS, options.overwrite, {flag: path for flag, path in inputs.items() if path is not None})
 
 
 def translate_images(
     options: EvalOptions,
     out: RunFolder,
     pair: TrainedPair,
-    images: tuple[Image.Image, Image.Image],
+    images: Sequence[Image.Image],
     finishing: Finishing | None,
     metrics: MetricsFile,
-    should_stop: Callable[[], bool],
+    stop: StopRequest,
 ) -> None:
-    """Both images directly and from every injection scale (docs/method.md, section 8), one pair of them finished; measured."""
+    """Both images, directly and from each injection scale; one of these finished; the sheet; the measures."""
     # Translate.
     shapes = [pair.shapes_for(image.size, options.out_size, options.keep_aspect) for image in images]
-    reals = tuple(image_pyramid(image, own, pair.device) for image, own in zip(images, shapes, strict=True))
+    for flag, own in zip(("--input_a", "--input_b"), shapes, strict=True):
+        if min(own[0]) < LEAST_COARSEST:
+            raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or cut the image")
+    reals = [image_pyramid(image, own, pair.device) for image, own in zip(images, shapes, strict=True)]
     pyramids = pair.reshaped(*shapes)
-    results = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
-    results["direct_a2b"], results["direct_b2a"] = translate_directly(pyramids, reals)
-    rows = [list(results.items())]
-    scales = injection_scales(pair.geometry.stop_scale, options.inject_levels)
-    for scale in scales if options.inject_scale is None else [options.inject_scale]:
-        injected = inject(pyramids, reals, scale, options.seed)._asdict()
-        row = [(f"inject_{scale:02d}_{name}", image) for name, image in injected.items()]
-        results |= dict(row)
-        rows.append(row)
-    for name, image in results.items():
-        save_image(image, out.path / f"{name}.png")
-    save_sheet(rows, out.path / "results.png")
-    real_a, real_b = results["real_a"], results["real_b"]
-    compared = {"a2b": (real_a, real_b), "b2a": (real_b, real_a)}
-    measured = {name: Measured(image, *compared[name[-3:]]) for name, image in results.items() if name[-3:] in compared}
+    direct = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
+    direct |= {"direct_a2b": pyramids[1].translate(reals[0][-1]), "direct_b2a": pyramids[0].translate(reals[1][-1])}
+    save_images(direct, out)
+    results, rows = dict(direct), [list(direct.items())]
+    finest = injection_scales(pair.geometry.stop_scale, options.inject_levels)
+    shown = pair.default_scale() if options.inject_scale is None else options.inject_scale
+    for scale in finest if options.inject_scale is None else [shown]:
+        stop.check()
+        injected = inject_both(pyramids, reals, scale, options.seed)
+        named = {f"inject_{scale:02d}_{name}": image for name, image in injected.items()}
+        save_images(named, out)
+        results |= named
+        rows.append(list(named.items()))
+        if scale == shown:
+            chosen = injected
+    if shown not in finest and options.inject_scale is None:  # --inject_levels leaves it out
+        chosen = inject_both(pyramids, reals, shown, options.seed)
+
+    # Finish what comes of one injection scale, and measure.
+    finished, first_row = finish_pair(out, images, chosen, finishing, stop)
+    save_sheet([first_row, *rows], out.claim("results.png"))
+    add_copied(metrics, {name: full.copied for name, full in finished.items()}, out)
     if options.metrics:
+        out.claim("metrics.json")
+        metrics.stem, metrics.without_stem = sifid_network(pair.device)
+        real = dict(zip(("a2b", "b2a"), ((reals[0][-1], reals[1][-1]), (reals[1][-1], reals[0][-1])), strict=True))
+        measured = {name: Measured(image, *real[name[-3:]]) for name, image in results.items() if name[-3:] in real}
+        for name, full in finished.items():
+            own = images[0 if name.endswith("a2b") else 1]
+            measured[name] = Measured(full.image, whole(own, tuple(full.image.shape[-2:])), full.references[0])
         metrics.add_measured(measured)
 
-    # Finish what comes of one injection scale.
-    if finishing is None:
-        return
-    scale = default_injection_scale(shapes[0]) if options.inject_scale is None else options.inject_scale
-    if f"inject_{scale:02d}_a2b" not in results:  # --inject_levels leaves it out
-        injected = inject(pyramids, reals, scale, options.seed)._asdict()
-        results |= {f"inject_{scale:02d}_{name}": image for name, image in injected.items()}
-    originals = {name: Original(image, "") for name, image in zip(("a2b", "b2a"), images, strict=True)}
-    jobs: list[Job] = []
-    for look, (name, original) in zip((1, 0), originals.items(), strict=True):
-        jobs += finishing.jobs(f"finished_{name}", results[f"inject_{scale:02d}_{name}"], look, original)
-    finished = dict(finish_all(jobs, out.path, should_stop))
-    metrics.add_copied({name: full.copied for name, full in finished.items()})
-    if finished:
-        save_sheet([finished_row([*originals.values()], finished), *rows], out.path / "results.png")
-    if options.metrics:
-        metrics.add_measured({name: measured_finished(originals[name[-3:]], full) for name, full in finished.items()})
+
+def add_copied(metrics: MetricsFile, shares: dict[str, float], out: RunFolder) -> None:
+    """Record the share of each finished image that was copied in one piece."""
+    if shares:
+        out.claim("metrics.json")
+        metrics.add_copied(shares)
 
 
-def measured_finished(original: Original, full: FullSize) -> Measured:
-    """A finished translation, compared at its own size, on its device."""
-    shape, device = full.image.shape[-2:], full.image.device
-    return Measured(full.image, whole(original.image, shape).to(device), full.reference.to(device))
-
-
-def network_for_sifid(device: torch.device) -> tuple[nn.Module | None, str]:
+def sifid_network(device: torch.device) -> tuple[nn.Module | None, str]:
     """SIFID's network; or none, for a reason that is said, too."""
     try:
         return load_inception_stem(device), ""
@@ -200,28 +189,31 @@ def network_for_sifid(device: torch.device) -> tuple[nn.Module | None, str]:
         return None, reason
 
 
-def translate_film(
+def translate_video(
     options: EvalOptions,
     out: RunFolder,
     pair: TrainedPair,
-    clip: Clip,
+    inputs: tuple[Clip, Image.Image | None],
     quant_level: int,
     finishing: Finishing | None,
-    should_stop: Callable[[], bool],
-) -> dict[str, Any]:
-    """A clip translated, and finished; its numbers."""
+    stop: StopRequest,
+) -> None:
+    """A clip translated, and finished; its numbers go into config.json."""
+    clip, image_b = inputs
+    if image_b is not None:
+        finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
+        save_images({"real_b": image_to_tensor(image_b, finest, pair.device)}, out)
     numbers = translate_clip(
-        out.path,
+        out,
         pair,
         clip,
         pair.shapes_for(clip.size, options.out_size, options.keep_aspect),
         pair.geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1][::-1],
-        scale=options.inject_scale,
+        scale=pair.default_scale() if options.inject_scale is None else options.inject_scale,
         quant_level=quant_level,
         seed=options.seed,
         gif=options.gif,
         finisher=finishing.finisher(1) if finishing is not None else None,
-        should_stop=should_stop,
+        stop=stop,
     )
-    say_numbers(out.path, numbers)
-    return numbers
+    out.record(clip=numbers)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from models.architecture import PADDING_MODES, Architecture
 from presets import PRESETS, REFINE_PRESETS, Preset
+from training.loop import Schedule
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
-from training.scale import Schedule
 from utils.arguments import as_words, integer, number, only, option, pathname, pathname_or_none
 from utils.geometry import Geometry
 
@@ -35,13 +35,13 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 STRUCTURE = 1.0
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 
-A_KINDS = "image A, any that Pillow reads; or a clip, or a folder with its frames"
+A_KINDS = "image A; or a video, an animated image, or a folder with one image per frame"
 AS_TRAINED = "; not given: as trained"
 
 
 def preset_option(presets: dict[str, Preset]) -> Any:
     """The option that chooses one of `presets`; its help lists what quick sets."""
-    told = f"paper: published; quick, for a laptop: {as_words(presets['quick'])}; options that are given win"
+    told = f"paper: the published defaults; quick, for a laptop: {as_words(presets['quick'])}; options you give win"
     return option(str, "paper", told, DEPARTURES, choices=tuple(presets), fixed=True)
 
 
@@ -78,22 +78,29 @@ class Training(Common):
     load: Path | None = option(
         pathname_or_none,
         None,
-        "go on with the run in DIR; its options hold where none is given; '' is none",
+        "resume the run in DIR with the options it was started with, except those given here; not given: a new run",
         FILES,
         metavar="DIR",
         per_call=True,
     )
-    dry_run: bool = option(bool, False, "check everything, print the cost, and stop", RUN, per_call=True)
+    dry_run: bool = option(
+        bool, False, "check everything, print the scales and about how long the run takes, and stop", RUN, per_call=True
+    )
     print_interval: int = option(integer(1), Schedule.print_interval, "steps between two lines of the log", RUN)
     save_every: float = option(number(), Schedule.save_every, "seconds between two saves of the scale in progress", RUN)
+    tensorboard: bool = option(bool, False, "write losses and samples for TensorBoard, too, if it is installed", RUN)
     nfc: int = option(
         integer(1), Architecture.nfc, "channels of a network's first layer at scales 0 to 3", NETWORKS, fixed=True
     )
     min_nfc: int = option(
-        integer(1), Architecture.min_nfc, "least channels of the inner layers at scales 0 to 3", NETWORKS, fixed=True
+        integer(1),
+        Architecture.min_nfc,
+        "minimum number of channels of the inner layers at scales 0 to 3",
+        NETWORKS,
+        fixed=True,
     )
     max_nfc: int = option(
-        integer(1), Architecture.max_nfc, "bound of both as they double every fourth scale", NETWORKS, fixed=True
+        integer(1), Architecture.max_nfc, "upper limit of both, which double every fourth scale", NETWORKS, fixed=True
     )
 
     @property
@@ -107,20 +114,32 @@ class TrainOptions(Training):
 
     input_a: Path = option(pathname, None, A_KINDS + " (required)", FILES, metavar="A")
     input_b: Path = option(pathname, None, "image B (required)", FILES, metavar="B")
-    niter: int = option(integer(1), Schedule.niter, "steps per scale; a clip: 24000", RUN)
+    niter: int = option(integer(1), Schedule.niter, "steps per scale (if A is a video: 24000)", RUN)
     img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels", PYRAMID, fixed=True)
     min_size: int = option(
-        integer(1), Geometry.min_size, "side of the coarsest scale, pixels; a clip: 22", PYRAMID, fixed=True
+        integer(1), Geometry.min_size, "side of the coarsest scale, pixels (if A is a video: 22)", PYRAMID, fixed=True
     )
     max_size: int = option(
-        integer(1), Geometry.max_size, "bound that enters the number of scales, pixels", PYRAMID, fixed=True
+        integer(1),
+        Geometry.max_size,
+        "upper limit of the finest scale when the number of scales is computed, pixels",
+        PYRAMID,
+        fixed=True,
     )
     scale_factor: float = option(
-        number(0, 1, above=True), Geometry.scale_factor, "wanted ratio of neighbouring scales", PYRAMID, fixed=True
+        number(0, 1, above=True),
+        Geometry.scale_factor,
+        "approximate ratio between one scale and the next",
+        PYRAMID,
+        fixed=True,
     )
     num_layer: int = option(integer(2), Architecture.num_layer, "convolutions per network", NETWORKS, fixed=True)
     switch_res: int = option(
-        integer(0), Architecture.switch_res, "how many of the finest scales are not residual", NETWORKS, fixed=True
+        integer(0),
+        Architecture.switch_res,
+        "number of finest scales whose generators are not residual",
+        NETWORKS,
+        fixed=True,
     )
     ker_size: int = option(integer(1), Architecture.ker_size, "kernel side of the discriminator", NETWORKS, fixed=True)
     padd_size: int = option(integer(0), Architecture.padd_size, "padding of the discriminator", NETWORKS, fixed=True)
@@ -134,24 +153,37 @@ class TrainOptions(Training):
     )
     lambda_grad: float = option(number(), LossWeights.lambda_grad, "weight of the gradient penalty", OPTIMISATION)
     lambda_self: float = option(
-        number(), LossWeights.lambda_self, "weight of the translated noisy real image; a clip: 1", OPTIMISATION
+        number(),
+        LossWeights.lambda_self,
+        "weight of the loss on translations of the noisy real image (if A is a video: 1)",
+        OPTIMISATION,
     )
-    lr_g: float = option(number(0, above=True), OptimiserSettings.lr_g, "rate of the generators", OPTIMISATION)
-    lr_d: float = option(number(0, above=True), OptimiserSettings.lr_d, "rate of the discriminators", OPTIMISATION)
-    beta1: float = option(number(0, 1), OptimiserSettings.beta1, "Adam's first-moment decay", OPTIMISATION)
+    lr_g: float = option(number(0, above=True), OptimiserSettings.lr_g, "learning rate of the generators", OPTIMISATION)
+    lr_d: float = option(
+        number(0, above=True), OptimiserSettings.lr_d, "learning rate of the discriminators", OPTIMISATION
+    )
+    beta1: float = option(number(0, 1), OptimiserSettings.beta1, "Adam's beta1", OPTIMISATION)
     noise_amp_a: float = option(number(), 0.1, "noise amplitude of A, relative to its error", OPTIMISATION)
     noise_amp_b: float = option(number(), 0.1, "noise amplitude of B, relative to its error", OPTIMISATION)
     quant_level: int = option(
-        integer(0), 0, "simplify a clip's frames to so many greys; 0: do not", OPTIMISATION, fixed=True
+        integer(0),
+        0,
+        "reduce a video's frames to a few grey levels first, 2 in the paper; 0: off",
+        OPTIMISATION,
+        fixed=True,
     )
     preset: str = preset_option(PRESETS)
     keep_aspect: bool = option(
-        bool, False, "keep the images' shapes; sizes are of the longer side", DEPARTURES, fixed=True
+        bool,
+        False,
+        "keep the images' aspect ratios instead of making both square; sizes then mean the longer side",
+        DEPARTURES,
+        fixed=True,
     )
     padding_mode: str = option(
         str,
         Architecture.padding_mode,
-        "what the generators see outside the image: zeros, or the image mirrored",
+        "padding of the generators: zeros, or the image mirrored",
         DEPARTURES,
         choices=PADDING_MODES,
         fixed=True,
@@ -159,35 +191,40 @@ class TrainOptions(Training):
     rec_noise: str = option(
         str,
         REC_NOISE[0],
-        "what a reconstruction starts from: noise drawn anew every step, or once",
+        "noise the reconstruction starts from: fresh at every step, or fixed for the whole run (as in SinGAN)",
         DEPARTURES,
         choices=REC_NOISE,
     )
     real_start: float = option(
-        number(0, 1), 0.0, "share of the steps whose samples start from the real images, not from nothing", DEPARTURES
+        number(0, 1), 0.0, "fraction of steps that start from the real images instead of from noise alone", DEPARTURES
     )
     lambda_layout: float = option(
-        number(), LossWeights.lambda_layout, "weight of the loss that keeps contrast in its place", DEPARTURES
+        number(), LossWeights.lambda_layout, "weight of the loss that keeps contrast where A has it", DEPARTURES
     )
     lr_decay: float = option(
-        number(0, 1), OptimiserSettings.lr_decay, "end share of a scale over which the rates fall to 0", DEPARTURES
+        number(0, 1),
+        OptimiserSettings.lr_decay,
+        "fraction of each scale, at its end, over which the learning rates fall to 0",
+        DEPARTURES,
     )
-    finish_size: int = option(integer(0), 0, "longer side of the finished translations, pixels; 0: none", DEPARTURES)
+    finish_size: int = option(
+        integer(0), 0, "longer side of the finished translations, pixels; 0: do not finish", DEPARTURES
+    )
     structure: float = option(
         number(),
         STRUCTURE,
-        "how strictly finishing follows the learned image: 0 loosely, 1 closely, or more",
+        "how closely finishing follows the learned image: 0 loosely, 1 closely; larger values are allowed",
         DEPARTURES,
     )
     precision: str | None = option(
         str,
         None,
-        "in what convolutions compute; not given: as PyTorch has it, TF32 on newer NVIDIA GPUs, else float32",
+        "number format of the convolutions; not given: PyTorch's default (TF32 on recent NVIDIA GPUs, else float32)",
         DEPARTURES,
         choices=PRECISIONS,
     )
-    save_memory: bool = option(bool, False, "compute some things twice instead of keeping them; slower", DEPARTURES)
-    deterministic: bool = option(bool, False, "same numbers every time on a GPU, too; slower there", DEPARTURES)
+    save_memory: bool = option(bool, False, "use less memory by recomputing some results; slower", DEPARTURES)
+    deterministic: bool = option(bool, False, "give the same result every time on a GPU, too; slower there", DEPARTURES)
 
     @property
     def geometry(self) -> Geometry:
@@ -208,92 +245,25 @@ class TrainOptions(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalOptions(Common):
-    """Options of eval.py."""
-
-    input_a: Path | None = option(pathname, None, A_KINDS + "; not given: --samples alone", FILES, metavar="A")
-    input_b: Path | None = option(
-        pathname, None, "image B; not given: --samples alone, or a clip as A", FILES, metavar="B"
-    )
-    load: Path = option(pathname, None, "the folder train.py filled (required)", FILES, metavar="DIR")
-    img_size: int | None = option(integer(1), None, "side of the finest scale, pixels" + AS_TRAINED, PYRAMID)
-    min_size: int | None = option(integer(1), None, "side of the coarsest scale, pixels" + AS_TRAINED, PYRAMID)
-    max_size: int | None = option(integer(1), None, "bound that enters the number of scales" + AS_TRAINED, PYRAMID)
-    scale_factor: float | None = option(
-        number(0, 1, above=True), None, "wanted ratio of neighbouring scales" + AS_TRAINED, PYRAMID
-    )
-    inject_levels: int = option(integer(1), 5, "how many of the finest scales to inject at", EVALUATION)
-    inject_scale: int | None = option(
-        integer(0), None, "inject at this scale only; not given: the finest; a clip: one", DEPARTURES
-    )
-    keep_aspect: bool = option(
-        bool, False, "keep the images' shapes also where training did not; sizes are of the longer side", DEPARTURES
-    )
-    out_size: int | None = option(
-        integer(1), None, "side of the results' finest scale, pixels" + AS_TRAINED, DEPARTURES
-    )
-    samples: int | None = option(
-        integer(1), None, "draw so many new images with their translations; not given: none", DEPARTURES
-    )
-    finish_size: int | None = option(
-        integer(0), None, "longer side of the finished images, pixels; 0: none" + AS_TRAINED, DEPARTURES
-    )
-    structure: float | None = option(
-        number(),
-        None,
-        "how strictly finishing follows the learned image: 0 loosely, 1 closely, or more" + AS_TRAINED,
-        DEPARTURES,
-    )
-    gif: bool = option(bool, False, "of a clip: write its translation as a GIF beside the mp4", DEPARTURES)
-    metrics: bool = option(
-        bool,
-        False,
-        "measure the translated real images (not --samples, no clips) in metrics.json; SIFID's network, 104 MB, "
-        "comes from torch hub's cache, else is downloaded",
-        DEPARTURES,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class RefineOptions(Training):
     """Options of refine.py; what is not among them is as docs/method.md, section 11 has it."""
 
     input: Path = option(pathname, None, "the image to refine (required)", FILES, metavar="INPUT")
-    reference: Path = option(pathname, None, "whose patches it is to have (required)", FILES, metavar="REFERENCE")
+    reference: Path = option(
+        pathname, None, "the image whose patches the result is to have (required)", FILES, metavar="REFERENCE"
+    )
     niter: int = option(integer(1), 2000, "steps per scale", RUN)
     start_scale: int | None = option(
-        integer(1), None, "where to start, 1 is the coarsest; not given: everywhere, to choose", REFINEMENT
+        integer(1),
+        None,
+        "scale to start from, 1 is the coarsest; not given: one image from each, to choose from",
+        REFINEMENT,
     )
-    quantise: bool = option(
-        bool, False, "start from few colours, with --start_scale trained again for them", REFINEMENT
-    )
+    quantise: bool = option(bool, False, "start from a few colours; trains --start_scale again for them", REFINEMENT)
     min_size: int = option(integer(1), 25, "shorter side of the coarsest scale, pixels", PYRAMID, fixed=True)
-    max_size: int = option(integer(1), 250, "bound of the finest scale's longer side, pixels", PYRAMID, fixed=True)
+    max_size: int = option(integer(1), 250, "longer side of the finest scale at most, pixels", PYRAMID, fixed=True)
     preset: str = preset_option(REFINE_PRESETS)
 
     @property
     def architecture(self) -> Architecture:
         return pick(Architecture, self, switch_res=0, domains=1, pad_once=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishOptions:
-    """Options of finish.py."""
-
-    input: Path = option(pathname, None, "the image to finish, whatever made it (required)", FILES, metavar="INPUT")
-    reference: tuple[Path, ...] = option(
-        pathname, (), "whose patches it is made of; one or several (required)", FILES, metavar="REFERENCE", nargs="+"
-    )
-    out: Path = option(pathname, None, "folder for the results, made if missing (required)", FILES, metavar="DIR")
-    overwrite: bool = option(bool, False, "replace the results --out already holds", FILES)
-    finish_size: int = option(integer(1), 512, "longer side of the finished image, pixels", FINISHING)
-    structure: float = option(
-        number(), STRUCTURE, "how strictly the input is followed: 0 loosely, 1 closely, or more", FINISHING
-    )
-    learned_size: int | None = option(
-        integer(1),
-        None,
-        "longer side at which the input is taken, pixels: its detail beyond that is not followed; not given: its own, "
-        f"at most {LEARNED_SIZE} and at most --finish_size",
-        FINISHING,
-    )

@@ -1,42 +1,40 @@
 """Train on one pair of images: parse, prepare the run folder, train every scale, write the results."""
 
-import sys
-
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 
-    run_script("train")
+    run_script("train.py", "train")
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from finishing.full_size import Original, finish_all, finished_row, translation_jobs
-from models.inference import Pyramids, default_injection_scale, inject, injection_scales, sample
-from models.snapshot import Run
+from models.inference import TrainedPair, default_injection_scale, injection_scales, sample
+from models.results import Finishing, finish_pair, inject_both, save_images
+from models.run import Run
 from options import TrainOptions
-from training.domains import DomainThreads
-from training.lifecycle import announce, begin, stopped, writing
+from training.cost import cost_table
+from training.frames import frames, still
 from training.loop import train
 from training.pair import PASSES, PairRecipe
-from training.reals import frames, still
-from utils.clips.kind import is_clip, refuse_clip
-from utils.clips.simplified import first_frame, simplified
-from utils.video import Clip
+from training.resume import prepare, stopped, writing
 from utils.device import compute_deterministically, pick_device, run_record, use_precision
 from utils.errors import UserError
-from utils.interrupt import Stopped, StopRequest
-from utils.metrics_file import MetricsFile
-from utils.image import fingerprint, image_pyramid, open_image, save_image
-from utils.sheet import save_sheet
-from utils.log import RunLog
-from utils.runs.loss_curves import save_loss_curves
-from utils.run_folder import RunFolder
 from utils.geometry import Geometry
+from utils.image import fingerprint, image_pyramid, open_image
+from utils.interrupt import Stopped, StopRequest
+from utils.log import RunLog
+from utils.metrics_file import MetricsFile
+from utils.run_folder import RunFolder
+from utils.sheet import save_loss_curves, save_sheet
+from utils.simplified import first_frame, simplified
+from utils.video import Clip, is_clip, refuse_clip
 
 SHEET_LEVELS = 5
+RESULTS = ("results.png", "losses.png", "real_a2b.png", "real_b2a.png", "finished_a2b.png", "finished_b2a.png")
+RESULT_OPTIONS = ("input_a", "input_b", "finish_size", "structure")  # what only the results are made with
 Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
 
@@ -49,74 +47,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     use_precision(options.precision, device)
     inputs = open_inputs(options)
     a, b = inputs
-    fingerprints = {
-        "--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a),
-        "--input_b": fingerprint(b),
-    }
+    prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
     run = Run(RunFolder(options.out), fitted_geometry(options, inputs), options.architecture, device)
     source = RunFolder(options.load) if options.load is not None else None
     paths = {"--input_a": options.input_a, "--input_b": options.input_b}
-    trained = begin(run, source, paths, fingerprints, options.optimiser, options.overwrite)
-    costs = announce(run, trained, options.niter, PASSES, options.seed)
-    if device.type == "cpu" and options.preset == "paper" and trained.scale <= run.geometry.stop_scale:
-        print(
-            "warning: the paper's settings are made for a GPU and take days on a CPU; "
-            "--preset quick gives a smaller result in minutes",
-            file=sys.stderr,
-        )
+    state = prepare(run, source, paths, prints, options.optimiser, options.overwrite, RESULTS)
+    print(cost_table(run, options.niter, PASSES, estimate=options.dry_run))
+    print(f"seed {'random' if options.seed is None else options.seed}")
+    if run.finished:
+        print("all scales of this run are finished: nothing is trained, its results are made again")
     if options.dry_run:
         return 0
 
-    # Train.
-    record = run_record(recorded(options), device) | {"fingerprints": list(fingerprints.values())}
-    finished = trained.scale > run.geometry.stop_scale
-    threads = DomainThreads(device, side_by_side=not options.save_memory, bf16=options.precision == "bf16")
-    with writing(run, source, options.overwrite, None if finished else record):
-        if finished:  # The record of its training stays; only what its results are made with now is new.
-            made_with = ("input_a", "input_b", "finish_size", "structure")
-            run.folder.record_options({name: recorded(options)[name] for name in made_with})
-        reals = still_pyramids(options, run.geometry, inputs, device)
-        with StopRequest() as stop:
-            with threads as both:
-                recipe = pair_recipe(options, run, a, reals, both)
-                pyramids = train(run, recipe, options.schedule, trained, costs, stop)
-            if pyramids is None:
-                return stopped("train.py", run, stop)
-
-            # Write what a person wants to see.
-            originals = tuple(first_frame(image, options.quant_level, image.size[::-1]) for image in inputs)
-            try:
-                write_results(options, run.folder, pyramids, reals, originals, stop)
-            except Stopped:
-                return stopped("train.py", run, stop)
+    # Train, and write what a person wants to see.
+    record = run_record(recorded(options), device) | {"fingerprints": list(prints.values())}
+    results = {name: recorded(options)[name] for name in (*RESULT_OPTIONS, "manualSeed")}
+    with writing(run, source, "train.py", record, results), StopRequest() as stop:
+        reals = tuple(
+            image_pyramid(first_frame(image, options.quant_level, shapes[-1]), shapes, device)
+            for image, shapes in zip(inputs, run.geometry.domain_shapes, strict=True)
+        )
+        recipe = pair_recipe(options, run, a, reals)
+        try:
+            if not train(run, recipe, options.schedule, state, stop, tensorboard=options.tensorboard):
+                raise Stopped
+            write_results(options, run, inputs, reals, stop)
+        except Stopped:
+            return stopped("train.py", run, stop)
+        run.folder.finish()
     print(run.folder.path / "results.png")
     return 0
-
-
-def pair_recipe(
-    options: TrainOptions, run: Run, a: Image.Image | Clip, reals: Reals, both: DomainThreads
-) -> PairRecipe:
-    """What is to be trained: on the images `reals`, but on all frames where A is a clip (docs/method.md, section 5 and 12)."""
-    noise_amps = (options.noise_amp_a, options.noise_amp_b)
-    coarsest_sigmas = noise_amps
-    source_a, source_b = still(reals[0]), still(reals[1])
-    if isinstance(a, Clip):
-        clip = simplified(a, options.quant_level, run.geometry.domain_shapes[0][-1])
-        source_a = frames(clip, run.geometry.domain_shapes[0], options.seed, run.device, options.out)
-        coarsest_sigmas = (1.0, 1.0)
-    return PairRecipe(
-        optimiser=options.optimiser,
-        reals=(source_a, source_b),
-        weights=options.weights,
-        noise_amps=noise_amps,
-        coarsest_sigmas=coarsest_sigmas,
-        fixed_rec=options.rec_noise == "fixed",
-        real_start=options.real_start,
-        recompute=options.save_memory,
-        seed=options.seed,
-        device=run.device,
-        both=both,
-    )
 
 
 def open_inputs(options: TrainOptions) -> Inputs:
@@ -138,46 +98,55 @@ def fitted_geometry(options: TrainOptions, inputs: Inputs) -> Geometry:
     return geometry
 
 
-def still_pyramids(options: TrainOptions, geometry: Geometry, inputs: Inputs, device: torch.device) -> Reals:
-    """Both images, or the clip's first frame and the image, at every scale."""
-    return tuple(
-        image_pyramid(first_frame(image, options.quant_level, shapes[-1]), shapes, device)
-        for image, shapes in zip(inputs, geometry.domain_shapes, strict=True)
+def pair_recipe(options: TrainOptions, run: Run, a: Image.Image | Clip, reals: Reals) -> PairRecipe:
+    """What is to be trained: the images `reals`, or all frames where A is a clip (docs/method.md, section 12)."""
+    noise_amps = (options.noise_amp_a, options.noise_amp_b)
+    coarsest_sigmas, source_a = noise_amps, still(reals[0])
+    if isinstance(a, Clip):
+        shapes = run.geometry.domain_shapes[0]
+        clip = simplified(a, options.quant_level, shapes[-1])
+        source_a, coarsest_sigmas = frames(clip, shapes, options.seed, run.device, options.out), (1.0, 1.0)
+    return PairRecipe(
+        optimiser=options.optimiser,
+        reals=(source_a, still(reals[1])),
+        weights=options.weights,
+        noise_amps=noise_amps,
+        coarsest_sigmas=coarsest_sigmas,
+        fixed_rec=options.rec_noise == "fixed",
+        real_start=options.real_start,
+        recompute=options.save_memory,
+        bf16=options.precision == "bf16",
+        seed=options.seed,
+        device=run.device,
     )
 
 
-def write_results(
-    options: TrainOptions,
-    folder: RunFolder,
-    pyramids: Pyramids,
-    reals: Reals,
-    originals: tuple[Image.Image, Image.Image],
-    should_stop: Callable[[], bool],
-) -> None:
-    """The paired generation, the real images translated and finished, the sheet, the loss curves (docs/method.md, section 7)."""
+def write_results(options: TrainOptions, run: Run, inputs: Inputs, reals: Reals, stop: StopRequest) -> None:
+    """The paired generation, the real images translated and finished, the loss curves; last the sheet
+    (docs/method.md, section 7)."""
     # Sample, and translate from every injection scale.
-    samples = sample(pyramids, options.seed, reals[0][0].device)
-    for name, image in samples._asdict().items():
-        save_image(image, folder.path / f"final_{name}.png")
-    rows = [[("A", reals[0][-1]), ("B", reals[1][-1])]]
-    rows.append([(f"final_{name}: sampled", image) for name, image in samples._asdict().items()])
-    for scale in injection_scales(len(reals[0]) - 1, SHEET_LEVELS):
-        translations = inject(pyramids, reals, scale, options.seed)
-        rows.append([(f"{name}, injected at {scale}", image) for name, image in translations._asdict().items()])
-        if scale == default_injection_scale(pyramids[0].shapes):
+    folder, pair = run.folder, TrainedPair.of_run(run)
+    samples = {
+        f"final_{name}": image for name, image in sample(pair.pyramids, options.seed, run.device)._asdict().items()
+    }
+    save_images(samples, folder)
+    rows = [list(samples.items())]
+    for scale in injection_scales(run.geometry.stop_scale, SHEET_LEVELS):
+        stop.check()
+        translations = inject_both(pair.pyramids, reals, scale, options.seed)
+        rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
+        if scale == default_injection_scale(run.geometry.domain_shapes[0]):
             real = translations
-    save_image(real.a2b, folder.path / "real_a2b.png")
-    save_image(real.b2a, folder.path / "real_b2a.png")
-    save_sheet(rows, folder.path / "results.png")
-    save_loss_curves(RunLog(folder.log).records(), folder.path / "losses.png")
+    save_images({"real_a2b": real["a2b"], "real_b2a": real["b2a"]}, folder)
+    save_loss_curves(RunLog(folder.log).records(), folder.claim("losses.png"))
 
     # Finish.
+    images = [first_frame(image, options.quant_level, image.size[::-1]) for image in inputs]
+    finishing = None
     if options.finish_size:
-        named = [Original(image, f"--input_{x}") for image, x in zip(originals, "ab", strict=True)]
-        jobs = translation_jobs(
-            named, (real.a2b, real.b2a), options.finish_size, options.structure, options.keep_aspect
-        )
-        finished = dict(finish_all(jobs, folder.path, should_stop))
-        MetricsFile(folder.metrics).add_copied({name: full.copied for name, full in finished.items()})
-        if finished:
-            save_sheet([finished_row(named, finished), *rows[1:]], folder.path / "results.png")
+        named = [(f"--input_{x}", image) for x, image in zip("ab", images, strict=True)]
+        finishing = Finishing(named, options.finish_size, options.structure, options.keep_aspect)
+    finished, first_row = finish_pair(folder, images, real, finishing, stop)
+    if finished:
+        MetricsFile(folder.claim("metrics.json")).add_copied({name: full.copied for name, full in finished.items()})
+    save_sheet([first_row, *rows], folder.claim("results.png"))

@@ -1,5 +1,7 @@
 """What patches are compared by: a few principal components of their pixels and of their surroundings."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,10 +12,64 @@ from finishing.kernels import in_bands, project
 COMPONENTS = 24  # of a patch's 147 values
 ANCHOR, ANCHOR_COMPONENTS = 5, 30  # samples on a side; of their 75 values
 SAMPLES = 4096  # at most about this many patches decide about the components
+PATCHES, ANCHORS = slice(COMPONENTS), slice(COMPONENTS, COMPONENTS + ANCHOR_COMPONENTS)  # their places in a feature
+
+
+class Keys:
+    """One part of the features of all patches of the references, PATCHES or ANCHORS; the same for every image.
+
+    Args:
+        canvas: says where the patches lie.
+        images: (1, 3, H, W) each, at the canvas's size; anchors are usually taken from more blurred ones.
+        spacing: of an anchor's samples, pixels; None for the pixels of the patch itself.
+        weight: 1 makes the samples of an anchor count as much as the pixels of a patch.
+    """
+
+    def __init__(self, canvas: Canvas, images: list[Tensor], spacing: int | None = None, weight: float = 1.0) -> None:
+        self.canvas, self.values = canvas, None
+        if spacing is None:
+            self.part, self.spacing, self.margin = PATCHES, 1, 0
+            self.images = images
+            self.components = principal_components(images, PATCH, 1, COMPONENTS)
+        else:
+            self.part, self.spacing = ANCHORS, spacing
+            self.margin = ANCHOR // 2 * spacing - PATCH // 2  # negative where the samples lie inside the patch
+            self.images = [self._padded(image) for image in images]
+            self.components = principal_components(self.images, ANCHOR, spacing, ANCHOR_COMPONENTS)
+            self.components *= np.float32(weight * PATCH / ANCHOR)
+
+    def write(self, keys: np.ndarray, check: Callable[[], object], keep: bool) -> None:
+        """Write this part of all keys, (places, K).
+
+        Args:
+            keep: whether to hold them for the next image of a clip; else this can be done once, and its images go.
+        """
+        if self.values is None:
+            rows = keys.reshape(-1, self.canvas.width, keys.shape[1])[..., self.part]
+            for top, (height, width), image in zip(self.canvas.tops, self.canvas.shapes, self.images, strict=True):
+                out = rows[top : top + height - PATCH + 1, : width - PATCH + 1]
+                in_bands(project, len(out), _array(image), self.components, self.spacing, out, check=check)
+            self.images, self.values = [], keys[:, self.part].copy() if keep else None
+        else:
+            keys[:, self.part] = self.values
+
+    def write_queries(self, image: Tensor, queries: np.ndarray, check: Callable[[], object]) -> None:
+        """The same part of an image's features, (h, w, K); (1, 3, H, W)."""
+        pixels, out = _array(self._padded(image)), queries[..., self.part]
+        in_bands(project, len(out), pixels, self.components, self.spacing, out, check=check)
+
+    def _padded(self, image: Tensor) -> Tensor:
+        return F.pad(image, (self.margin,) * 4, mode="replicate") if self.margin else image
 
 
 class Features:
     """Features of all patches of an image, and of all patches of the references it is compared with.
+
+    Args:
+        image_shape: (height, width) of the image.
+        places: of the canvas with the references.
+        check: called now and then; may raise to stop.
+        keep: whether the references' features are held for the next image of a clip.
 
     Attributes:
         shape: (h, w), how many patches the image has.
@@ -21,37 +77,16 @@ class Features:
         keys: (places, K) float32, the references', by their place in the canvas.
     """
 
-    def __init__(self, image_shape: tuple[int, int], canvas: Canvas) -> None:
-        self.canvas = canvas
+    def __init__(self, image_shape: tuple[int, int], places: int, check: Callable[[], object], keep: bool) -> None:
+        self.check, self.keep = check, keep
         self.shape = image_shape[0] - PATCH + 1, image_shape[1] - PATCH + 1
-        self.queries = np.zeros((*self.shape, COMPONENTS + ANCHOR_COMPONENTS), np.float32)
-        self.keys = np.zeros((canvas.places, COMPONENTS + ANCHOR_COMPONENTS), np.float32)
+        self.queries = np.zeros((*self.shape, ANCHORS.stop), np.float32)
+        self.keys = np.zeros((places, ANCHORS.stop), np.float32)
 
-    def compare(self, image: Tensor, references: list[Tensor]) -> None:
-        """Set the features of the patches themselves; (1, 3, H, W) each, at this size."""
-        self._set(slice(COMPONENTS), image, references, principal_components(references, PATCH, 1, COMPONENTS))
-
-    def anchor(self, image: Tensor, references: list[Tensor], spacing: int, weight: float) -> None:
-        """Set the features of the patches' surroundings, usually in more blurred images.
-
-        Args:
-            image, references: (1, 3, H, W) each, at this size.
-            spacing: of the samples, pixels.
-            weight: 1 makes the samples count as much as the pixels of a patch.
-        """
-        margin = (ANCHOR // 2 * spacing - PATCH // 2,) * 4  # negative where the samples lie inside the patch
-        image, *references = [F.pad(one, margin, mode="replicate") for one in (image, *references)]
-        components = principal_components(references, ANCHOR, spacing, ANCHOR_COMPONENTS)
-        components *= np.float32(weight * PATCH / ANCHOR)
-        self._set(slice(COMPONENTS, None), image, references, components, spacing)
-
-    def _set(
-        self, part: slice, image: Tensor, references: list[Tensor], components: np.ndarray, spacing: int = 1
-    ) -> None:
-        _project(image, components, spacing, self.queries[..., part])
-        keys = self.keys.reshape(-1, self.canvas.width, self.keys.shape[1])[..., part]
-        for top, (height, width), reference in zip(self.canvas.tops, self.canvas.shapes, references, strict=True):
-            _project(reference, components, spacing, keys[top : top + height - PATCH + 1, : width - PATCH + 1])
+    def compare(self, image: Tensor, keys: Keys) -> None:
+        """Set one part of both; (1, 3, H, W) at this size."""
+        keys.write_queries(image, self.queries, self.check)
+        keys.write(self.keys, self.check, self.keep)
 
 
 def principal_components(images: list[Tensor], side: int, spacing: int, count: int) -> np.ndarray:
@@ -77,5 +112,5 @@ def principal_components(images: list[Tensor], side: int, spacing: int, count: i
     return (np.rint(vectors * 2**20) / 2**20).astype(np.float32).reshape(-1, 3, side, side)
 
 
-def _project(image: Tensor, components: np.ndarray, spacing: int, out: np.ndarray) -> None:
-    in_bands(project, len(out), image[0].contiguous().numpy(), components, spacing, out)
+def _array(image: Tensor) -> np.ndarray:
+    return image[0].contiguous().numpy()

@@ -30,7 +30,7 @@ def search(features: Features, canvas: Canvas) -> np.ndarray:
         """Indices of the nearest keys of some queries, at the prices of now."""
         asked = np.ascontiguousarray(queries[some])
         found = np.empty(len(asked), np.int64)
-        in_bands(nearest, len(asked), asked, by_value, prices, found)
+        in_bands(nearest, len(asked), asked, by_value, prices, found, check=features.check)
         return found
 
     sample = slice(None, None, max(1, len(queries) // SAMPLE))
@@ -55,12 +55,13 @@ def settle(field: np.ndarray, features: Features, canvas: Canvas, kept: np.ndarr
         (h, w) int32, places.
     """
     field, distance = field.copy(), np.empty(field.shape, np.float32)
-    in_bands(distances, len(field), features.queries, features.keys, field, distance)
+    in_bands(distances, len(field), features.queries, features.keys, field, distance, check=features.check)
     median = np.median(distance)
     coherence, loyalty = np.float32(COHERENCE * median), np.float32(LOYALTY * median)
     fixed = (features.queries, features.keys, canvas.usable, canvas.width, coherence, kept, loyalty)
     for turn in range(SWEEPS):
-        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, neighbours_apart=True)
+        work = (*fixed, turn % 2 == 1, field, distance)
+        in_bands(sweep, len(field), *work, neighbours_apart=True, check=features.check)
     return field
 
 

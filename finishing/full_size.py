@@ -1,36 +1,28 @@
 """Finishing as the scripts use it: from a learned image and the originals to files (docs/method.md, section 14)."""
 
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from finishing.canvas import PATCH
-from finishing.sizes import Shape, finished_sizes
-from utils.interrupt import Stopped
+from finishing.sizes import BYTES, Shape, finished_sizes
+from utils.geometry import ceil_side
 from utils.image import image_to_tensor, save_image
-from utils.sheet import Cell
+from utils.interrupt import Stopped
 from utils.progress import Bar
 from utils.resize import resize
-from utils.geometry import ceil_side
-
-if TYPE_CHECKING:
-    from finishing.coarse_to_fine import Finished
 
 CPU = torch.device("cpu")
-
-
-class Original(NamedTuple):
-    """An image at its own size, and the option it came from, for what is said of it."""
-
-    image: Image.Image
-    flag: str
+MUCH = 4e9  # bytes; who needs more is told so
 
 
 def whole(image: Image.Image, shape: Shape | None = None) -> Tensor:
@@ -38,22 +30,30 @@ def whole(image: Image.Image, shape: Shape | None = None) -> Tensor:
     return image_to_tensor(image, shape or (image.height, image.width), CPU)
 
 
-class FullSize(NamedTuple):
-    """A finished image and what may be said of it.
+class Finished(NamedTuple):
+    """A finished image and where it comes from.
 
     Args:
         image: (1, 3, H, W) in [-1, 1].
-        source: (1, 3, H, W) in [-1, 1], in colours where in the references each pixel comes from.
-        copied: share of the patches that were copied in one piece with their neighbours, 0 to 1.
-        reference: the (first) reference at the size whose patches were copied, (1, 3, H', W') in [-1, 1].
-        state: for the next frame of a clip.
+        source: (3, H, W) int32: for every pixel the index of its reference, and its row and column there.
+        copied: share of patches whose right and lower neighbours continue in the reference, 0 to 1: "copied in one
+            piece".
+        references: as large as their patches were copied, (1, 3, H', W') in [-1, 1] each.
+        fields, colours: for the next frame of a clip.
     """
 
     image: Tensor
-    source: Tensor
+    source: np.ndarray
     copied: float
-    reference: Tensor
-    state: "Finished"
+    references: tuple[Tensor, ...]
+    fields: tuple[np.ndarray, ...]
+    colours: Tensor
+
+    def source_map(self) -> Tensor:
+        """(1, 3, H, W) in [-1, 1]: in colours where in the references each pixel comes from."""
+        from finishing.source_map import source_map
+
+        return source_map(self.source, [(one.shape[-2], one.shape[-1]) for one in self.references])
 
 
 @dataclass(frozen=True)
@@ -61,62 +61,70 @@ class Finisher:
     """Finishes learned images with the patches of given references.
 
     Args:
-        references: whose patches are copied; none is ever enlarged.
+        references: whose patches are copied, by what error lines call them; none is ever enlarged.
         size: wanted longer side of the finished image, pixels.
-        structure: how strictly the learned image is followed, see `finishing.coarse_to_fine.faithfulness`.
+        structure: how strictly the learned image is followed, see `finishing.references.faithfulness`.
         stretched: whether training stretched its images to squares.
     """
 
-    references: Sequence[Original]
+    references: dict[str, Image.Image]
     size: int
     structure: float
     stretched: bool
+    _prepared: dict = field(default_factory=dict, repr=False, compare=False)  # by shapes; the last only
 
-    def sizes(self, structure: Shape) -> tuple[Shape, tuple[float, ...], Original | None]:
+    def sizes(self, shape: Shape) -> tuple[Shape, tuple[float, ...], str | None]:
         """Of a finished image of this aspect: (height, width), the references' factors, and which of them limits it."""
-        shapes = [(original.image.height, original.image.width) for original in self.references]
-        shape, factors, limit = finished_sizes(structure, shapes, self.size, stretched=self.stretched)
-        return shape, factors, None if limit is None else self.references[limit]
+        shapes = [(image.height, image.width) for image in self.references.values()]
+        finished, factors, limit = finished_sizes(shape, shapes, self.size, stretched=self.stretched)
+        return finished, factors, None if limit is None else list(self.references)[limit]
 
-    def fault(self, structure: Shape) -> str:
+    def fault(self, shape: Shape) -> str:
         """Why nothing of this aspect can be finished: too thin for a patch; "" where it can."""
-        (height, width), factors, _ = self.sizes(structure)
+        (height, width), factors, _ = self.sizes(shape)
         if min(height, width) < PATCH:
             return f"at {width}x{height} pixels it is thinner than {PATCH}"
-        for original, factor in zip(self.references, factors, strict=True):
-            if ceil_side(min(original.image.size) * factor) < PATCH:
-                return f"{original.flag}, shrunk for {max(height, width)} pixels, is thinner than {PATCH}"
+        for (name, image), factor in zip(self.references.items(), factors, strict=True):
+            if ceil_side(min(image.size) * factor) < PATCH:
+                return f"{name}, shrunk for {max(height, width)} pixels, is thinner than {PATCH}"
         return ""
+
+    def memory(self, shape: Shape) -> float:
+        """About how many bytes are needed to finish something of this aspect."""
+        finished, factors, _ = self.sizes(shape)
+        images = zip(self.references.values(), factors, strict=True)
+        return BYTES * (math.prod(finished) + sum(math.prod(image.size) * factor**2 for image, factor in images))
 
     def __call__(
         self,
         learned: Tensor,
-        structure: Shape,
-        before: FullSize | None = None,
-        progress: Callable[[float], None] | None = None,
-    ) -> FullSize:
-        """Finish a learned image, (1, 3, h, w) in [-1, 1], in the aspect of `structure`, a (height, width).
+        shape: Shape,
+        before: Finished | None = None,
+        progress: Callable[[float], object] | None = None,
+    ) -> Finished:
+        """Finish a learned image, (1, 3, h, w) in [-1, 1], in the aspect of a (height, width).
+
+        From the second image of the same two shapes on, as of a clip, what depends on the references alone is held.
 
         Args:
             before: the frame before of a clip, finished by the same finisher.
-            progress: called now and then with the share of the work that is done; may raise to stop it.
+            progress: called every fraction of a second with the share of the work that is done; may raise to stop it.
         """
-        from finishing.coarse_to_fine import finish  # loads numba, which only this needs
-        from finishing.source_map import source_map
+        from finishing.coarse_to_fine import finish_with  # loads numba, which only this needs
+        from finishing.references import References
 
-        shape, factors, _ = self.sizes(structure)
-        wholes = [whole(original.image) for original in self.references]
-        references = [resize(one, factor) if factor < 1 else one for one, factor in zip(wholes, factors, strict=True)]
-        done = finish(
-            learned,
-            references,
-            shape,
-            structure=self.structure,
-            before=None if before is None else before.state,
-            progress=progress,
-        )
-        colours = source_map(done.source, [(one.shape[-2], one.shape[-1]) for one in references])
-        return FullSize(done.image, colours, done.copied, references[0], done)
+        finished, factors, _ = self.sizes(shape)
+        known = (tuple(learned.shape[-2:]), finished)
+        references = self._prepared.get(known)
+        if references is None:
+            pairs = zip(map(whole, self.references.values()), factors, strict=True)
+            images = [resize(one, factor) if factor < 1 else one for one, factor in pairs]
+            references = References(images, *known, self.structure)
+            self._prepared.clear()
+            self._prepared[known] = references
+        else:
+            references.keep = True
+        return finish_with(references, learned, before, progress)
 
 
 class Job(NamedTuple):
@@ -124,24 +132,28 @@ class Job(NamedTuple):
 
     name: str
     learned: Tensor
-    structure: Shape
+    shape: Shape
     finisher: Finisher
 
 
 def finish_all(
-    jobs: Sequence[Job], folder: Path, should_stop: Callable[[], bool] = bool
-) -> Iterator[tuple[str, FullSize]]:
+    jobs: Sequence[Job],
+    folder: Path,
+    should_stop: Callable[[], bool] = bool,
+    claim: Callable[..., object] = lambda *_: None,
+) -> Iterator[tuple[str, Finished]]:
     """Finish learned images one after another, each written as soon as it is there, and given out by its name.
 
     What is too long and thin is left out, with a line on standard error. Holds one image, however many there are.
 
     Args:
         should_stop: asked now and then.
+        claim: told the names of files before they are written.
 
     Raises:
-        Stopped: it said so; what is finished is written.
+        Stopped: a stop was asked for; what is finished is written.
     """
-    left = possible({job.name: (job.finisher, job.structure) for job in jobs})
+    left = possible({job.name: (job.finisher, job.shape) for job in jobs})
     jobs = [job for job in jobs if job.name in left]
     with Bar(len(jobs)) as bar:
         for index, job in enumerate(jobs):
@@ -152,55 +164,33 @@ def finish_all(
                     raise Stopped
 
             progress(0.0)
-            finished = job.finisher(job.learned, job.structure, progress=progress)
+            finished = job.finisher(job.learned, job.shape, progress=progress)
+            claim(f"{job.name}.png", f"{job.name}_source.png")
             save_image(finished.image, folder / f"{job.name}.png")
-            save_image(finished.source, folder / f"{job.name}_source.png")
+            save_image(finished.source_map(), folder / f"{job.name}_source.png")
             yield job.name, finished
 
 
 def possible(wanted: dict[str, tuple[Finisher, Shape]]) -> set[str]:
     """Which images of these (height, width) hold patches once finished, by name.
 
-    A line on standard error on the others, and on those that get fewer pixels than wanted; one on all that are alike.
+    A line on standard error on the others, on those that get fewer pixels than wanted, and on those that need much
+    memory; one on all that are alike.
     """
     left, notes = set(), defaultdict(list)
-    for name, (finisher, structure) in wanted.items():
-        if fault := finisher.fault(structure):
+    for name, (finisher, own) in wanted.items():
+        if fault := finisher.fault(own):
             notes[f"is left out: {fault}"].append(name)
             continue
         left.add(name)
-        shape, _, limit = finisher.sizes(structure)
+        shape, _, limit = finisher.sizes(own)
         if limit is not None:
-            size = f"{limit.image.width}x{limit.image.height}"
-            why = f"{limit.flag} has {size} and is never enlarged"
+            width, height = finisher.references[limit].size
+            why = f"{limit} has {width}x{height} and is never enlarged"
             notes[f"gets {max(shape)} pixels, not {finisher.size}: {why}"].append(name)
+        if (needed := finisher.memory(own)) > MUCH:
+            notes[f"needs about {needed / 1e9:.0f} GB of memory"].append(name)
     for note, names in notes.items():
         more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
         print(f"note: {names[0]}{more} {note}", file=sys.stderr)
     return left
-
-
-def translation_jobs(
-    originals: Sequence[Original], learned: Sequence[Tensor], size: int, structure: float, keep_aspect: bool
-) -> list[Job]:
-    """Of a's image translated into b, and the reverse: each in the shape of its own original, of the other's patches.
-
-    Args:
-        originals, learned: a's image and b's; a2b and b2a.
-        keep_aspect: whether training kept the images' shapes.
-    """
-    jobs = []
-    for name, image, own, other in zip(("a2b", "b2a"), learned, originals, originals[::-1], strict=True):
-        finisher = Finisher([other], size, structure, stretched=not keep_aspect)
-        jobs.append(Job(f"finished_{name}", image, (own.image.height, own.image.width), finisher))
-    return jobs
-
-
-def finished_row(originals: Sequence[Original], finished: dict[str, FullSize]) -> list[Cell]:
-    """The first row of a sheet: a's and b's originals as high as what was finished, at least one, and that."""
-    height = max(each.image.shape[-2] for each in finished.values())
-    cells = []
-    for label, original in zip("AB", originals, strict=True):
-        width = max(1, round(height * original.image.width / original.image.height))
-        cells.append((label, whole(original.image, (height, width))))
-    return cells + [(name, each.image) for name, each in finished.items()]

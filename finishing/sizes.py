@@ -13,6 +13,7 @@ RATIO = 4 / 3  # at most, of a level to the one before
 LEAST_SIDE = 2 * PATCH  # pixels; below it nothing has room for a few patches, and what comes out shows nothing
 # The first level is searched exhaustively, in time that grows with the fourth power of its side.
 FIRST_SIDE = 128
+BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
 PAIR = 1 / 256  # time to compare two patches in that search, of the time a level takes for a pixel
 
 

@@ -99,3 +99,8 @@ class ScaleNetworks(nn.Module):
     @property
     def discriminators(self) -> tuple[Discriminator, ...]:
         return tuple(getattr(self, f"discriminator_{name}") for name in self.domains)
+
+    def discriminators_require_grad(self, wanted: bool) -> None:
+        """Whether a backward pass is to reach the discriminators' weights."""
+        for discriminator in self.discriminators:
+            discriminator.requires_grad_(wanted)

@@ -1,35 +1,25 @@
-"""Using a trained pair on real images and on nothing at all (docs/method.md, section 7 and 8)."""
+"""Using a trained pair on real images and on nothing at all (docs/method.md, sections 7 and 8)."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from models.architecture import DOMAINS
 from models.pyramid import Noise, Pyramid, gaussian_noise
-from models.snapshot import Run
-from utils.commands import command
-from utils.device import device_flags
-from utils.image import image_pyramid, open_image, to_uint8
-from utils.resize import upsample
-from utils.checkpoint import CheckpointError
-from utils.run_folder import RunFolder
+from models.run import Run
+from utils.device import few_threads
 from utils.geometry import Geometry, Shapes, aspect_of
+from utils.image import as_rgb, image_pyramid, open_image, to_uint8
+from utils.resize import upsample
 from utils.rng import stream
 
 Pyramids = tuple[Pyramid, Pyramid]
-
-
-class Translations(NamedTuple):
-    """What comes of the two real images at one injection scale; (1, 3, H, W) each, finest size."""
-
-    redrawn_a: Tensor
-    a2b: Tensor
-    redrawn_b: Tensor
-    b2a: Tensor
+DIRECTIONS = ("a2b", "b2a")
 
 
 class Samples(NamedTuple):
@@ -42,7 +32,7 @@ class Samples(NamedTuple):
 
 
 def default_injection_scale(shapes: Shapes) -> int:
-    """The scale real images are injected at when one image is wanted.
+    """The scale real images are injected at when one image is wanted, from the shapes the pair was trained at.
 
     The finest of at most 64 pixels, or else the coarsest of the five finest. In runs of 32 to 64 pixels the
     finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
@@ -56,52 +46,25 @@ def injection_scales(stop_scale: int, levels: int) -> range:
     return range(max(0, stop_scale + 1 - levels), stop_scale + 1)
 
 
-def redraw_and_translate(
-    source: Pyramid, target: Pyramid, image: Tensor, scale: int, noise: Noise
+def inject(
+    pyramids: Pyramids, direction: str, image: Tensor, scale: int, seed: int, noise: Noise | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Start from an image of the source domain at a scale, redraw it there, translate it once.
-
-    Args:
-        image: (1, 3, H, W) at scale `scale` of `source`, [-1, 1].
-        noise: see `Pyramid.draw`.
-
-    Returns:
-        The redrawn and the translated image, finest size.
-    """
-    redrawn = source.draw(image, scale, len(source.shapes), noise)
-    return redrawn, target.translate(redrawn)
-
-
-def inject_one(pyramids: Pyramids, direction: str, real: list[Tensor], scale: int, seed: int) -> tuple[Tensor, Tensor]:
-    """A real image put in at one scale, redrawn and translated; see `redraw_and_translate`.
+    """Put a real image in at a scale, redraw it from there on, translate it once (docs/method.md, section 8).
 
     Args:
         direction: "a2b" or "b2a".
-        real: the real image at every scale, (1, 3, H, W) each, [-1, 1].
+        image: (1, 3, H, W) at scale `scale` of the source domain, [-1, 1].
+        noise: see `Pyramid.draw`; None: fresh, from the seed.
+
+    Returns:
+        The redrawn and the translated image, (1, 3, H, W) each at the finest size.
     """
     domain = DOMAINS.index(direction[0])
     source, target = pyramids[domain], pyramids[1 - domain]
-    noise = gaussian_noise(source.shapes, [stream(seed, "inject", scale, direction[0])], real[scale].device)
-    return redraw_and_translate(source, target, real[scale], scale, noise)
-
-
-def inject(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]], scale: int, seed: int) -> Translations:
-    """Both directions from the real images at one scale.
-
-    Args:
-        reals: domain a's and domain b's real image at every scale, (1, 3, H, W) each, [-1, 1].
-    """
-    a2b, b2a = (
-        inject_one(pyramids, direction, real, scale, seed)
-        for direction, real in zip(("a2b", "b2a"), reals, strict=True)
-    )
-    return Translations(*a2b, *b2a)
-
-
-def translate_directly(pyramids: Pyramids, reals: tuple[list[Tensor], list[Tensor]]) -> tuple[Tensor, Tensor]:
-    """a2b and b2a of the finest real images, without redrawing."""
-    pyramid_a, pyramid_b = pyramids
-    return pyramid_b.translate(reals[0][-1]), pyramid_a.translate(reals[1][-1])
+    noise = noise or gaussian_noise(source.shapes, [stream(seed, "inject", scale, direction[0])], image.device)
+    with few_threads(image.device, 3 * source.shapes[-1][0] * source.shapes[-1][1]):
+        redrawn = source.draw(image, scale, len(source.shapes), noise)
+        return redrawn, target.translate(redrawn)
 
 
 def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) -> Samples:
@@ -113,8 +76,9 @@ def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) 
     for source, target, name in zip(pyramids, pyramids[::-1], DOMAINS, strict=True):
         noise = gaussian_noise(source.shapes, [stream(seed, "sample", index, name)], device)
         start = torch.zeros(1, 3, *source.shapes[0], device=device)
-        fake = source.draw(start, 0, len(source.shapes), noise)
-        images += [fake, target.translate(fake)]
+        with few_threads(device, 3 * source.shapes[-1][0] * source.shapes[-1][1]):
+            fake = source.draw(start, 0, len(source.shapes), noise)
+            images += [fake, target.translate(fake)]
     return Samples(*images)
 
 
@@ -151,15 +115,12 @@ class TrainedPair:
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "TrainedPair":
         """The pair in a run's folder; CheckpointError (a UserError) where it cannot be used."""
-        run = Run.open(RunFolder(Path(folder)), 2, torch.device(device))
-        pyramids, _ = run.load_pyramids()
-        finished, scales = len(pyramids[0].generators), run.geometry.stop_scale + 1
-        if finished < scales:
-            raise CheckpointError(
-                f"--load {folder}: only {finished} of {scales} scales are finished; "
-                f"to finish them: {command('train.py', '--load', Path(folder), *device_flags(run.device))}"
-            )
-        return cls(run.geometry, pyramids, run.device)
+        return cls.of_run(Run.load(Path(folder), 2, torch.device(device)))
+
+    @classmethod
+    def of_run(cls, run: Run) -> "TrainedPair":
+        """The pair of a run whose scales are all finished."""
+        return cls(run.geometry, run.pyramids, run.device)
 
     def shapes_for(self, size: tuple[int, int], img_size: int | None = None, keep_aspect: bool = False) -> Shapes:
         """(height, width) of every scale for an image of this (width, height).
@@ -175,21 +136,49 @@ class TrainedPair:
         """The pyramids for images of other shapes, a's and b's."""
         return tuple(pyramid.reshaped(own) for pyramid, own in zip(self.pyramids, shapes, strict=True))
 
+    def default_scale(self) -> int:
+        """The scale real images are injected at when one image is wanted."""
+        return default_injection_scale(self.geometry.domain_shapes[0])
+
     def translate(
-        self, image: Image.Image | str | Path, direction: str = "a2b", *, scale: int | None = None, seed: int = 0
+        self,
+        image: Image.Image | np.ndarray | str | Path,
+        direction: str = "a2b",
+        *,
+        inject_scale: int | None = None,
+        seed: int = 0,
     ) -> Image.Image:
         """An image with another one's appearance, as eval.py makes it.
 
         Args:
-            image: a file, or an opened image; of domain A for "a2b", of domain B for "b2a".
-            scale: where to put it in (docs/method.md, section 8); None: the default injection scale.
+            image: a file, an opened image, or an array (H, W, 3) or (H, W) of 8 bits; of domain A for "a2b", of domain
+                B for "b2a". All are read alike: upright, in sRGB, on white where they are transparent.
+            inject_scale: where to put it in, 0 the coarsest; None: the default injection scale.
+
+        Raises:
+            TypeError, ValueError: an argument that is none of these; the message says what it should be.
+            UserError: the image cannot be used.
         """
-        if direction not in {"a2b", "b2a"}:
+        if direction not in DIRECTIONS:
             raise ValueError(f"direction must be 'a2b' or 'b2a', not {direction!r}")
-        if not isinstance(image, Image.Image):
-            image = open_image(Path(image), "image")
+        if inject_scale is not None and not 0 <= inject_scale <= self.geometry.stop_scale:
+            raise ValueError(f"inject_scale must be 0 to {self.geometry.stop_scale}, not {inject_scale}")
+        image = _opened(image)
         shapes = self.shapes_for(image.size)
-        scale = default_injection_scale(shapes) if scale is None else scale
-        real = image_pyramid(image.convert("RGB"), shapes, self.device)
-        _, translated = inject_one(self.reshaped(shapes, shapes), direction, real, scale, seed)
+        scale = self.default_scale() if inject_scale is None else inject_scale
+        real = image_pyramid(image, shapes[scale : scale + 1], self.device)[0]
+        _, translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)
         return Image.fromarray(to_uint8(translated))
+
+
+def _opened(image: Image.Image | np.ndarray | str | Path) -> Image.Image:
+    """The one way in for what Python hands over."""
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3):
+            raise TypeError(f"an array must be (H, W, 3) or (H, W) uint8, not {image.shape} {image.dtype}")
+        image = Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        return as_rgb(image, "image")
+    if isinstance(image, str | Path):
+        return open_image(Path(image), "image")
+    raise TypeError(f"image must be a path, a PIL image or a NumPy array, not {type(image).__name__}")

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from models.generator import Generator
 from utils.device import send, without_autocast
-from utils.resize import upsample
 from utils.geometry import Shapes
+from utils.resize import upsample
 from utils.rng import normal
 
 Noise = Callable[[int], Tensor]  # from a scale i to N(0, 1) of shape (N, 3, H_i, W_i)
@@ -76,7 +76,7 @@ class Pyramid:
 
     @torch.no_grad()
     def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:
-        """Run scales start .. stop - 1 on an image of scale `start`'s size (docs/method.md, section 4 and 8), in float32.
+        """Run scales start .. stop - 1 on an image of scale `start`'s size (docs/method.md, sections 4, 8).
 
         Args:
             image: (N, 3, H, W) at scale `start`, [-1, 1]; zero or noise to draw from nothing.

@@ -1,8 +1,7 @@
 """Write one page that compares training runs: `python scripts/report.py RUNS_DIR`.
 
-The page opens from disk: reduced pictures, styles and script are inside, the whole pictures are the runs' own files
-(with --embed inside, too). What takes long is kept in each run's folder. `report_page/` holds the template. Every text
-goes through the template's escaping.
+The page opens from disk: small pictures, style and script are inside, and lead to the runs' own files (with --embed the
+whole pictures are inside, too). Every text goes through the template's escaping (report.html).
 """
 
 import sys
@@ -12,227 +11,193 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 
-    run_script("scripts.report")
+    run_script("report.py", "scripts.report")
 
-import json
-import math
+import base64
+import io
+import os
 import re
-import time
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote
 
 import jinja2
+import torch
+from PIL import Image
 from tqdm import tqdm
 
-from scripts.find_runs import find_runs
-from scripts.run_pictures import Pictures
-from scripts.run_summary import FINISHED, GROWTH, MEASURED, SOURCES, RunSummary, shorten, summarise
 from utils.arguments import LineParser, pathname
 from utils.errors import UserError
 from utils.files import write_atomic
-from utils.measures import HIGHER_IS_BETTER
+from utils.image import image_to_tensor, open_image
+from utils.log import RunLog
+from utils.measures import HIGHER_IS_BETTER, measure
 from utils.progress import duration
-from utils.runs.state import RunState
+from utils.run_folder import RunFolder
 
-TEMPLATES = Path(__file__).resolve().parent / "report_page"
-LONGEST_VALUE = 200  # characters shown of a flag's value
-MOST_COLUMNS = 30  # flags; more differ only where a run's config.json is not of this program
-LINE_EVERY = 10.0  # seconds, where there is no terminal for a bar
-# Options that do not tell runs apart: where they lie, what they are called, on what they ran.
-NOT_COMPARED = {"input_a", "input_b", "out", "overwrite", "load", "dry_run", "gpu_id", "not_cuda"}
-# Heading and explanation of a measure; one without an entry is shown under its own name.
+NOT_COMPARED = {"input_a", "input_b", "out", "overwrite", "load", "dry_run", "gpu_id", "not_cuda", "tensorboard"}
 MEASURES = {
-    "sliced_wasserstein": ("Patches", "Sliced Wasserstein distance of the patches to those of the appearance picture."),
-    "colour_mean": ("Colour", "Distance of the mean colour to that of the appearance picture."),
-    "colour_covariance": ("Colour spread", "Distance of the colours' covariance to that of the appearance picture."),
-    "layout_agreement": ("Layout", "Correlation of the local contrast with that of the structure picture."),
+    "sliced_wasserstein": ("patches", "distance of the learned image's patches to those of the appearance image"),
+    "colour_mean": ("colour", "distance of the mean colour to the appearance image's"),
+    "layout_agreement": ("layout", "correlation of local contrast with the structure image"),
 }
-DIRECTIONS = {"real_a2b": "a2b", "real_b2a": "b2a"}
-CAPTIONS = {
-    "finished_a2b": "A translated, finished from B's own patches (finished_a2b)",
-    "finished_a2b_source": "where in B each pixel of it comes from (finished_a2b_source)",
-    "finished_b2a": "B translated, finished from A's own patches (finished_b2a)",
-    "finished_b2a_source": "where in A each pixel of it comes from (finished_b2a_source)",
-    "A": "A",
-    "B": "B",
-    "real_a2b": "A translated (real_a2b)",
-    "real_b2a": "B translated (real_b2a)",
-    "fake_a": "sample of A's world (fake_a)",
-    "a2b": "that sample translated (a2b)",
-    "fake_b": "sample of B's world (fake_b)",
-    "b2a": "that sample translated (b2a)",
-}
-
-# The pictures of one run, large, in their order.
-STRIPS = ((*FINISHED, *SOURCES), ("A", "real_a2b", "fake_a", "a2b", "B", "real_b2a", "fake_b", "b2a"))
+DIRECTIONS = {"a2b": ("input_a", "input_b"), "b2a": ("input_b", "input_a")}  # its structure, its appearance
+LARGE, SMALL = 512, 128  # pixels, the longer side of pictures on the page
+SAMPLE = re.compile(r"(\d+)_step(\d+)_(a2b|b2a)\.png")
 
 
-def shown(value: object) -> str:
-    """The value of a flag for people."""
-    if value is None:
-        return "none"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + " …"
+@dataclass
+class Row:
+    """What the page says of a run; what it lacks or has broken is left out and said in words."""
+
+    name: str
+    path: Path
+    state: str
+    options: dict[str, Any]
+    problems: list[str] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)  # data URIs, by caption
+    growth: list[tuple[int, str]] = field(default_factory=list)  # scale and data URI
+    measures: dict[str, float] = field(default_factory=dict)  # by "name direction"
+    seconds: float | None = None
+
+    @property
+    def pair(self) -> str:
+        names = [Path(str(self.options.get(name, "?"))).stem for name in ("input_a", "input_b")]
+        return " / ".join(names)
 
 
-def pair_name(run: RunSummary) -> str:
-    """A's and B's file names without endings."""
-    names = [run.options.get(flag) for flag in ("input_a", "input_b")]
-    return (
-        " / ".join(shown(Path(name).stem) for name in names)
-        if all(isinstance(name, str) for name in names)
-        else "unknown"
+def find_runs(top: Path) -> list[Path]:
+    """Every training run below a folder, and every log of a sweep whose run did not begin."""
+    found = {
+        path.parent for path in top.rglob("config.json") if RunFolder(path.parent).recorded("script") == "train.py"
+    }
+    logs = {log.with_suffix("") for log in top.rglob("*.log") if log.read_bytes()[:2] == b"$ "}
+    # The numbers in names by their size: x_2 before x_10.
+    return sorted(
+        found | logs,
+        key=lambda path: [(part.isdecimal() and int(part), part) for part in re.split(r"(\d+)", str(path))],
     )
 
 
-def split_flags(runs: list[RunSummary]) -> tuple[list[str], dict[str, str]]:
-    """The flags whose values differ between the runs, the first of them, and those that are alike with their value."""
-    options = [run.options for run in runs if run.options]
-    names = [name for name in dict.fromkeys(name for each in options for name in each) if name not in NOT_COMPARED]
-    values = {name: {shown(each.get(name)) for each in options} for name in names}
-    return [name for name in names if len(values[name]) > 1][:MOST_COLUMNS], {
-        n: v.pop() for n, v in values.items() if len(v) == 1
-    }
+def read_run(path: Path, top: Path) -> Row:
+    """A run's row."""
+    run = RunFolder(path)
+    state = "finished" if run.recorded("finished") else "unfinished" if run.config.is_file() else "not begun"
+    name = path.relative_to(top).as_posix() if path != top else top.resolve().name
+    row = Row(name, path, state, run.recorded("options", {}) | run.recorded("results", {}))
+    log = path.with_name(path.name + ".log")
+    if state != "finished" and log.is_file():
+        errors = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("error: ")]
+        row.state, row.problems = ("failed", errors[-1:]) if errors else (state, [])
+
+    # Pictures: A and B, the finished translations, else the learned ones; the last samples of every scale.
+    inputs: dict[str, Image.Image] = {}
+    for caption, option in (("A", "input_a"), ("B", "input_b")):
+        try:
+            inputs[option] = open_image(Path(row.options.get(option, "")), f"--{option}")
+            row.pictures[caption] = data_uri(inputs[option], LARGE)
+        except (UserError, OSError) as error:
+            row.problems.append(str(error))
+    for kind in ("finished", "real"):
+        for direction in DIRECTIONS:
+            if (file := path / f"{kind}_{direction}.png").is_file() and f"finished_{direction}" not in row.pictures:
+                row.pictures[f"{kind}_{direction}"] = data_uri(open_image(file, "RUN"), LARGE)
+    last = {}
+    for file in sorted(run.samples.glob("*.png")) if run.samples.is_dir() else []:
+        if match := SAMPLE.fullmatch(file.name):
+            last[int(match[1]), match[3]] = file
+    row.growth = [(scale, data_uri(open_image(file, "RUN"), SMALL)) for (scale, _), file in sorted(last.items())]
+
+    # Numbers.
+    records = RunLog(run.log).records()
+    ends = {record["scale"]: record.get("seconds", 0.0) for record in records}
+    row.seconds = sum(ends.values()) if ends else None
+    for direction, (structure, appearance) in DIRECTIONS.items():
+        if (file := path / f"real_{direction}.png").is_file() and len(inputs) == 2:
+            values = measured(open_image(file, "RUN"), inputs[structure], inputs[appearance])
+            row.measures |= {f"{name} {direction}": value for name, value in values.items() if name in MEASURES}
+    return row
 
 
-def best_values(runs: list[RunSummary], measures: list[str]) -> dict[tuple[str, str, str], float]:
-    """The best value of (pair, direction, measure) among the runs of a pair, where there are several."""
-    best = {}
-    for direction in DIRECTIONS:
-        for measure in measures:
-            values: dict[str, list[float]] = {}
-            for run in runs:
-                if (value := run.measures.get(direction, {}).get(measure)) is not None:
-                    values.setdefault(pair_name(run), []).append(value)
-            pick = max if measure in HIGHER_IS_BETTER else min
-            best |= {(pair, direction, measure): pick(them) for pair, them in values.items() if len(them) > 1}
-    return best
+def measured(translated: Image.Image, structure: Image.Image, appearance: Image.Image) -> dict[str, float]:
+    """The measures of a learned translation, at its own size; none where it is smaller than a patch."""
+    shape = (translated.height, translated.width)
+    tensors = [image_to_tensor(image, shape, torch.device("cpu")) for image in (translated, structure, appearance)]
+    try:
+        return measure(*tensors)
+    except ValueError:
+        return {}
 
 
-def row(run: RunSummary, flags: list[str], measures: list[str], best: dict, pictures: Pictures) -> dict:
-    """What the template needs to know of a run."""
-    pair = pair_name(run)
-    values = {
-        (direction, measure): run.measures.get(direction, {}).get(measure)
-        for direction in DIRECTIONS
-        for measure in measures
-    }
-    sort = {"name": run.name, "pair": pair, "state": run.state.kind, "time": run.seconds}
-    sort |= {f"flag {name}": _sortable(run.options.get(name)) for name in flags}
-    sort |= {f"{measure} {direction}": value for (direction, measure), value in values.items()}
-    panels = [("Discriminators", run.panels.get("D")), ("Generators", run.panels.get("G"))]
-    return {
-        "name": run.name,
-        "pair": pair,
-        "state": run.state,
-        "problems": run.problems,
-        "flags": {name: shown(run.options.get(name)) if run.options else "" for name in flags},
-        "options": {name: shown(value) for name, value in run.options.items()},
-        "sort": json.dumps(sort),
-        "pictures": {name: pictures.add(picture) for name, picture in run.pictures.items()},
-        "growth": {
-            name: [(scale, pictures.add(picture)) for scale, picture in run.growth[name]]
-            for name in GROWTH
-            if name in run.growth
-        },
-        "values": values,
-        "best": {key for key, value in values.items() if value is not None and best.get((pair, *key)) == value},
-        "measures": run.measures,
-        "sums": run.panels.get("sums"),
-        "panels": [(title, panel) for title, panel in panels if panel],
-        "time": duration(run.seconds) if run.seconds is not None else "",
-    }
+def data_uri(image: Image.Image, side: int) -> str:
+    """An image, its longer side at most `side`, as WebP inside an address; tiny ones keep their pixels."""
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, format="WEBP", quality=85, lossless=max(small.size) <= 64)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _sortable(value: object) -> object:
-    """A value of a flag that the page's script can sort by."""
-    number = isinstance(value, int | float) and abs(value) < math.inf
-    return value if value is None or (number and len(str(value)) <= 30) else shown(value)
+def address(file: Path, page: Path, embed: bool) -> str:
+    """Where the page finds a file of a run."""
+    if embed:
+        return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
+    return quote(Path(os.path.relpath(file, page.parent)).as_posix())
 
 
-def render(runs: list[RunSummary], title: str, pictures: Pictures) -> str:
+def best(rows: Sequence[Row]) -> set[tuple[str, str]]:
+    """(run, measure) of the best value of each measure among the runs of a pair, where there are several."""
+    found = set()
+    for pair in {row.pair for row in rows}:
+        for name in {name for row in rows for name in row.measures}:
+            values = {row.name: row.measures[name] for row in rows if row.pair == pair and name in row.measures}
+            if len(values) > 1:
+                pick = max if name.split()[0] in HIGHER_IS_BETTER else min
+                found |= {(run, name) for run, value in values.items() if value == pick(values.values())}
+    return found
+
+
+def render(rows: Sequence[Row], title: str, page: Path, embed: bool) -> str:
     """The page."""
-    flags, common = split_flags(runs)
-    names = dict.fromkeys(name for run in runs for values in run.measures.values() for name in values)
-    in_list = {name for run in runs for direction in DIRECTIONS for name in run.measures.get(direction, {})}
-    # Those of single scales are only in a run's own view.
-    measures = [name for name in names if name in in_list and not re.search(r"_\d+$", name)]
-    best = best_values(runs, measures)
-    rows = [row(run, flags, measures, best, pictures) for run in runs]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: "" if value is None else f"{value:.3f}"
-    return environment.get_template("page.html").render(
+    options = [row.options for row in rows if row.options]
+    names = [name for name in dict.fromkeys(name for each in options for name in each) if name not in NOT_COMPARED]
+    values = {name: {str(each.get(name)) for each in options} for name in names}
+    loader = jinja2.FileSystemLoader(Path(__file__).resolve().parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["duration"] = duration
+    return environment.get_template("report.html").render(
         title=title,
         written=datetime.now().strftime("%Y-%m-%d %H:%M"),
         rows=rows,
-        counts=Counter(run.state.kind for run in runs),
-        pairs=list(dict.fromkeys(each["pair"] for each in rows)),
-        flags=flags,
-        common=common,
-        measures={name: MEASURES.get(name, (name.replace("_", " "), "")) for name in measures},
-        all_measures=list(names),
+        flags=[name for name in names if len(values[name]) > 1],
+        common={name: found.pop() for name, found in values.items() if len(found) == 1},
+        measures={
+            f"{name} {way}": (f"{short} {way}", what) for name, (short, what) in MEASURES.items() for way in DIRECTIONS
+        },
         higher=HIGHER_IS_BETTER,
-        directions=DIRECTIONS,
-        measured=MEASURED,
-        captions=CAPTIONS,
-        strips=STRIPS,
-        has_finished=any("finished_a2b" in run.pictures or "finished_b2a" in run.pictures for run in runs),
-        images=pictures.inside,
+        best=best(rows),
+        address=lambda file: address(file, page, embed),
     )
-
-
-def read_runs(folders: list[Path], top: Path) -> list[RunSummary]:
-    """Every run in short; how far that is, and what is wrong with runs, goes to standard error."""
-    runs = []
-    start = said = time.monotonic()
-    # A bar on a terminal, else a line now and then.
-    for done, path in enumerate(tqdm(folders, unit="run", dynamic_ncols=True, disable=None)):
-        if not sys.stderr.isatty() and (now := time.monotonic()) - said > LINE_EVERY:
-            left = duration((now - start) / done * (len(folders) - done))
-            said = now
-            print(f"{done} of {len(folders)} runs read, about {left} left", file=sys.stderr, flush=True)
-        name = path.relative_to(top).as_posix() if path != top else top.resolve().name
-        try:
-            runs.append(summarise(path, name))
-        except Exception as error:  # Whatever one run's files are, the others are shown.
-            words = shorten(f"cannot be read: {type(error).__name__}: {error}")
-            runs.append(RunSummary(name, RunState("foreign", words), [words]))
-        for problem in runs[-1].problems:
-            tqdm.write(f"{name}: {problem}".encode(errors="backslashreplace").decode(), file=sys.stderr)
-    return runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("Write one page that compares the training runs below a folder.")
     parser.add_argument("runs", type=pathname, metavar="RUNS_DIR", help="every run below it gets a row")
-    parser.add_argument("--out", type=pathname, metavar="FILE", help="the page; else RUNS_DIR/report.html")
-    parser.add_argument(
-        "--embed",
-        action="store_true",
-        help="put the whole pictures into the page, too, so that it can be sent alone; else it links to the runs' own",
-    )
+    parser.add_argument("--out", type=pathname, metavar="FILE", help="the page; default: RUNS_DIR/report.html")
+    parser.add_argument("--embed", action="store_true", help="put whole pictures into the page, to send it alone")
     options = parser.parse_args(arguments)
-    top = options.runs
+    top, page = options.runs, options.out or options.runs / "report.html"
     if not top.is_dir():
-        raise UserError(f"RUNS_DIR {options.runs}: no such folder")
-    out = top / "report.html" if options.out is None else options.out
-    if out.suffix.lower() not in {".html", ".htm"}:
-        raise UserError(f"--out {out}: is no name of a page, which ends in .html")
-    if out.is_dir():
-        raise UserError(f"--out {options.out}: is a folder; name a file in it")
+        raise UserError(f"RUNS_DIR {top}: no such folder")
+    if page.suffix.lower() not in {".html", ".htm"}:
+        raise UserError(f"--out {page}: the name of a page must end in .html")
     folders = find_runs(top)
     if not folders:
         raise UserError(f"RUNS_DIR {top}: holds no runs")
-    runs = read_runs(folders, top)
-    page = render(runs, top.resolve().name, Pictures(out.parent, options.embed)).encode("utf-8", errors="replace")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(out, page)
-    print(f"{out}: {len(runs)} runs, {len(page) / 1e6:.1f} MB")
+    rows = [read_run(path, top) for path in tqdm(folders, unit="run", disable=None)]
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(page, render(rows, top.resolve().name, page, options.embed).encode("utf-8", errors="replace"))
+    print(f"{page}: {len(rows)} runs, {page.stat().st_size / 1e6:.1f} MB")
     return 0

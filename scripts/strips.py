@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 
-    run_script("scripts.strips")
+    run_script("strips.py", "scripts.strips")
 
 import json
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ import torch
 from PIL import Image
 
 from utils.arguments import LineParser
-from utils.video import Clip
-from utils.video_writer import save_gif
 from utils.errors import UserError
 from utils.image import image_to_tensor, open_image
 from utils.sheet import Cell, save_sheet
+from utils.video import Clip
+from utils.video_writer import save_gif
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"

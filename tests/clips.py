@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from utils.clips.times import Times
+from utils.video import Times
 from utils.video_writer import video_writer
 
 GREYS = (20, 60, 100, 140, 180, 220)

@@ -1,6 +1,5 @@
 """Fixtures: the command lines, in this process or as a person starts them, on small pictures made here."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -21,7 +20,6 @@ import eval as evaluate
 import finish
 import refine
 import train
-from training.domains import DomainThreads
 from utils.errors import one_line_errors
 
 # Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
@@ -65,7 +63,7 @@ def cli(capsys):
     def run(script: str, *arguments: object) -> Result:
         capsys.readouterr()
         try:
-            with one_line_errors():
+            with one_line_errors(script):
                 code = mains[script]([str(argument) for argument in arguments])
         except SystemExit as stop:
             code = stop.code or 0
@@ -78,7 +76,7 @@ def cli(capsys):
 def complaint(result) -> str:
     """The one line of a refused command, once everything about how it ended is as promised."""
     assert result.code == 2, result
-    lines = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
+    lines = [line for line in result.err.splitlines() if not line.startswith(("warning: ", "note: "))]
     assert len(lines) == 1, result.err
     assert lines[0].startswith("error: ")
     assert "Traceback" not in result.err + result.out
@@ -104,20 +102,6 @@ def sharing(request, monkeypatch):
     if request.param == "alone":
         monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED", 0)
     return request.param
-
-
-@pytest.fixture
-def domain_threads():
-    """`domain_threads(n)`: both domains one after the other (1) or side by side (2)."""
-    before = torch.get_num_threads()
-    with contextlib.ExitStack() as stack:
-
-        def start(threads: int) -> DomainThreads:
-            torch.set_num_threads(threads)
-            return stack.enter_context(DomainThreads(torch.device("cpu")))
-
-        yield start
-    torch.set_num_threads(before)
 
 
 def make_picture(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Path:

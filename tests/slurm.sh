@@ -78,7 +78,7 @@ alpha: --alpha {2,5}
 narrow: --nfc 2
 END
 runs=$(scripts/sweep.sh --prepare "$dir/grid.txt" "$dir/slurm_runs" images/oranges.jpg images/bowls.jpg)
-job=$(sbatch --parsable --array=1-"$runs" --output="$dir/task-%a.out" scripts/sweep.slurm "$dir/slurm_runs")
+job=$(sbatch --parsable --array=1-"$runs" --output="$dir/task-%a.out" scripts/sweep.slurm "$PWD" "$dir/slurm_runs")
 echo "job $job: $runs tasks"
 
 # Requeue the first task while it trains; a sample picture says that it does.

@@ -21,7 +21,7 @@ import torch  # noqa: E402
 from conftest import TINY, make_picture  # noqa: E402
 from folders import weights  # noqa: E402
 
-from utils.runs.lock import NAME as LOCK  # noqa: E402
+from utils.run_folder import LOCK  # noqa: E402
 
 FLAGS = [*TINY, "--scale_factor", "0.55", "--print_interval", "7", "--save_every", "0"]
 
@@ -58,7 +58,7 @@ def soak(folder: Path, pair: list, rounds: int, seed: int) -> int:
             process = subprocess.Popen(command(*words), **quiet)
             if kills < rounds:
                 # The clock runs from when the process holds the folder: loading PyTorch does not count.
-                while process.poll() is None and str(process.pid) not in held_by(run):
+                while process.poll() is None and not holds(process.pid, run):
                     time.sleep(0.002)
                 time.sleep(moments.uniform(0, 1.0))
                 process.kill()
@@ -73,12 +73,12 @@ def soak(folder: Path, pair: list, rounds: int, seed: int) -> int:
     return int(different > 0)
 
 
-def held_by(run: Path) -> list[str]:
-    """What the folder's lock file says."""
+def holds(process: int, run: Path) -> bool:
+    """Whether a process has the folder's lock file open."""
     try:
-        return (run / LOCK).read_text().split()
+        return any(file.resolve() == (run / LOCK).resolve() for file in Path(f"/proc/{process}/fd").iterdir())
     except OSError:
-        return []
+        return False
 
 
 def memory(folder: Path, pair: list) -> int:

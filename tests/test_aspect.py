@@ -1,15 +1,12 @@
 """Pictures that keep their shape, and results of other sizes than trained."""
 
-import io
 import itertools
 import math
-from base64 import b64decode
 
 import pytest
 from conftest import TINY, make_picture
-from folders import copy_run, size
+from folders import size
 
-from scripts.run_summary import summarise
 from utils.geometry import Geometry
 
 SQUARES = (18, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220)
@@ -118,15 +115,6 @@ def test_a_picture_too_long_and_thin_to_train_on(refused, shaped_pair, tmp_path)
     assert all(word in line for word in ("--keep_aspect", "--input_b", "17x9", "at least 11"))
 
 
-def test_the_report_compares_at_the_same_shapes(kept, tmp_path):
-    summary = summarise(copy_run(kept, tmp_path / "kept"), "kept")
-    assert (summary.state.kind, summary.problems) == ("finished", [])
-    for name, wanted in {"A": (24, 16), "B": (16, 24)}.items():
-        assert summary.pictures[name].size == wanted
-        assert size(io.BytesIO(b64decode(summary.pictures[name].reduced.partition(",")[2]))) == wanted
-    assert summary.measures
-
-
 def test_keep_aspect_is_as_trained(refused, shaped_pair, trained):
     assert "--keep_aspect" in refused(["train.py", *shaped_pair, "--load", trained, "--keep_aspect"])
 
@@ -147,13 +135,6 @@ def test_a_run_on_squares_evaluates_at_the_pictures_shapes(evaluate, trained, sh
     # 20 40 / 60 = 13.3.
     assert size(out / "real_a.png") == size(out / "inject_00_a2b.png") == size(out / "direct_a2b.png") == (20, 14)
     assert size(out / "real_b.png") == size(out / "inject_02_b2a.png") == (14, 20)
-
-
-def test_a_strip_can_be_evaluated(evaluate, trained, shaped_pair, tmp_path):
-    # 12 / 30 of a pixel at the coarsest scale.
-    strip = make_picture(tmp_path / "strip.png", 5, size=(600, 20))
-    out = evaluate(trained, *shaped_pair, "--input_a", strip, "--keep_aspect")
-    assert size(out / "inject_00_a2b.png") == (20, 1)
 
 
 def test_results_of_another_size(evaluate, kept, shaped_pair):

@@ -8,21 +8,17 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
-from clips import GREYS, damaged, encoded, film, flat, with_matrix, without_default_duration
+from clips import GREYS, encoded, film, flat, with_matrix, without_default_duration
 from conftest import ROOT, TINY, make_picture
 from folders import copy_run, names, size
 from interrupted import StopAfter, same_results
-from memory import peak_of
 from PIL import Image, ImageSequence
 
 import config
 import training.pair
-from utils.clips.times import Times
-from utils.video import Clip
-from utils.video_writer import video_writer
-from utils.commands import install
 from utils.checkpoint import load_checkpoint
+from utils.video import Clip, Times
+from utils.video_writer import video_writer
 
 RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
 NITER = 3  # of TINY's four scales
@@ -92,23 +88,6 @@ def test_defaults_of_a_clip(tmp_path, kind):
     assert (pictures.schedule.niter, pictures.geometry.min_size, pictures.weights.lambda_self) == (20000, 18, 0)
 
 
-@pytest.mark.parametrize("name", ["film", "film.flv", "animated.jpg", "single.gif", "still.mp4"])
-def test_what_is_a_clip_shows_in_its_content(cli, pair, tmp_path, name):
-    path, kind = tmp_path / name, name.partition(".")[0]
-    images = [Image.fromarray(flat(grey, SIZE)) for grey in GREYS[: 1 if kind == "single" else 3]]
-    if kind == "film":
-        film(tmp_path / "film.mp4", size=SIZE).rename(path)
-    elif kind == "still":
-        images[0].save(path, format="PNG")
-    else:
-        images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=100)
-    words = ["--input_a", path, "--input_b", pair[1], "--out", tmp_path / "out", *TINY, "--dry_run"]
-    result = cli("train.py", *words)
-    assert (result.code, result.err.count("\n")) == (0, 1), result  # the warning of the paper's settings
-    clip = kind in ("film", "animated")
-    assert config.parse_train([str(word) for word in words]).schedule.niter == (24000 if clip else 20000)
-
-
 # Training.
 
 
@@ -129,16 +108,6 @@ def seen(monkeypatch):
 
     monkeypatch.setattr(training.pair, "training_step", training_step)
     return pictures
-
-
-def test_every_frame_once_before_any_comes_again(cli, inputs, seen, monkeypatch, tmp_path):
-    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(2 * COUNT))
-    assert cli("train.py", *inputs, "--out", tmp_path / "run", *TINY, "--niter", 3 * COUNT).code == 130
-    shown = [picture.numpy().tobytes() for picture in seen]
-    first, second = shown[:COUNT], shown[COUNT:]
-    assert len(set(first)) == COUNT
-    assert sorted(first) == sorted(second)
-    assert first != second
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("film", 9), ("frames", 2)])
@@ -168,18 +137,6 @@ def test_going_on_with_another_clip(refused, clip_run, tmp_path):
 # Evaluation.
 
 
-def test_a_translated_clip_has_the_frames_the_rate_and_the_shape_of_its_source(evaluate):
-    out = evaluate()
-    assert names(out) == {"a2b.mp4", "results.png", "config.json"}
-    result = Clip(out / "a2b.mp4", "--out")
-    # 20 32 / 48 = 13.3, 14 pixels; the networks see squares.
-    assert (len(result), result.rate, result.size) == (COUNT, RATE, (20, 14))
-    numbers = json.loads((out / "config.json").read_text())["clip"]
-    assert (numbers["frames"], numbers["rate"], numbers["size"]) == (COUNT, "24000/1001", [20, 14])
-    assert numbers["inject_scale"] == 3
-    assert numbers["flicker"] > 0
-
-
 def test_size_scale_gif_and_b(evaluate, pair):
     out = evaluate("--out_size", 40, "--inject_scale", 1, "--gif", "--input_b", pair[1])
     assert names(out) == {"a2b.mp4", "a2b.gif", "real_b.png", "results.png", "config.json"}
@@ -206,21 +163,6 @@ def written(monkeypatch):
 
     monkeypatch.setattr("evaluation.clip.video_writer", keep)
     return frames
-
-
-def test_all_frames_have_the_same_noise(evaluate, written, tmp_path):
-    (tmp_path / "frames").mkdir()
-    for name in ("0.png", "1.png", "3.png"):
-        make_picture(tmp_path / "frames" / name, 8)
-    make_picture(tmp_path / "frames" / "2.png", 9)
-    evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0)
-    first, second, third, fourth = written
-    assert np.array_equal(first, second) and np.array_equal(first, fourth)
-    assert not np.array_equal(first, third)
-    evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0)
-    evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0, "--seed", 2)
-    assert np.array_equal(written[4], first)
-    assert not np.array_equal(written[8], first)
 
 
 def starts_of(path) -> list[int]:
@@ -272,44 +214,12 @@ def test_the_result_has_the_shape_a_player_shows(evaluate, tmp_path, matrix, pix
     assert Clip(out / "a2b.mp4", "--out").size == tuple(side + side % 2 for side in shape)
 
 
-@pytest.mark.parametrize("name", ["x.avi", "x.mov", "x.mp4"])
-def test_a_damaged_frame_costs_itself_alone(cli, clip_run, pair, tmp_path, name):
-    codec, kind = {"x.avi": ("mjpeg", "yuvj420p"), "x.mov": ("png", "rgb24"), "x.mp4": ("mpeg4", "yuv420p")}[name]
-    path = damaged(encoded(tmp_path / name, [flat(grey, SIZE) for grey in GREYS], codec, kind), 4)
-    line = f"warning: --input_a {path}: frame 4 is damaged and left out\n"
-    words = ["--input_a", path, "--out", tmp_path / "out", "--gpu_id", -1]
-    result = cli("eval.py", *words, "--load", clip_run)
-    assert (result.code, result.err) == (0, line)
-    assert starts_of(tmp_path / "out" / "a2b.mp4") == [0, 40, 80, 160, 200, 240]
-    words = ["--input_a", path, "--input_b", pair[1], "--out", tmp_path / "run", *TINY, "--dry_run"]
-    result = cli("train.py", *words, "--preset", "quick")
-    assert (result.code, result.err) == (0, line)
-
-
 def test_a_folder_of_frames(evaluate, tmp_path):
     (tmp_path / "frames").mkdir()
     for index in range(3):
         Image.fromarray(flat(40 * index + 40)).save(tmp_path / "frames" / f"{index}.png")
     result = Clip(evaluate("--input_a", tmp_path / "frames") / "a2b.mp4", "--out")
     assert (len(result), result.rate) == (3, 25)
-
-
-def test_frames_are_simplified_as_trained(cli, inputs, seen, evaluate, monkeypatch, tmp_path):
-    run = tmp_path / "run"
-    assert cli("train.py", *inputs, "--out", run, *TINY, "--min_size", 16, "--niter", 2, "--quant_level", 2).code == 0
-    from evaluation import clip as script
-
-    real, injected = script.redraw_and_translate, []
-    monkeypatch.setattr(script, "redraw_and_translate", lambda *args: injected.append(args[2]) or real(*args))
-    evaluate(load=run)
-    assert len(injected) == COUNT
-    for picture in seen + injected:
-        assert torch.equal(picture[:, 0], picture[:, 1]) and torch.equal(picture[:, 0], picture[:, 2])
-    # At the finest scale the greys are the few themselves: -1, -0.5, 0 and 0.5.
-    finest = torch.cat([picture.flatten() for picture in seen + injected if picture.shape[-1] == 20])
-    assert set((2 * finest).round(decimals=1).tolist()) <= {-2, -1, 0, 1}
-    # Going on keeps them.
-    assert "--quant_level" in cli("train.py", "--load", run, "--quant_level", 4, "--gpu_id", -1).err
 
 
 @pytest.mark.parametrize("options", [3, {"quant_level": "2"}, {"quant_level": -1}])
@@ -356,21 +266,6 @@ def test_bad_clip(refused, clip_run, pair, tmp_path, script, name):
     assert name in line
 
 
-@pytest.mark.parametrize("script", ["train", "eval"])
-@pytest.mark.parametrize("kind", ["mp4", "webm", "gif"])
-def test_a_clip_as_b(refused, clip_run, inputs, tmp_path, script, kind):
-    path = tmp_path / "b.png"
-    if kind == "gif":
-        first, second = (Image.fromarray(flat(grey)) for grey in GREYS[:2])
-        first.save(path, format="GIF", save_all=True, append_images=[second])
-    else:
-        codec = "libvpx" if kind == "webm" else "mpeg4"
-        encoded(path, [flat(grey) for grey in GREYS], codec, muxer=kind)
-    more = [*TINY, "--niter", 1] if script == "train" else ["--load", clip_run, "--gpu_id", -1]
-    line = refused([f"{script}.py", *inputs, "--out", tmp_path / "out", *more, "--input_b", path])
-    assert f"--input_b {path}: is a clip, but must be a still image" in line
-
-
 @pytest.mark.parametrize("flag", ["--input", "--reference"])
 def test_a_clip_is_not_refined(refused, clip, pair, tmp_path, flag):
     inputs = {"--input": pair[0], "--reference": pair[1], "--out": tmp_path / "out", flag: clip}
@@ -387,15 +282,6 @@ def no_av(monkeypatch):
 def test_stills_need_no_package_for_films():
     code = "import sys; sys.modules['av'] = None; import train, eval, refine"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
-
-
-@pytest.mark.parametrize("script", ["train", "eval"])
-def test_a_film_without_the_package_for_it(refused, clip, pair, clip_run, no_av, tmp_path, script):
-    words = ["--input_a", clip, "--input_b", pair[1], "--out", tmp_path / "out"]
-    more = [*TINY, "--dry_run"] if script == "train" else ["--load", clip_run, "--gpu_id", -1]
-    line = refused([f"{script}.py", *words, *more])
-    assert str(clip) in line
-    assert line.endswith(f"films need the package av: {install('av')}")
 
 
 def test_an_animation_is_not_translated_without_the_package_for_films(refused, clip_run, no_av, tmp_path):
@@ -416,14 +302,6 @@ STILLS = {
 }
 
 
-@pytest.mark.parametrize("name", STILLS)
-def test_a_still_image_that_cannot_be_read_does_not_ask_for_the_package_for_films(refused, pair, no_av, tmp_path, name):
-    (tmp_path / name).write_bytes(STILLS[name])
-    words = ["--input_a", tmp_path / name, "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
-    line = refused(["train.py", *words])
-    assert f"--input_a {tmp_path / name}: " in line and "av" not in line.partition(name)[2].replace("save", "")
-
-
 def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):
     command = ["train.py", "--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
     assert "--quant_level" in refused([*command, "--quant_level", 2])
@@ -431,20 +309,3 @@ def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):
 
 # Memory.
 
-
-def test_memory_does_not_grow_with_the_length(cli, monkeypatch, pair, tmp_path):
-    # To save time, without sheets and translations.
-    monkeypatch.setattr("train.write_results", lambda *_: None)
-    monkeypatch.setattr("evaluation.clip.redraw_and_translate", lambda source, target, image, *_: (image, image))
-    tiny = [*TINY, "--min_size", 16, "--niter", 2, "--input_b", pair[1]]
-
-    def use(count: int) -> None:
-        clip = film(tmp_path / "x.mp4", *(index % 256 for index in range(count)), size=(240, 180))
-        words = ["--input_a", clip, "--overwrite", "--gpu_id", -1]
-        assert cli("train.py", *words, *tiny, "--out", tmp_path / "run").code == 0
-        assert cli("eval.py", *words, "--load", tmp_path / "run", "--out", tmp_path / "eval").code == 0
-
-    use(48)  # Things are set up once.
-    short, long = peak_of(lambda: use(48)), peak_of(lambda: use(192))
-    # 144 frames more are 19 MB as 8-bit pixels.
-    assert long - short < 10e6

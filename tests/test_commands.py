@@ -8,16 +8,12 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import ROOT, TINY, complaint, make_picture
-from folders import contents, copy_run
+from folders import contents
 from interrupted import StopAfter
 
-from scripts import growth, report, to_tensorboard
-from utils.arguments import pathname
+from scripts import report
 from utils.commands import python
-from utils.device import device_flags
-from utils.errors import UserError
 
 ODD_NAMES = [
     "my run",
@@ -47,7 +43,11 @@ def elsewhere(tmp_path) -> Path:
 # What the scripts answer.
 
 
-SCRIPTS = [path for path in sorted((ROOT / "scripts").glob("*.*")) if re.search(r"^#!|__main__", path.read_text())]
+SCRIPTS = [
+    path
+    for path in sorted((ROOT / "scripts").glob("*.*"))
+    if path.suffix != ".slurm" and re.search(r"^#!|__main__", path.read_text())
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -71,17 +71,11 @@ def test_every_script_says_what_it_does(capsys, script):
 def test_words_arrive_as_they_were(monkeypatch, tmp_path, elsewhere, name):
     monkeypatch.chdir(tmp_path)
     line = python("-c", "import os, sys; os.write(1, os.fsencode(sys.argv[1]))", Path(name))
-    assert "\n" not in line and line.isprintable()
     done = subprocess.run([BASH, "-c", line], cwd=elsewhere, capture_output=True, check=True)
     assert os.fsdecode(done.stdout) == str(tmp_path / name)
 
 
-@pytest.mark.parametrize(("device", "flag"), [("cpu", "-1"), ("cuda:0", "0"), ("cuda:3", "3"), ("mps", "0")])
-def test_flags_of_a_device(device, flag):
-    assert device_flags(torch.device(device)) == ["--gpu_id", flag]
-
-
-@pytest.mark.parametrize("name", ["it's  two", "-tab\tand\nline"])
+@pytest.mark.parametrize("name", ["it's  two", "-tab\tand $x"])
 def test_the_hints_for_going_on_run_elsewhere(cli, monkeypatch, pair, tmp_path, elsewhere, name):
     # Names relative to the folder the run was started in, and a run stopped there.
     monkeypatch.chdir(tmp_path)
@@ -118,83 +112,14 @@ def test_the_hint_of_refine_runs_elsewhere(cli, monkeypatch, pair, tmp_path, els
     assert (tmp_path / "my run" / "results.png").is_file()
 
 
-def test_the_hint_of_to_tensorboard(capsys, monkeypatch, tmp_path, trained):
-    pytest.importorskip("torch.utils.tensorboard")
-    copy_run(trained, tmp_path / "my run")
-    monkeypatch.chdir(tmp_path)
-    assert to_tensorboard.main(["my run"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == python("-m", "tensorboard.main", "--logdir", tmp_path / "my run")
-
-
-# Paths.
-
-PATHS = {
-    "": "must not be empty",
-    "  ": "must not be empty",
-    "file://": "must not be empty",
-    "-": "standard input is not read",
-    "https://example.org/a.png": "download it",
-    "s3://bucket/a.png": "download it",
-    "file://server/a.png": "download it",
-    "file:///a%00b.png": "NUL",
-    "data:image/png;base64,AAAA": "download it",
-    "http://[bad": "download it",
-    "a\0b.png": "NUL",
-    "n" * 300: "too long",
-    "d/" * 3000: "too long",
-}
-PATH_OPTIONS = [("train.py", "input_a"), ("train.py", "input_b"), ("train.py", "out"), ("train.py", "load")]
-PATH_OPTIONS += [("eval.py", "input_a"), ("eval.py", "load"), ("eval.py", "out")]
-PATH_OPTIONS += [("refine.py", "input"), ("refine.py", "reference"), ("refine.py", "out")]
-
-
-@pytest.mark.parametrize(("script", "name"), PATH_OPTIONS)
-def test_names_that_are_none(cli, monkeypatch, tmp_path, script, name):
-    monkeypatch.chdir(tmp_path)
-    for text, reason in PATHS.items():
-        if (script, name, text) == ("train.py", "load", ""):
-            continue  # The published default: none.
-        line = complaint(cli(script, f"--{name}", text))
-        assert line.startswith(f"error: --{name}: ") and reason in line
-    assert contents(tmp_path) == {}
-
-
-@pytest.mark.parametrize("script", [report, growth, to_tensorboard])
-def test_the_scripts_take_names_alike(script):
-    for text, reason in PATHS.items():
-        with pytest.raises(UserError, match=re.escape(reason)):
-            script.main([text])
-
-
-def test_a_file_with_a_slash_at_its_end(cli, pair, tmp_path):
-    line = complaint(cli("train.py", "--input_a", f"{pair[0]}/", "--input_b", pair[1], "--out", tmp_path / "out"))
-    assert "is a file" in line
-    assert pathname(f"{tmp_path}/") == tmp_path
-
-
-def test_home_and_file_urls(cli, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    make_picture(tmp_path / "a b.png", 1)
-    words = ["--input_a=~/a b.png", "--input_b", (tmp_path / "a b.png").as_uri(), "--out=~/run", *TINY, "--niter", 1]
-    done = cli("train.py", *words)
-    assert done.code == 0, done.err
-    assert (tmp_path / "run" / "results.png").is_file()
-    assert not (tmp_path / "~").exists()
-    # Names that only look like it.
-    assert pathname("~no_such_user/x") == Path("~no_such_user/x")
-    assert pathname("./~") == Path("~")
-    assert pathname("C:/x") == Path("C:/x")
-    assert pathname("file://localhost/a%20b.png") == Path("/a b.png")
-
-
 # Inputs of a run that is gone on with.
 
 
 def test_a_run_knows_its_inputs_from_elsewhere(cli, capsys, monkeypatch, pair, tmp_path, elsewhere):
     def problems(run: str) -> str:
         assert report.main([run]) == 0
-        return capsys.readouterr().err
+        capsys.readouterr()
+        return " ".join(report.read_run(Path(run), Path(run)).problems)
 
     monkeypatch.chdir(tmp_path)
     for picture, short in zip(pair, "ab", strict=True):
@@ -208,7 +133,7 @@ def test_a_run_knows_its_inputs_from_elsewhere(cli, capsys, monkeypatch, pair, t
     new = elsewhere / "new b.png"
     (tmp_path / "b.png").rename(new)
     told = problems("../run")
-    assert str(tmp_path / "b.png") in told and "--input_b FILE" in told
+    assert f"--input_b {tmp_path / 'b.png'}: no such file" in told
     for words in ([], ["--out", "copy"], ["--dry_run"]):
         line = complaint(cli("train.py", "--load", "../run", "--gpu_id", -1, *words))
         assert line.startswith(f"error: --input_b {tmp_path / 'b.png'}: ") and line.endswith("--input_b FILE")

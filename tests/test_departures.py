@@ -10,12 +10,8 @@ import config
 import train
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import MirroredConv2d, initialise
-from models.snapshot import Run
-from training.domains import DomainThreads
+from models.run import Run
 from training.optimisers import Optimisers, OptimiserSettings
-from training.scale import Schedule, Steps, train_scale
-from training.state import ScaleState
-from utils.progress import Progress
 from utils.run_folder import RunFolder
 
 CPU, SMALL = torch.device("cpu"), Architecture(nfc=4, min_nfc=4)
@@ -37,27 +33,13 @@ def test_rates_fall_linearly_over_the_end_share():
     assert rates == pytest.approx([0.001, 0.001, 0.00025, 0.00025])
 
 
-def test_every_step_of_a_scale_has_its_rate(tmp_path):
-    networks = ScaleNetworks(SMALL, 0, 4)
-    state = ScaleState(0, networks, Optimisers(networks, OptimiserSettings(lr_decay=0.4)), (1.0, 1.0), step=5)
-    rates = []
-
-    def take() -> tuple[dict, dict]:
-        rates.append([optimiser.param_groups[0]["lr"] for optimiser in state.optimisers.all()])
-        return {"G/x": torch.tensor(1.0)}, {}
-
-    with Progress([1.0], 10, (0, 5)) as progress:
-        steps = Steps(inputs=lambda _: (), take=take)
-        assert train_scale(state, steps, Schedule(10, 100), RunFolder(tmp_path), progress, lambda: False)
-    assert [rate[0] for rate in rates] == pytest.approx([0.0005 * f for f in (1, 1, 0.75, 0.5, 0.25)])
-    assert [rate[3] for rate in rates] == pytest.approx([0.0001 * f for f in (1, 1, 0.75, 0.5, 0.25)])
 
 
 @pytest.mark.parametrize(("words", "expected"), [([], (False, False, 0, 0, 0)), (WORDS, (True, True, 0.3, 0.4, 0.2))])
 def test_the_options_reach_the_recipe(words, expected):
     options = config.parse_train(["--input_a", "a.png", "--input_b", "b.png", "--out", "out", *words])
     run = Run(RunFolder(options.out), options.geometry, options.architecture, CPU)
-    recipe = train.pair_recipe(options, run, Image.new("RGB", (4, 4)), ([], []), DomainThreads(CPU))
+    recipe = train.pair_recipe(options, run, Image.new("RGB", (4, 4)), ([], []))
     found = recipe.fixed_rec, recipe.recompute, recipe.optimiser.lr_decay, recipe.real_start
     assert (*found, recipe.weights.lambda_layout) == expected
 
@@ -83,7 +65,7 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     run = tmp_path / "mirrored"
     result = cli("train.py", *inputs, *TINY, "--niter", 2, "--padding_mode", "reflect", "--out", run)
     assert result.code == 0, result.err
-    opened = Run.open(RunFolder(run), 2, CPU)
+    opened = Run.load(run, 2, CPU)
     assert opened.architecture.padding_mode == "reflect"
     networks, _ = opened.load_scale(1)
     convolutions = [module for module in networks.generator_b.modules() if isinstance(module, nn.Conv2d)]

@@ -2,14 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_picture
 from devices import META, WrongDevice, one_device
-from tiny_steps import GEOMETRY, ONE_IMAGE, PAIR, SINGLE, one_image_steps, pair_steps, pyramids_of, reals_of
+from tiny_steps import GEOMETRY, ONE_IMAGE, PAIR, SINGLE, one_image_steps, pair_steps, pyramids_of
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,22 +17,15 @@ from torch.utils._pytree import tree_leaves
 
 import training.step
 from models.blocks import ConvStack, Mirror
-from models.generator import Generator
-from models.inference import inject, refined_from, sample, translate_directly
-from models.snapshot import Run
 from training.batching import share_call
-from training.cost import FEWEST, step_seconds
-from training.domains import DomainThreads
-from training.draws import StepDraws, rec_start, steps_per_chunk
-from training.frames import FrameStore
+from training.draws import StepDraws, one_after_other, rec_start, steps_per_chunk
+from training.frames import FrameStore, frames
 from training.losses import LossWeights
 from training.one_image import OneImageRecipe
-from training.reals import frames
-from training.state import ScaleState
-from utils.video import Clip
+from training.step import autocast
 from utils.device import run_record, use_precision
 from utils.palette import main_colours, recolour
-from utils.run_folder import RunFolder
+from utils.video import Clip
 
 CPU = torch.device("cpu")
 
@@ -80,25 +73,6 @@ def test_one_images_step_in_few_colours_stays_on_its_device():
     one_image_steps(META, watch=one_device, scale=1, recolour=lambda image: recolour(image, palette))
 
 
-def test_translations_and_samples_stay_on_their_device():
-    pyramids = pyramids_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1, META)
-    reals = reals_of(GEOMETRY, META)
-    with one_device():
-        images = [*sample(pyramids, 1, META), *inject(pyramids, reals, 1, 1), *translate_directly(pyramids, reals)]
-        images.append(refined_from(pyramids[0], reals[0][0], 1, 1))
-    assert {image.device for image in images} == {META}
-
-
-def test_the_cost_estimate_waits_for_every_call(monkeypatch, tmp_path):
-    # A GPU returns before it has computed: what is not waited for is timed with the next call.
-    waits, calls, item, generate = [], [], Tensor.item, Generator.forward
-    monkeypatch.setattr(Tensor, "item", lambda tensor: waits.append(len(calls)) or item(tensor))
-    monkeypatch.setattr(Generator, "forward", lambda *arguments: calls.append(1) or generate(*arguments))
-    step_seconds(Run(RunFolder(tmp_path), GEOMETRY, PAIR, CPU), passes=1)
-    assert waits == list(range(1, len(calls) + 1))
-    assert len(calls) >= FEWEST * len(GEOMETRY.shapes)
-
-
 def test_a_clips_frame_is_sent_without_a_wait(tmp_path):
     with FrameStore(clip_of(tmp_path), (12, 11), META, tmp_path) as store, one_device():
         assert store[1].device == META
@@ -125,13 +99,13 @@ def test_no_random_number_depends_on_how_many_steps_are_drawn_at_a_time(monkeypa
     found = []
     for most in (1, 5, 16):
         monkeypatch.setattr("training.draws.MAX_STEPS", most)
-        with DomainThreads(CPU) as both:
-            draws = [StepDraws(pyramids, scale, 3, CPU, both, True, fixed) for fixed in (False, True)]
-            assert draws[0].steps_per_chunk == most
-            inputs = [[own.inputs(step, ()) for step in range(7)] for own in draws]
-        state = ScaleState(scale, None, None, sigmas=(0.1,))
-        with recipe.steps((single,), state) as steps:
-            inputs.append([steps.inputs(step) for step in range(7)])
+        draws = [StepDraws(pyramids, scale, 3, CPU, one_after_other, True, fixed) for fixed in (False, True)]
+        assert draws[0].steps_per_chunk == most
+        inputs = []
+        for own in draws:
+            chunks = [own.chunk(range(first, first + most), lambda _: (None, None)) for first in range(0, 7, most)]
+            inputs.append([[astuple(each) for each in step] for step, _ in sum(chunks, [])[:7]])
+        inputs.append(sum([recipe._draw(single, scale, 0.1, range(i, i + most)) for i in range(0, 7, most)], [])[:7])
         found.append(tree_leaves(inputs))
     # At scale 0 they are random numbers alone; above, PyTorch's operators round otherwise for another batch.
     rounding = 0.0 if scale == 0 else 1e-5
@@ -152,8 +126,10 @@ def test_a_gpu_has_fewer_and_larger_calls(device, side, steps, share):
 def test_draws_are_float32_also_where_training_is_not():
     pyramids, found = pyramids_of(GEOMETRY, PAIR, 1, CPU), []
     for bf16 in (True, False):
-        with DomainThreads(CPU, bf16=bf16) as both:
-            found.append([StepDraws(pyramids, 1, 3, CPU, both, True, fixed).inputs(0, ()) for fixed in (False, True)])
+        with autocast(CPU, bf16):
+            draws = [StepDraws(pyramids, 1, 3, CPU, one_after_other, True, fixed) for fixed in (False, True)]
+            chunks = [each.chunk(range(1), lambda _: (None, None)) for each in draws]
+            found.append([[astuple(each) for each in chunk[0][0]] for chunk in chunks])
     for inputs, exact in zip(*map(tree_leaves, found), strict=True):
         assert inputs.dtype == torch.float32 and torch.equal(inputs, exact)
 

@@ -7,15 +7,13 @@ import signal
 
 import pytest
 import torch
-from folders import names
 
-from training.loss_sums import LossSums
+from training.state import LossSums
 from utils.errors import RunError
 from utils.files import write_atomic, write_json
 from utils.interrupt import StopRequest
-from utils.progress import duration
 from utils.log import RunLog
-from utils.run_folder import RunFolder
+from utils.progress import duration
 
 
 def test_write_atomic(tmp_path):
@@ -53,67 +51,6 @@ def test_write_json(tmp_path):
     record = {"out": "Übersicht/日本", "beta": 10.0, "load": None}
     write_json(tmp_path / "x.json", record)
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == record
-
-
-# The run folder.
-
-
-def test_finished_scales_stop_at_a_gap(tmp_path):
-    run = RunFolder(tmp_path)
-    assert run.finished_scales() == 0
-    for scale in (0, 1, 3):
-        run.scale(scale).touch()
-    assert run.finished_scales() == 2
-
-
-def test_own_files_are_those_a_run_or_an_evaluation_writes(tmp_path):
-    own = ["config.json", "log.jsonl", "state.safetensors", "results.png", "losses.png", "real_a.png", "direct_b2a.png"]
-    own += [
-        "scale_00.safetensors",
-        "scale_10.safetensors",
-        "scale_100.safetensors",
-        "final_fake_b.png",
-        "final_a2b.png",
-        "real_b2a.png",
-    ]
-    own += ["inject_06_a2b.png", "inject_10_redrawn_b.png", "samples/00_step01000_a2b.png"]
-    own += ["samples/10_step120000_fake_a.png", "samples/02_step02000_rec_a.png", "refined_03.png", "quantised_03.png"]
-    own += ["sample_000_fake_b.png", "sample_017_a2b.png", "samples.png", "a2b.mp4", "a2b.gif"]
-    own += [
-        "quantised_03/scale_03.safetensors",
-        "quantised_03/state.safetensors",
-        "quantised_03/samples/03_step00010_rec_a.png",
-    ]
-    foreign = [
-        "notes.txt",
-        "real_photo.png",
-        "final_draft.png",
-        "scale_00 (copy).safetensors",
-        "scale_notes.safetensors",
-        "state.safetensors.bak",
-        "scale_00.pt",
-    ]
-    foreign += ["samples/mine.png", "inject_me.png", "other/config.json", "a2b.png", "a2b.mov", "b2a.mp4"]
-    foreign += ["refined_me.png", "sample_me.png", "sample_000_real_a.png", "quantised_03/notes.txt"]
-    foreign += ["quantised_mine/scale_03.safetensors", "quantised_04"]
-    for name in own + foreign:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "scale_11.safetensors").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in RunFolder(tmp_path).own_files()]
-    assert sorted(found) == sorted(own)
-    assert RunFolder(tmp_path / "missing").own_files() == []
-
-    # A copy has what was trained; results are of the inputs of their call, and are made again.
-    run, copy = RunFolder(tmp_path), RunFolder(tmp_path / "copy")
-    copy.clear()
-    copy.copy_from(run)
-    trained = {name for name in own if name.endswith((".safetensors", ".json", ".jsonl")) or "samples/" in name}
-    assert names(copy.path) == trained
-
-    run.clear()
-    assert run.own_files() == []
-    assert names(tmp_path) - {f"copy/{name}" for name in trained} == set(foreign)
 
 
 # The log.
@@ -179,43 +116,28 @@ def losses(real: float, rec: float) -> dict[str, torch.Tensor]:
 
 def test_loss_sums_are_means_over_the_steps():
     sums = LossSums()
-    assert sums.means() == {}
+    assert sums.means(0, 0) == {}
     for real, rec in ((1.0, -2.0), (3.0, -5.0)):
         sums.add(losses(real, rec))
-    assert sums.means() == {"D/real_a": 2.0, "G/rec_a": -3.5}
+    assert sums.means(0, 2) == {"D/real_a": 2.0, "G/rec_a": -3.5}
 
 
 def test_loss_sums_start_anew_where_the_terms_change():
     sums = LossSums()
     sums.add(losses(1.0, -2.0))
     sums.add({"D/real_a": torch.tensor(5.0)})
-    assert sums.means() == {"D/real_a": 5.0}
-
-
-def test_loss_sums_go_on_from_their_state():
-    whole, first, second = LossSums(), LossSums(), LossSums()
-    steps = [losses(0.1 * i, 1 / (i + 1)) for i in range(7)]
-    for step in steps:
-        whole.add(step)
-    for step in steps[:3]:
-        first.add(step)
-    second.load_state_dict(json.loads(json.dumps(first.state_dict())), torch.device("cpu"))
-    for step in steps[3:]:
-        second.add(step)
-    assert second.means() == whole.means()
-    second.load_state_dict(LossSums().state_dict(), torch.device("cpu"))
-    assert second.means() == {}
+    assert sums.means(0, 2) == {"D/real_a": 5.0}
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_bad_loss_is_named(bad):
     sums = LossSums()
     sums.add(losses(1.0, 1.0))
-    sums.check_finite(3, 1)
+    sums.means(3, 1)
     sums.add(losses(1.0, bad))
     sums.add(losses(1.0, 1.0))
     with pytest.raises(RunError, match=r"scale 3, step 41.*G/rec_a"):
-        sums.check_finite(3, 41)
+        sums.means(3, 41)
 
 
 # Stopping.

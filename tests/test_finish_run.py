@@ -12,10 +12,11 @@ from folders import contents, copy_run, eval_files, names, size
 from PIL import Image
 
 import config
-from utils.video import Clip
 from utils.errors import UserError
 from utils.interrupt import StopRequest
 from utils.metrics_file import COPIED, MEASURES
+from utils.run_folder import RunFolder
+from utils.video import Clip
 
 FINISHED = {f"finished_{name}{kind}.png" for name in ("a2b", "b2a") for kind in ("", "_source")}
 SAMPLES = ("fake_a", "a2b", "fake_b", "b2a")
@@ -55,8 +56,8 @@ def evaluate(cli, run, tmp_path):
 @pytest.fixture
 def sheets(monkeypatch):
     """The labels of every sheet that a script writes, by the file's name; the last of each."""
-    import evaluation.samples
     import finish
+    import models.results
     import train
 
     seen = {}
@@ -64,7 +65,7 @@ def sheets(monkeypatch):
     def keep(rows, path):
         seen[path.name] = [[label for label, _ in row] for row in rows]
 
-    for module in (train, evaluation.samples, finish):
+    for module in (train, models.results, finish):
         monkeypatch.setattr(module, "save_sheet", keep)
     monkeypatch.setattr("eval.save_sheet", keep)
     return seen
@@ -109,8 +110,9 @@ def test_a_finished_run_makes_them_again_and_records_how(cli, run, sheets, evalu
     words = ["--finish_size", 28, "--structure", 0.5, "--gpu_id", -1]
     assert cli("train.py", "--load", out, *words).code == 0
     assert size(out / "finished_a2b.png") == (28, 22)
-    options = json.loads((out / "config.json").read_text())["options"]
+    options = RunFolder(out).options()
     assert (options["finish_size"], options["structure"]) == (28, 0.5)
+    assert RunFolder(out).recorded("options")["finish_size"] == 32  # the record of its training stays
     assert size(evaluate("eval", *inputs, load=out) / "finished_a2b.png") == (28, 22)
 
 
@@ -121,7 +123,7 @@ def test_a_stop_while_finishing_keeps_what_is_learned(cli, monkeypatch, run, inp
     assert result.code == 130
     assert "Traceback" not in result.err
     whole = names(run)
-    assert names(out) == whole - {"finished_b2a.png", "finished_b2a_source.png", "metrics.json"}
+    assert names(out) == whole - {"finished_b2a.png", "finished_b2a_source.png", "metrics.json", "results.png"}
     assert (out / "real_b2a.png").read_bytes() == (run / "real_b2a.png").read_bytes()
     words = shlex.split(result.err.splitlines()[-1])
     assert words[1:3] == [str(ROOT / "train.py"), "--load"]
@@ -230,7 +232,7 @@ def test_a_stopped_evaluation_leaves_whole_files(cli, monkeypatch, run, inputs, 
     result = cli("eval.py", *inputs, "--load", run, "--out", out, "--gpu_id", -1)
     assert result.code == 130
     assert "stopped" in result.err
-    assert names(out) == eval_files(range(4)) | {"finished_a2b.png", "finished_a2b_source.png"}
+    assert names(out) == (eval_files(range(4)) | {"finished_a2b.png", "finished_a2b_source.png"}) - {"results.png"}
 
 
 # Clips.
@@ -262,15 +264,15 @@ def test_every_frame_is_finished(cli, evaluate, inputs, frames, tmp_path):
     shown = [np.asarray(frame).astype(float) for frame in film]
     assert any(np.abs(one - other).mean() > 0.1 for one, other in pairwise(shown))  # it moves
     numbers = json.loads((out / "config.json").read_text())["clip"]
-    assert numbers["finished_size"] == [32, 21]
-    assert numbers["finished_flicker"] > 0
+    assert numbers["finished_a2b"]["size"] == [32, 22]
+    assert numbers["finished_a2b"]["flicker"] > 0
     assert 0 < numbers["copied_in_one_piece"] <= 1
     # Images translated by it: A's patches are the first frame's.
     out = evaluate("still", *inputs, load=run)
     assert names(out) >= FINISHED
 
 
-def test_a_stopped_clip_leaves_no_film(cli, monkeypatch, run, inputs, frames, tmp_path):
+def test_a_clip_stopped_before_its_first_frame_leaves_no_video(cli, monkeypatch, run, inputs, frames, tmp_path):
     out = tmp_path / "out"
     stop_once(out / "config.json", "eval", monkeypatch)
     result = cli("eval.py", "--input_a", frames, "--load", run, "--out", out, "--gpu_id", -1)
@@ -285,12 +287,12 @@ def test_any_image_is_finished(cli, inputs, sheets, tmp_path):
     out, words = tmp_path / "out", ["--input", inputs[1], "--reference", inputs[3], "--finish_size", 34]
     result = cli("finish.py", *words, "--out", out)
     assert (result.code, result.err) == (0, "")
-    assert names(out) == {"finished.png", "source.png", "metrics.json", "config.json"}
-    assert size(out / "finished.png") == size(out / "source.png") == (34, 27)
+    assert names(out) == {"finished.png", "finished_source.png", "metrics.json", "config.json"}
+    assert size(out / "finished.png") == size(out / "finished_source.png") == (34, 27)
     assert copied(out).keys() == {"finished"}
     assert sheets["results.png"] == [
-        ["input", "reference 1"],
-        ["finished", "source of each pixel", "colours of reference 1"],
+        ["input", "reference 1", "finished"],
+        ["source of each pixel", "colours of reference 1"],
     ]
     first = (out / "finished.png").read_bytes()
     assert cli("finish.py", *words, "--out", out, "--overwrite", "--structure", 0).code == 0
@@ -308,7 +310,7 @@ def test_several_references(cli, tmp_path):
     assert size(tmp_path / "out" / "finished.png") == (40, 20)
     assert size(tmp_path / "out" / "results.png")[0] > 2 * 256  # with both
     one, other = (
-        np.asarray(Image.open(tmp_path / "out" / "source.png"))[:, half] for half in (slice(16), slice(24, 40))
+        np.asarray(Image.open(tmp_path / "out" / "finished_source.png"))[:, half] for half in (slice(16), slice(24, 40))
     )
     # Every reference has hues of its own: the left half is of one of them, the right half of the other.
     assert not set(map(tuple, one.reshape(-1, 3))) & set(map(tuple, other.reshape(-1, 3)))

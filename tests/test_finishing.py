@@ -1,5 +1,9 @@
 """Finishing: what comes back, from where, and from bad input."""
 
+import os
+import subprocess
+import sys
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -7,14 +11,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from finishing import references
 from finishing.canvas import PATCH, Canvas
-from finishing.coarse_to_fine import faithfulness, finish
+from finishing.coarse_to_fine import finish
 from finishing.field import copied_share, enlarge, search, settle, source_of
+from finishing.full_size import Finisher, Job, finish_all, possible, whole
 from finishing.kernels import in_bands, nearest, sweep
+from finishing.references import faithfulness
 from finishing.sizes import PAIR, finished_sizes, level_factors, shares_done
 from finishing.source_map import legend, source_map
 from finishing.votes import EDGE, averaged, seamless
+from utils.commands import ROOT
+from utils.image import to_uint8
+from utils.interrupt import Stopped
 from utils.measures import sliced_wasserstein
 from utils.resize import resize
 
@@ -27,6 +38,8 @@ def texture(height, width, seed=0):
 
 class Plain:
     """Features that are given, in place of those of images."""
+
+    check = bool
 
     def __init__(self, queries, keys):
         self.queries, self.keys, self.shape = queries, keys, queries.shape[:2]
@@ -315,3 +328,88 @@ def test_the_shares_of_the_time_are_those_of_the_work():
     whole = search + sum(levels) + 1024
     assert done == pytest.approx([search / whole, (search + 512) / whole, (search + 2560) / whole, 1])
     assert done[-1] == 1
+
+
+def picture(height, width, seed=0):
+    """`texture` as an image file holds it."""
+    return Image.fromarray(to_uint8(texture(height, width, seed)))
+
+
+def test_a_clip_prepares_its_references_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(references, "Level", lambda *of, make=references.Level: made.append(make(*of)) or made[-1])
+    finisher, frames = (
+        Finisher({"a": picture(60, 70, 1)}, 60, 1.0, False),
+        [texture(24, 32, seed) for seed in (2, 3, 4, 5)],
+    )
+    before, counts = None, []
+    for frame in frames:
+        alone = finish(frame, [resize(whole(finisher.references["a"]), 60 / 70)], (45, 60), before=before)
+        made.clear()
+        before = finisher(frame, (45, 60), before=before)
+        counts.append(len(made))
+        assert torch.equal(before.image, alone.image)
+        assert np.array_equal(before.source, alone.source)
+    # The second frame shows that it is a clip; from then on all is there.
+    assert counts[0] == counts[1] > 0 and counts[2:] == [0, 0]
+    # What is large is not held.
+    monkeypatch.setattr(references, "MOST_KEPT", 0)
+    large = Finisher(finisher.references, 60, 1.0, False)
+    for _ in range(3):
+        made.clear()
+        assert torch.equal(large(frames[0], (45, 60)).image, finisher(frames[0], (45, 60)).image)
+        assert len(made) == counts[0]
+
+
+def test_a_stop_is_honoured_in_the_middle_of_a_level(tmp_path):
+    finisher = Finisher({"a": picture(512, 512, 1)}, 512, 1.0, False)
+    job, asked = Job("x", texture(64, 64, 2), (512, 512), finisher), []
+
+    def should_stop():
+        asked.append(time.monotonic())
+        return len(asked) > 400
+
+    with pytest.raises(Stopped):
+        list(finish_all([job], tmp_path, should_stop))
+    assert len(asked) == 401
+    assert not list(tmp_path.iterdir())
+    assert max(after - before for before, after in pairwise(asked[20:])) < 1  # of the first ones, some compile
+
+
+def test_what_needs_much_memory_is_said(capsys):
+    large = Finisher({"a": Image.new("RGB", (4096, 4096))}, 4096, 1.0, False)
+    assert possible({"finished": (large, (10, 10))}) == {"finished"}
+    assert capsys.readouterr().err == "note: finished needs about 13 GB of memory\n"
+    possible({"finished": (Finisher(large.references, 1024, 1.0, False), (10, 10))})
+    assert not capsys.readouterr().err
+
+
+COMPILE = """
+import numpy as np
+from finishing.kernels import distances, in_bands
+one, out = np.ones((1, 1, 3), np.float32), np.zeros((1, 1), np.float32)
+in_bands(distances, 1, 3 * one, one[0], np.zeros((1, 1), np.int32), out)
+print(out[0, 0])
+"""
+
+
+@pytest.mark.parametrize("trouble", [".nbi", ".nbc", "full"])
+def test_a_broken_cache_of_numba_is_no_trouble(tmp_path, trouble):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in environment.items() if not name.startswith("COV")}  # it writes, too
+
+    def compile_it(**options):
+        command = [sys.executable, "-c", COMPILE]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, **options)
+        assert (done.stdout, done.stderr) == ("12.0\n", "")
+
+    if trouble == "full":
+        resource = pytest.importorskip("resource")
+        compile_it(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        return
+    compile_it()
+    files = list(tmp_path.rglob(f"*{trouble}"))
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:50] if trouble == ".nbc" else b"")
+    compile_it()

@@ -6,10 +6,10 @@ from clips import GREYS, film
 from conftest import make_picture
 
 from training.frames import FrameOrder, FrameStore
-from utils.clips.simplified import SimplifiedClip, simplify
-from utils.video import Clip
 from utils.flicker import Flicker
 from utils.image import image_to_tensor
+from utils.simplified import simplify
+from utils.video import Clip
 
 CPU = torch.device("cpu")
 
@@ -46,12 +46,6 @@ def test_the_store_of_a_film(tmp_path):
     with FrameStore(Clip(film(tmp_path / "x.mp4"), "--input_a"), (8, 8), CPU) as store:
         levels = [(store[index].mean().item() + 1) * 127.5 for index in range(len(store))]
     assert levels == pytest.approx(GREYS, abs=2)
-
-
-def test_a_store_of_a_clip_cut_short_is_closed(clip):
-    (clip.path / "5.png").write_bytes(b"damaged")
-    with pytest.raises(Exception, match=r"5\.png"):
-        FrameStore(clip, (8, 8), CPU)
 
 
 # The order.
@@ -106,16 +100,6 @@ def test_simplify_sees_brightness_not_colour():
     colours = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]]).view(1, 3, 1, 3)
     # 10 x (0.402, -0.174, 0.772), less 0.1 -> 3, -1, 7.
     assert simplify(colours, 10).tolist() == [[[pytest.approx([0.3, -0.1, 0.7])]] * 3]
-
-
-def test_a_simplified_clip(clip):
-    simple = SimplifiedClip(clip, (24, 30), 2)
-    assert (len(simple), simple.size, simple.rate) == (7, (30, 24), clip.rate)
-    with FrameStore(simple, (24, 30), CPU) as store:
-        for index, frame in enumerate(clip):
-            wanted = simplify(image_to_tensor(frame, (24, 30), CPU), 2)
-            torch.testing.assert_close(store[index], wanted, atol=0.004, rtol=0)
-    assert [picture.size for picture in simple] == [(30, 24)] * 7
 
 
 # Flicker.

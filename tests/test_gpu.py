@@ -11,10 +11,10 @@ from tiny_steps import one_image_steps, pair_steps
 
 import training.pair
 from models.architecture import Architecture
+from training.frames import frames
 from training.losses import LossWeights
-from training.reals import frames
-from utils.video import Clip
 from utils.geometry import Geometry
+from utils.video import Clip
 
 pytestmark = [
     pytest.mark.gpu,

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torchvision.models import inception_v3
 
+from utils.image import image_to_tensor, open_image
 from utils.measures import HIGHER_IS_BETTER, measure
 from utils.metrics_file import COPIED, MEASURES, TOO_SMALL, Measured, MetricsFile
 from utils.sifid import inception_stem, sifid
-from utils.image import image_to_tensor, open_image
 
 SIZE = (20, 20)
 

@@ -5,10 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import make_picture
 
-import config
-import refine
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.generator import Generator
@@ -17,9 +14,9 @@ from models.pyramid import Pyramid
 from training.one_image import OneImageRecipe, one_image_step
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import ScaleState
-from utils.palette import main_colours, recolour
-from utils.resize import resize, upsample
 from utils.geometry import ImageGeometry
+from utils.palette import main_colours, recolour
+from utils.resize import upsample
 from utils.rng import stream
 
 CPU = torch.device("cpu")
@@ -61,20 +58,6 @@ def test_images_too_small_for_two_scales(size):
         ImageGeometry(height=size[1], width=size[0])
 
 
-def test_levels_are_shrunk_from_the_image_as_it_is_shrunk_first(tmp_path):
-    path = str(make_picture(tmp_path / "x.png", 1, size=(400, 300)))
-    settings = config.parse_refine(["--input", path, "--reference", path, "--out", "out"])
-    reference = refine.open_image(settings.reference, "--reference")
-    geometry = refine.fitted_geometry(settings, reference.size)
-    recipe = refine.one_image_recipe(settings, geometry, reference, CPU)
-    assert [real.shape for real in recipe.reals] == [(1, 3, *shape) for shape in geometry.shapes]
-    whole = refine.image_to_tensor(reference, (300, 400), CPU)
-    finest = resize(whole, 0.625)
-    assert torch.allclose(recipe.reals[-1], finest.clamp(-1, 1), atol=1e-5)
-    coarsest = resize(finest, (25 / 188) ** (8 / 8))[..., :25, :34].clamp(-1, 1)
-    assert torch.allclose(recipe.reals[0], coarsest, atol=1e-5)
-
-
 # Networks and settings.
 
 
@@ -90,20 +73,6 @@ def test_generator_pads_once_and_adds_its_base():
         features = F.leaky_relu((conv - mean) / (variance + 1e-5).sqrt(), 0.2)
     by_hand = torch.tanh(F.conv2d(features, generator.net.tail.weight, generator.net.tail.bias)) + base
     assert torch.allclose(out, by_hand, atol=1e-4)
-
-
-def test_defaults():
-    settings = config.parse_refine(["--input", "a.png", "--reference", "b.png", "--out", "out"])
-    geometry = refine.fitted_geometry(settings, (250, 188))
-    assert (geometry.min_size, geometry.max_size, geometry.scale_factor) == (25, 250, 0.75)
-    recipe = OneImageRecipe(geometry=geometry, reals=[], seed=0, device=CPU)
-    assert (settings.schedule.niter, recipe.alpha, recipe.lambda_grad, recipe.noise_amp) == (2000, 10, 0.1, 0.1)
-    optimiser, architecture = recipe.optimiser, settings.architecture
-    assert (optimiser.lr_g, optimiser.lr_d, optimiser.beta1) == (0.0005, 0.0005, 0.5)
-    assert [optimiser.rate_factor(step, 2000) for step in (0, 1599, 1600, 1999)] == pytest.approx([1, 1, 0.1, 0.1])
-    assert (architecture.num_layer, architecture.domains, architecture.pad_once) == (5, 1, True)
-    assert all(architecture.is_residual(scale, 8) for scale in range(9))
-    assert OptimiserSettings().rate_factor(1999, 2000) == 1  # a pair's rates are constant
 
 
 # What the steps see.
@@ -137,63 +106,6 @@ def steps_of(recipe: OneImageRecipe, scale: int, count: int = 2) -> tuple[list, 
 
 def is_grey(image: torch.Tensor) -> bool:
     return torch.equal(image[:, 0], image[:, 1]) and torch.equal(image[:, 0], image[:, 2])
-
-
-def test_the_coarsest_scale_sees_grey_noise_of_amplitude_1():
-    recipe = recipe_for()
-    (first, second), state, _ = steps_of(recipe, 0)
-    assert state.sigmas == (1.0,)
-    assert first[1] is recipe.reals[0]
-    for arguments in (first, second):
-        noisy = [noisy for noisy, _, _ in arguments[0]]
-        assert len(noisy) == 3
-        assert torch.equal(noisy[0], noisy[1]) and torch.equal(noisy[0], noisy[2])
-        assert is_grey(noisy[0]) and noisy[0].std().item() == pytest.approx(1, rel=0.15)
-        assert not any(base.any() for _, base, _ in arguments[0])
-        assert len({mix.item() for _, _, mix in arguments[0]}) == 3
-        # What the image itself is remembered by is fixed, grey, and no sample.
-        rec_input, rec_base = arguments[2]
-        assert is_grey(rec_input) and rec_input.std().item() == pytest.approx(1, rel=0.15)
-        assert torch.equal(rec_input, first[2][0]) and not torch.equal(rec_input, noisy[0])
-        assert not rec_base.any()
-    assert not torch.equal(first[0][0][0], second[0][0][0])
-
-
-def test_a_finer_scale_sees_fresh_coarse_draws_under_one_noise():
-    recipe = recipe_for()
-    (first, second), state, pyramid = steps_of(recipe, 2)
-    z_star = steps_of(recipe, 0)[0][0][2][0]
-    rec = z_star
-    with torch.no_grad():
-        for scale in (0, 1):  # Nothing is added above scale 0.
-            base = torch.zeros_like(rec) if scale == 0 else rec
-            enlarged = pyramid.generators[scale](rec, base)
-            rec = upsample(enlarged, recipe.geometry.factor, recipe.geometry.shapes[scale + 1])
-    for arguments in (first, second):
-        rec_input, rec_base = arguments[2]
-        assert torch.allclose(rec_base, rec, atol=1e-5) and torch.equal(rec_input, rec_base)
-        noises = [noisy - base for noisy, base, _ in arguments[0]]
-        assert all(torch.allclose(noise, noises[0], atol=1e-5) for noise in noises)
-        assert not is_grey(noises[0])
-        assert noises[0].std().item() == pytest.approx(state.sigmas[0], rel=0.1)
-        bases = [base for _, base, _ in arguments[0]]
-        assert not torch.equal(bases[0], bases[1]) and not torch.equal(bases[1], bases[2])
-    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(rec, recipe.reals[2]).sqrt().item(), rel=1e-4)
-
-
-def test_the_remembered_noise_is_that_of_every_seed():
-    # A pyramid may be gone on with, or refined with, under another seed.
-    one, other = (steps_of(recipe_for(seed=seed), 0)[0][0] for seed in (3, 4))
-    assert torch.equal(one[2][0], other[2][0])
-    assert not torch.equal(one[0][0][0], other[0][0][0])
-
-
-def test_quantised_training_recolours_what_comes_from_coarser_scales():
-    half = recipe_for(recolour=lambda image: image.sign())
-    (first, _), state, _ = steps_of(half, 2)
-    for base in (first[2][1], *(base for _, base, _ in first[0])):
-        assert set(base.unique().tolist()) <= {-1.0, 0.0, 1.0}
-    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(first[2][1], half.reals[2]).sqrt().item(), rel=1e-4)
 
 
 # The step.

@@ -11,9 +11,10 @@ from models.architecture import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
+from training.side_by_side import DomainThreads, side_by_side_step
 from training.step import DomainInputs, StepInputs, training_step
-from utils.resize import resize
 from utils.geometry import Geometry, width_at
+from utils.resize import resize
 
 STEP_CASES = CARD["step"]
 
@@ -72,9 +73,10 @@ def gradient_norm(network: nn.Module) -> float:
 
 
 @pytest.mark.parametrize("case", STEP_CASES, ids=lambda case: f"{case['nfc']}-{case['size']}")
+@pytest.mark.parametrize("form", ["plain", "side by side"])
 @pytest.mark.parametrize("sharing", ["sharing", "alone"], indirect=True)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-def test_step(case, dtype, sharing, domain_threads):
+def test_step(case, dtype, sharing, form):
     """In float32 the first step, in float64 all: after a step two right programs part by what rounding is, which is
     another thing on every processor (docs/method.md, section 13)."""
     width, side = case["nfc"], case["size"]
@@ -88,11 +90,17 @@ def test_step(case, dtype, sharing, domain_threads):
     optimisers = Optimisers(networks, OptimiserSettings())
     weights = LossWeights(alpha=1, beta=10, lambda_g=1, lambda_grad=0.1)
     reals = fill((1, 3, side, side), 1).to(dtype), fill((1, 3, side, side), 2).to(dtype)
-    both = domain_threads(1 if sharing == "alone" else 2)
 
     for step, expected in enumerate(case["steps"], start=1):
-        inputs = tuple(DomainInputs(*(tensor.to(dtype) for tensor in own[:4])) for own in step_inputs(step, side))
-        losses, pictures = training_step(networks, optimisers, inputs, reals, weights, both)
+        inputs = tuple(
+            DomainInputs(own.noisy.to(dtype), own.prev.to(dtype), own.z_prev.to(dtype), own.mix.to(dtype))
+            for own in step_inputs(step, side)
+        )
+        if form == "plain":
+            losses, pictures = training_step(networks, optimisers, inputs, reals, weights)
+        else:
+            with DomainThreads() as both:
+                losses, pictures = side_by_side_step(networks, optimisers, inputs, reals, weights, both)
         found = card_names(losses)
         assert found.keys() == expected.keys()
         for name, value in expected.items():

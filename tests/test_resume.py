@@ -8,18 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import ROOT, TINY
-from folders import contents, copy_run
+from folders import contents
 from interrupted import StopAfter, same_results
 
 import training.pair
-from models.snapshot import Run
-from training.loop import new_state, read_trained
+from models.run import Run
+from training.loop import load_state, new_state
 from training.optimisers import OptimiserSettings
 from utils.checkpoint import load_checkpoint
 from utils.run_folder import RunFolder
@@ -130,14 +129,13 @@ def test_save_and_print_intervals_change_no_weight(whole, pair, tmp_path):
 
 
 def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(trained, tmp_path):
-    run = replace(Run.open(RunFolder(trained), 2, torch.device("cpu")), folder=RunFolder(tmp_path / "run"))
-    copy_run(trained, tmp_path / "run")
-    run.folder.scale(3).unlink()
+    run = Run.load(trained, 2, torch.device("cpu"))
+    folder = RunFolder(tmp_path)
     for scale, ignored in ((2, True), (3, False)):
-        state = new_state(run, scale, OptimiserSettings())
+        state = new_state(run, OptimiserSettings(), scale)
         state.sigmas = (0.1, 0.1)
-        state.save(run.folder.state)
-        assert (read_trained(run, OptimiserSettings()).state is None) is ignored
+        state.save(folder.state)
+        assert (load_state(run, OptimiserSettings(), folder, 3) is None) is ignored
 
 
 def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch, pair, tmp_path):
@@ -167,8 +165,8 @@ def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch
 def test_a_finished_run_says_so_and_keeps_its_record(cli, whole, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(whole, run)
-    record = (run / "config.json").read_bytes()
+    record = RunFolder(run).recorded("options")
     result = cli("train.py", "--load", run, "--niter", NITER + 5, "--gpu_id", -1)
     assert result.code == 0 and "finished" in result.out
-    assert (run / "config.json").read_bytes() == record
+    assert RunFolder(run).recorded("options") == record and RunFolder(run).recorded("finished")
     same_results(whole, run)

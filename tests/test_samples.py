@@ -53,8 +53,8 @@ def test_samples_beside_translations(evaluate, pair):
 
 def test_the_sheet_shows_the_first_samples_only(evaluate, monkeypatch):
     shown = []
-    monkeypatch.setattr("evaluation.samples.SHEET_SAMPLES", 2)
-    monkeypatch.setattr("evaluation.samples.save_sheet", lambda rows, path: shown.extend(row[0][0] for row in rows))
+    monkeypatch.setattr("models.results.SHEET_SAMPLES", 2)
+    monkeypatch.setattr("models.results.save_sheet", lambda rows, path: shown.extend(row[0][0] for row in rows))
     assert names(evaluate("many", "--samples", 5)) == sample_files(5) | {"config.json"}
     assert shown == ["sample_000_fake_a", "sample_001_fake_a"]
 

@@ -10,13 +10,12 @@ from torch import Tensor
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.pyramid import Pyramid
-from training.domains import DomainThreads
+from training.frames import RealSource, still
+from training.loop import Images, Losses
 from training.losses import LossWeights
 from training.one_image import OneImageRecipe
 from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
-from training.reals import RealSource, still
-from training.scale import Images, Losses
 from training.state import ScaleState
 from utils.geometry import Geometry, ImageGeometry
 from utils.rng import stream
@@ -74,10 +73,10 @@ def take_steps(
     state = ScaleState(scale, networks, Optimisers(networks, recipe.optimiser), sigmas)
     pyramids = pyramids_of(geometry, architecture, scale, recipe.device)
     taken: Taken = []
-    with watch(), recipe.steps(pyramids, state) as steps:
+    with watch(), recipe.steps(pyramids, state) as take_step:
         for step in range(count):
             state.optimisers.set_rates(step, count)
-            taken.append(steps.take(*steps.inputs(step)))
+            taken.append(take_step(step))
             state.sums.add(taken[-1][0])
     return taken
 
@@ -99,10 +98,9 @@ def pair_steps(
     settings |= dict(
         fixed_rec=False, real_start=0.0, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5), seed=1
     )
-    with DomainThreads(device, bf16=bf16) as both:
-        reals = (real_a or reals[0], reals[1])
-        recipe = PairRecipe(**(settings | changes), reals=reals, device=device, both=both)
-        return take_steps(recipe, geometry, architecture, scale, count, watch)
+    reals = (real_a or reals[0], reals[1])
+    recipe = PairRecipe(**(settings | changes), reals=reals, device=device, bf16=bf16)
+    return take_steps(recipe, geometry, architecture, scale, count, watch)
 
 
 def one_image_steps(device: torch.device, watch: Watch = nullcontext, scale: int = 1, **changes: object) -> Taken:

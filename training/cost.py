@@ -1,53 +1,67 @@
-"""What a run will cost, before it starts."""
+"""What a run costs: its scales, and about how long a step takes."""
 
+import math
 import time
 
 import torch
 
-from models.snapshot import Run
-from utils.device import device_name
-from utils.progress import duration
+from models.run import Run
+from utils.device import device_name, few_threads
+from utils.progress import LONG, duration
 
-# Calls per scale, and seconds after which there are no more than the fewest. The quickest counts: where other processes
-# want the machine, most calls have to wait.
-FEWEST, MOST, PATIENCE = 4, 30, 0.4
+OVERHEAD = 3e9  # floating-point operations that take as long as a step's fixed cost does on a CPU
+CALLS = 5
+
+
+def step_costs(run: Run, passes: int) -> list[float]:
+    """The cost of a step at every scale, in floating-point operations (docs/method.md, section 9).
+
+    Args:
+        passes: what a step costs, in forward passes of one network.
+    """
+    costs = []
+    for scale in range(run.geometry.stop_scale + 1):
+        channels, _ = run.architecture.widths(scale)
+        per_pixel = 2 * 9 * (3 * channels + (run.architecture.num_layer - 2) * channels**2 + 3 * channels)
+        pixels = sum(math.prod(shapes[scale]) for shapes in run.geometry.domain_shapes) / len(run.pyramids)
+        costs.append(OVERHEAD + passes * per_pixel * pixels)
+    return costs
 
 
 @torch.no_grad()
-def step_seconds(run: Run, passes: int) -> list[float]:
-    """About how long a step takes at every scale: as long as `passes` forward passes of one generator.
-
-    Small scales' fixed cost is included, so the ratios foretell the whole run's pace.
-    """
-    seconds = []
-    for scale, shape in enumerate(run.geometry.domain_shapes[0]):
-        generator = run.architecture.generator(scale, run.geometry.stop_scale).to(run.device)
-        image = torch.zeros(1, 3, *shape, device=run.device)
-        took: list[float] = []
-        while len(took) < FEWEST or (len(took) < MOST and sum(took) < PATIENCE):
-            # The first call sets things up; reading a value waits for the device.
-            start = time.perf_counter()
-            generator(image, image).sum().item()
-            took.append(time.perf_counter() - start)
-        seconds.append(passes * min(took))
-    return seconds
-
-
-def cost_table(run: Run, niter: int, seconds: list[float]) -> str:
+def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
     """The scales with their sizes, widths, kinds and steps, and the totals.
 
     Args:
-        seconds: of a step at every scale.
+        estimate: time some calls of a network and say about how long the run takes. While a run goes on, its own
+            steps tell that better.
     """
     lines, parameters = ["scale  size       channels  generator  steps"], 0
     for scale, (height, width) in enumerate(run.geometry.domain_shapes[0]):
         with torch.device("meta"):
-            networks = run.networks(scale)
+            networks = run.new_networks(scale)
         parameters += sum(p.numel() for p in networks.parameters())
         kind = "residual" if networks.generator_a.residual else "plain"
         size = f"{width}x{height}"
         lines.append(f"{scale:5d}  {size:9s}  {run.architecture.widths(scale)[0]:8d}  {kind:9s}  {niter}")
-    scales = len(run.geometry.domain_shapes[0])
+    scales = run.geometry.stop_scale + 1
     lines.append(f"{scales} scales, {scales * niter} steps, {parameters / 1e6:.2f} million parameters")
-    lines.append(f"from the beginning about {duration(niter * sum(seconds))} on {device_name(run.device)}")
+    if estimate:
+        total = niter * sum(step_costs(run, passes)) * _seconds_per_operation(run, passes)
+        hint = "; --preset quick takes minutes" if total > LONG and run.device.type == "cpu" else ""
+        lines.append(f"from the beginning about {duration(total)} on {device_name(run.device)}{hint}")
     return "\n".join(lines)
+
+
+def _seconds_per_operation(run: Run, passes: int) -> float:
+    """From the quickest of some calls of the middle scale's generator, so that other processes matter less."""
+    scale = (run.geometry.stop_scale + 1) // 2
+    generator = run.architecture.generator(scale, run.geometry.stop_scale).to(run.device)
+    image = torch.zeros(1, 3, *run.geometry.domain_shapes[0][scale], device=run.device)
+    took = []
+    with few_threads(run.device, image.numel()):
+        for _ in range(CALLS):
+            start = time.perf_counter()
+            generator(image, image).sum().item()  # waits for the device
+            took.append(time.perf_counter() - start)
+    return passes * min(took) / (step_costs(run, passes)[scale] - OVERHEAD)

@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from models.pyramid import Pyramid, gaussian_noise
-from training.domains import DomainThreads
 from training.step import DomainInputs, StepInputs
 from utils.device import send
 from utils.geometry import Shapes
@@ -19,9 +17,14 @@ from utils.rng import normal, stream, uniform
 # a GPU's memory: a map of 128 features of that many pixels is 256 MiB.
 MAX_STEPS, MAX_PIXELS, MAX_PIXELS_ON_GPU = 16, 2**14, 2**19
 
-Inputs = TypeVar("Inputs")
-# N(0, 1) for the sample's input, then what `DomainInputs` has from prev on.
-Drawn = tuple[Tensor, ...]
+Result = TypeVar("Result")
+Reals = tuple[Tensor, Tensor]  # of both domains at a step, (1, 3, H, W) each
+Both = Callable[[Callable[[int], Result]], tuple[Result, Result]]  # does something for domain 0 and for domain 1
+
+
+def one_after_other(work: Callable[[int], Result]) -> tuple[Result, Result]:
+    """Something for domain a, then for domain b."""
+    return work(0), work(1)
 
 
 def steps_per_chunk(pixels: int, device: torch.device) -> int:
@@ -33,25 +36,16 @@ def steps_per_chunk(pixels: int, device: torch.device) -> int:
     return max(1, min(MAX_STEPS, most // pixels))
 
 
-def in_chunks(make: Callable[[range], list[Inputs]], length: int) -> Callable[[int], Inputs]:
-    """The inputs of a step, counted from 0, made for a chunk of `length` steps at a time; keeps the last chunk.
-
-    Args:
-        make: from the numbers of some steps to the inputs of each.
-    """
-    kept = lru_cache(maxsize=1)(make)
-
-    def inputs(step: int) -> Inputs:
-        first = step - step % length
-        return kept(range(first, first + length))[step - first]
-
-    return inputs
+def chunk_of(step: int, length: int) -> range:
+    """The steps that are drawn together with a step."""
+    first = step - step % length
+    return range(first, first + length)
 
 
 def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bool = False) -> Tensor:
     """SinGAN's z*, the noise at scale 0 an image is reconstructed from: (1, 3, H, W) N(0, 1).
 
-    It is the same for every seed: a pyramid whose training goes on under another seed has to meet its own z* again.
+    It is the same for every seed: a pyramid whose training is resumed under another seed has to meet its own z* again.
 
     Args:
         shapes: (height, width) of every scale.
@@ -61,7 +55,7 @@ def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bo
 
 
 class StepDraws:
-    """The inputs of the steps of one scale (docs/method.md, section 4 to 6).
+    """Draws the inputs of the steps of one scale (docs/method.md, sections 4 to 6).
 
     What finished scales draw depends on nothing a step changes, so the draws of a chunk of steps share each
     call of a generator. A step's inputs are a pure function of (seed, scale, step) and its real images, whatever ran
@@ -70,17 +64,16 @@ class StepDraws:
     Args:
         pyramids: the finished scales of domains a and b.
         scale: the scale that trains.
-        both: runs the draws of both domains.
-        self_term: whether the steps need noise for the self term (docs/method.md, section 12), too.
+        both: does the draws of both domains.
+        self_term: whether the steps need noise for the self term (section 12), too.
         fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
         real_start: share of the steps whose samples are made of the noisy real images of this scale, as an injection
-            (docs/method.md, section 8) makes them, instead of the rand draw, which such a step leaves unused; chosen at random.
+            (section 8) makes them, instead of the rand draw, which such a step leaves unused; chosen at random.
 
     Attributes:
         sigmas: of both domains, amplitudes of the noise on drawn samples' inputs; 1 until they are set, as is right
             while scale 0 trains.
-        real_sigmas: of both domains, amplitudes of the noise on real images: of the self term and of real starts; set
-            at every scale that uses either.
+        real_sigmas: of both domains, amplitudes of the noise on real images: of the self term and of real starts.
     """
 
     def __init__(
@@ -89,33 +82,48 @@ class StepDraws:
         scale: int,
         seed: int,
         device: torch.device,
-        both: DomainThreads,
+        both: Both,
         self_term: bool = False,
         fixed_rec: bool = False,
         real_start: float = 0.0,
     ) -> None:
         self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
         self.self_term, self.real_start = self_term, real_start
-        largest = max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids)
-        self.steps_per_chunk = steps_per_chunk(largest, device)
-        self.fixed_recs = both(self._fixed_rec) if fixed_rec else None
+        self.steps_per_chunk = steps_per_chunk(max(math.prod(pyramid.shapes[scale]) for pyramid in pyramids), device)
         self.sigmas = self.real_sigmas = (1.0, 1.0)
-        self._drawn = in_chunks(self._make, self.steps_per_chunk)
+        self.fixed_recs: tuple[Tensor, Tensor] | None = None
+        if fixed_rec:
+            starts = [rec_start(pyramid.shapes, device, domain) for domain, pyramid in enumerate(pyramids)]
+            self.fixed_recs = both(lambda domain: pyramids[domain].draw(starts[domain], 0, scale))
 
-    def inputs(self, step: int, reals: tuple[Tensor, Tensor]) -> StepInputs:
-        """The inputs of a step, counted from 0, whose real images at this scale these are, (1, 3, H, W) each."""
-        starts_real = self._starts_real(step)
-        sigmas = self.real_sigmas if starts_real else self.sigmas
+    def chunk(self, steps: range, reals: Callable[[int], Reals]) -> list[tuple[StepInputs, Reals]]:
+        """The inputs of some steps, counted from 0, each with its real images.
 
-        def of_domain(domain: int) -> DomainInputs:
-            noise, drawn, *others = self._drawn(step)[domain]
-            prev = reals[domain] if starts_real else drawn
-            return DomainInputs(sigmas[domain] * noise + prev, prev, *others)
+        Args:
+            reals: from a step to its real images at this scale.
+        """
+        # Draw both domains for all steps at once.
+        drawn = self.both(lambda domain: self._draw(domain, steps))
+        noises = self.both(lambda domain: self._noise(domain, steps, drawn[domain][0].shape[1:]))
 
-        return of_domain(0), of_domain(1)
+        # Put every step's inputs together.
+        chunk = []
+        for place, step in enumerate(steps):
+            real, starts_real = reals(step), self._starts_real(step)
+            sigmas = self.real_sigmas if starts_real else self.sigmas
+            inputs = []
+            for domain in (0, 1):
+                prev, z_prev = (image[place : place + 1] for image in drawn[domain])
+                noise, mix, on_real = noises[domain]
+                prev = real[domain] if starts_real else prev
+                noisy = sigmas[domain] * noise[place : place + 1] + prev
+                own = None if on_real is None else self.real_sigmas[domain] * on_real[place : place + 1]
+                inputs.append(DomainInputs(noisy, prev, z_prev, mix[place], own))
+            chunk.append((tuple(inputs), real))
+        return chunk
 
-    def measure_sigmas(self, reals: tuple[Tensor, Tensor], noise_amps: tuple[float, float]) -> tuple[float, float]:
-        """Noise amplitudes of a scale > 0: noise_amp times the RMSE of the first step's rec draw (docs/method.md, section 5).
+    def measure_sigmas(self, reals: Reals, noise_amps: tuple[float, float]) -> tuple[float, float]:
+        """Noise amplitudes of a scale > 0: noise_amp times the RMSE of the first step's rec draw (section 5).
 
         Args:
             reals: the first step's real images at this scale, (1, 3, H, W) each.
@@ -148,24 +156,11 @@ class StepDraws:
             return prev, self.fixed_recs[domain].expand_as(prev)
         return prev, pyramid.draw(noise(0), 0, self.scale)
 
-    def _fixed_rec(self, domain: int) -> Tensor:
-        """The one z_prev of all steps, (1, 3, H, W)."""
-        pyramid = self.pyramids[domain]
-        return pyramid.draw(rec_start(pyramid.shapes, self.device, domain), 0, self.scale)
-
-    def _make(self, steps: range) -> list[tuple[Drawn, Drawn]]:
-        """What is random in some steps, for both domains."""
-        return list(zip(*self.both(lambda domain: self._make_domain(domain, steps)), strict=True))
-
-    def _make_domain(self, domain: int, steps: range) -> list[Drawn]:
-        """What is random in some steps, for one domain."""
-        prev, z_prev = self._draw(domain, steps)
+    def _noise(self, domain: int, steps: range, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Noise for the samples' inputs (steps, 3, H, W), the penalties' mixes, noise for the self term."""
         streams = self._streams("noise", domain, steps)
-        noise = send(normal(prev.shape[1:], streams), self.device)
+        noise = send(normal(shape, streams), self.device)
         mix = send(uniform((3 if self.self_term else 2,), streams), self.device)
-        parts = [noise.split(1), prev.split(1), z_prev.split(1), mix.unbind()]
-        if self.self_term:
-            shape = (3, *self.pyramids[1 - domain].shapes[self.scale])
-            on_real = send(normal(shape, streams), self.device)
-            parts.append((self.real_sigmas[domain] * on_real).split(1))
-        return list(zip(*parts, strict=True))
+        if not self.self_term:
+            return noise, mix, None
+        return noise, mix, send(normal((3, *self.pyramids[1 - domain].shapes[self.scale]), streams), self.device)

@@ -1,19 +1,45 @@
-"""Train the scales, coarse to fine: warm start, checkpoints, resume."""
+"""Train every scale, coarse to fine: warm start, steps, the log, sample images, checkpoints."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from models.architecture import ScaleNetworks
 from models.blocks import initialise
 from models.pyramid import Pyramid
-from models.snapshot import Run
+from models.run import Run
+from training.cost import step_costs
 from training.optimisers import Optimisers, OptimiserSettings
-from training.scale import Schedule, Steps, train_scale
-from training.state import ScaleState
+from training.state import LossSums, ScaleState
+from utils.errors import UserError
+from utils.image import save_image
+from utils.log import RunLog, positions
 from utils.progress import Progress
-from utils.log import RunLog
 from utils.rng import stream
+from utils.run_folder import RunFolder
+
+Losses = dict[str, Tensor]  # a step's weighted terms by name, detached scalars on the device
+Images = dict[str, Tensor]  # those a step made, by name, (1, 3, H, W) each, [-1, 1]
+TakeStep = Callable[[int], tuple[Losses, Images]]  # takes a step, counted from 0: updates the scale's networks
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a run is, and how often it reports and saves.
+
+    Args:
+        niter: steps per scale.
+        print_interval: steps between two lines of the log.
+        save_every: seconds between two saves of the scale in progress.
+    """
+
+    niter: int = 20000
+    print_interval: int = 1000
+    save_every: float = 60.0
 
 
 class Recipe(Protocol):
@@ -21,54 +47,29 @@ class Recipe(Protocol):
 
     optimiser: OptimiserSettings
     seed: int
+    passes: int  # what a step costs, in forward passes of one network
 
-    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> AbstractContextManager[Steps]:
+    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> AbstractContextManager[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
 
 
-class Trained(NamedTuple):
-    """How far a run has come.
-
-    Attributes:
-        pyramids: every domain's finished scales.
-        networks: of the last finished scale, for the next to start from; None where it starts fresh.
-        state: the scale in progress; None where the run was left between two scales.
-    """
-
-    pyramids: tuple[Pyramid, ...]
-    networks: ScaleNetworks | None
-    state: ScaleState | None
-
-    @property
-    def scale(self) -> int:
-        """The scale to go on with; one more than the finest if all are finished."""
-        return len(self.pyramids[0].generators)
-
-
-def read_trained(run: Run, optimiser: OptimiserSettings) -> Trained:
-    """What a run's folder holds; CheckpointError where it cannot be gone on with."""
-    pyramids, networks = run.load_pyramids()
-    scale = len(pyramids[0].generators)
-    state = read_state(run, scale, optimiser) if scale <= run.geometry.stop_scale else None
-    return Trained(pyramids, networks, state)
-
-
-def read_state(run: Run, scale: int, optimiser: OptimiserSettings) -> ScaleState | None:
-    """A scale in progress, where the run was left in it; CheckpointError where its file does not fit."""
-    if not run.folder.state.is_file():
-        return None
-    state = new_state(run, scale, optimiser)
-    return state if state.load(run.folder.state, run.device) else None
-
-
-def new_state(run: Run, scale: int, optimiser: OptimiserSettings) -> ScaleState:
+def new_state(run: Run, optimiser: OptimiserSettings, scale: int) -> ScaleState:
     """A scale whose networks are not filled yet."""
-    networks = run.networks(scale).to(run.device)
+    networks = run.new_networks(scale).to(run.device)
     return ScaleState(scale, networks, Optimisers(networks, optimiser))
 
 
+def load_state(run: Run, optimiser: OptimiserSettings, folder: RunFolder, scale: int) -> ScaleState | None:
+    """The scale in progress that a folder holds; None where it was left between two scales."""
+    if not folder.state.is_file():
+        return None
+    state = new_state(run, optimiser, scale)
+    return state if state.load(folder.state, run.device) else None
+
+
 def fill_networks(run: Run, state: ScaleState, previous: ScaleNetworks | None, seed: int) -> None:
-    """What a scale starts from: the previous scale's networks where the widths agree, else fresh (docs/method.md, section 3)."""
+    """What a scale starts from: the previous scale's networks where the widths agree, else fresh
+    (docs/method.md, section 3)."""
     widths = run.architecture.widths
     if previous is not None and widths(state.scale) == widths(state.scale - 1):
         state.networks.load_state_dict(previous.state_dict())
@@ -80,43 +81,127 @@ def train(
     run: Run,
     recipe: Recipe,
     schedule: Schedule,
-    trained: Trained,
-    costs: list[float],
+    state: ScaleState | None,
     should_stop: Callable[[], bool],
+    *,
     last: int | None = None,
-) -> tuple[Pyramid, ...] | None:
-    """Train every scale that is not finished yet.
+    tensorboard: bool = False,
+) -> bool:
+    """Train every scale of a run that is not finished yet; its pyramids grow.
 
     Args:
-        trained: what there is already; its pyramids grow.
-        costs: seconds of a step at every scale, for the time left; only their ratios matter.
+        state: the scale in progress, if there is one.
         should_stop: asked between steps; the run is saved before it is left.
         last: the last scale to train; the finest if None.
+        tensorboard: write the log and the sample images for TensorBoard, too.
 
     Returns:
-        The finished pyramid of every domain; None if stopped before the end.
+        Whether it was finished; False if stopped.
+
+    Raises:
+        RunError: a loss became NaN or infinite; noticed within a print interval.
     """
-    pyramids, networks, state = trained
     last = run.geometry.stop_scale if last is None else last
-    if trained.scale > last:
-        return pyramids
-    begin = (trained.scale, state.step if state else 0)
-    with Progress(costs[: last + 1], schedule.niter, begin) as progress:
-        for scale in range(trained.scale, last + 1):
+    if run.scale > last:
+        return True
+    begin = (run.scale, state.step if state else 0)
+    with (
+        Progress(step_costs(run, recipe.passes)[: last + 1], schedule.niter, begin, run.device) as progress,
+        Report(run.folder, tensorboard) as report,
+    ):
+        for scale in range(run.scale, last + 1):
             # Start from what was saved, or from the previous scale.
             if state is None:
-                state = new_state(run, scale, recipe.optimiser)
-                fill_networks(run, state, networks, recipe.seed)
-            RunLog(run.folder.log).forget_after(scale, state.step)
+                state = new_state(run, recipe.optimiser, scale)
+                fill_networks(run, state, run.networks, recipe.seed)
+            report.log.forget_after(scale, state.step)
 
-            with recipe.steps(pyramids, state) as steps:
-                if not train_scale(state, steps, schedule, run.folder, progress, should_stop):
-                    return None
+            with recipe.steps(run.pyramids, state) as take_step:
+                if not train_scale(state, take_step, schedule, run.folder, progress, report, should_stop):
+                    return False
 
             # Keep the scale, and freeze its generators.
             run.save_scale(scale, state.networks, state.sigmas)
             run.folder.state.unlink(missing_ok=True)
-            for pyramid, generator, sigma in zip(pyramids, state.networks.generators, state.sigmas, strict=True):
-                pyramid.append(generator, sigma)
-            networks, state = state.networks, None
-    return pyramids
+            run.add_scale(state.networks, state.sigmas)
+            state = None
+    return True
+
+
+def train_scale(
+    state: ScaleState,
+    take_step: TakeStep,
+    schedule: Schedule,
+    folder: RunFolder,
+    progress: Progress,
+    report: "Report",
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Take the steps of a scale that are still to be done; whether it is finished. A stopped one is saved."""
+    saved = begun = time.monotonic()
+    seconds_before = state.seconds
+    while state.step < schedule.niter and not should_stop():
+        # Take a step.
+        state.optimisers.set_rates(state.step, schedule.niter)
+        losses, images = take_step(state.step)
+        state.step += 1
+        state.sums.add(losses)
+
+        # Report it.
+        progress.update(state.scale, state.step, losses)
+        state.seconds = seconds_before + time.monotonic() - begun
+        if state.step % schedule.print_interval == 0 or state.step == schedule.niter:
+            report(state, images)
+
+        # Save now and then.
+        if time.monotonic() - saved >= schedule.save_every:
+            state.save(folder.claim(folder.state.name))
+            saved = time.monotonic()
+    finished = state.step >= schedule.niter
+    if not finished:
+        state.save(folder.claim(folder.state.name))
+    return finished
+
+
+class Report:
+    """Context manager: the log, the sample images and, if asked for, TensorBoard's events of a run.
+
+    Raises:
+        UserError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: RunFolder, tensorboard: bool) -> None:
+        self.folder, self.log = folder, RunLog(folder.log)
+        self.writer: Any = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise UserError("--tensorboard: is not installed; pip install tensorboard") from None
+            self.writer = SummaryWriter(str(folder.path / "tensorboard"))
+            folder.adopt(*(folder.path / "tensorboard").iterdir())
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def __call__(self, state: ScaleState, images: Images) -> None:
+        """Write a line of the log and the images of the step just taken; start new sums."""
+        means = state.sums.means(state.scale, state.step)
+        record = {"scale": state.scale, "step": state.step, **means, "seconds": round(state.seconds, 2)}
+        names = {name: f"samples/{state.scale:02d}_step{state.step:05d}_{name}.png" for name in images}
+        self.folder.claim(self.folder.log.name, *names.values())
+        self.log.append(record)
+        self.folder.samples.mkdir(exist_ok=True)
+        for name, image in images.items():
+            save_image(image, self.folder.path / names[name])
+        if self.writer is not None:
+            step = positions(self.log.records())[0][-1]
+            for name, value in means.items():
+                self.writer.add_scalar(name, value, step)
+            for name, image in images.items():
+                self.writer.add_image(f"samples/{name}", (image[0].cpu().clamp(-1, 1) + 1) / 2, step)
+        state.sums = LossSums()

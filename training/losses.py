@@ -22,8 +22,8 @@ class LossWeights:
         beta: cycle, in L_G; 0 leaves the term and its cost out.
         lambda_g: domain b's adversarial terms in L_G; a's have weight 1.
         lambda_grad: gradient penalty, in L_D.
-        lambda_self: the terms of the translated noisy real image self_x, in both (docs/method.md, section 12); 0 leaves them and
-            their cost out.
+        lambda_self: the terms of the translated noisy real image self_x, in both (docs/method.md, section 12); 0 leaves
+            them and their cost out.
         lambda_layout: that a translation has contrast where its source has, in L_G (`layout_loss`); not the paper's; 0
             leaves the term and its cost out.
     """

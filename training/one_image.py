@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +12,11 @@ from torch import Tensor
 from models.architecture import ScaleNetworks
 from models.pyramid import Noise, Pyramid, gaussian_noise
 from training.batching import generate
-from training.draws import in_chunks, rec_start, steps_per_chunk
+from training.draws import chunk_of, rec_start, steps_per_chunk
+from training.loop import Images, Losses, TakeStep
 from training.optimisers import Optimisers, OptimiserSettings
-from training.scale import Images, Losses, Steps
 from training.state import ScaleState
-from training.step import discriminator_backward
+from training.step import discriminator_loss, update
 from utils.device import send
 from utils.geometry import ImageGeometry
 from utils.rng import stream, uniform
@@ -52,10 +51,11 @@ class OneImageRecipe:
     alpha: float = 10.0
     lambda_grad: float = 0.1
     noise_amp: float = 0.1
+    passes: int = PASSES
     recolour: Callable[[Tensor], Tensor] = lambda image: image
 
     @contextmanager
-    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> Iterator[Steps]:
+    def steps(self, pyramids: tuple[Pyramid, ...], state: ScaleState) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitude of a state that has none yet."""
         (pyramid,), scale, real = pyramids, state.scale, self.reals[state.scale]
         rec_noise = self._rec_noise()
@@ -65,19 +65,19 @@ class OneImageRecipe:
             state.sigmas = (self.noise_amp * error,) if scale else (1.0,)
         (sigma,) = state.sigmas
         rec_input = rec_base if scale else sigma * rec_noise(0)  # sigma z* + rec_base; one of them is zero
-        inputs = self._inputs(pyramid, scale, sigma)
-        yield Steps(
-            inputs=lambda step: (inputs(step),),
-            take=partial(
-                one_image_step,
-                state.networks,
-                state.optimisers,
-                real=real,
-                rec=(rec_input, rec_base),
-                alpha=self.alpha,
-                lambda_grad=self.lambda_grad,
-            ),
-        )
+        length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]), self.device)
+        drawn, chunk = range(0), []
+
+        def take(step: int) -> tuple[Losses, Images]:
+            nonlocal drawn, chunk
+            if step not in drawn:
+                drawn = chunk_of(step, length)
+                chunk = self._draw(pyramid, scale, sigma, drawn)
+            rec = (rec_input, rec_base)
+            updates = chunk[step - drawn.start]
+            return one_image_step(state.networks, state.optimisers, updates, real, rec, self.alpha, self.lambda_grad)
+
+        yield take
 
     def _rec_noise(self) -> Noise:
         """The noise the image itself is reconstructed from: z* at scale 0, zero above."""
@@ -90,24 +90,19 @@ class OneImageRecipe:
         drawn = pyramid.draw(start, 0, scale, noise)
         return self.recolour(drawn) if scale else drawn
 
-    def _inputs(self, pyramid: Pyramid, scale: int, sigma: float) -> Callable[[int], list[UpdateInputs]]:
-        """From a step's number, from 0, to the inputs of its updates."""
-        length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]), self.device)
-
-        def make(steps: range) -> list[list[UpdateInputs]]:
-            # A coarse draw for each update of each step, (steps * UPDATES, 3, H, W).
-            streams = [stream(self.seed, "draws", scale, step, update) for step in steps for update in range(UPDATES)]
-            coarser = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)
-            bases = self._coarser(pyramid, scale, coarser, len(streams))
-            # One noise for all updates of a step.
-            streams = [stream(self.seed, "noise", scale, step) for step in steps]
-            own = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)(scale)
-            noisy = bases + sigma * own.repeat_interleave(UPDATES, dim=0)
-            mixes = send(uniform((UPDATES, 1), streams).flatten(0, 1), self.device)
-            parts = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
-            return [parts[i : i + UPDATES] for i in range(0, len(parts), UPDATES)]
-
-        return in_chunks(make, length)
+    def _draw(self, pyramid: Pyramid, scale: int, sigma: float, steps: range) -> list[list[UpdateInputs]]:
+        """Of some steps the inputs of their updates."""
+        # A coarse draw for each update of each step, (steps * UPDATES, 3, H, W).
+        streams = [stream(self.seed, "draws", scale, step, update) for step in steps for update in range(UPDATES)]
+        coarser = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)
+        bases = self._coarser(pyramid, scale, coarser, len(streams))
+        # One noise for all updates of a step.
+        streams = [stream(self.seed, "noise", scale, step) for step in steps]
+        own = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)(scale)
+        noisy = bases + sigma * own.repeat_interleave(UPDATES, dim=0)
+        mixes = send(uniform((UPDATES, 1), streams).flatten(0, 1), self.device)
+        parts = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
+        return [parts[i : i + UPDATES] for i in range(0, len(parts), UPDATES)]
 
 
 def one_image_step(
@@ -139,9 +134,8 @@ def one_image_step(
     for noisy, base, mix in inputs:
         with torch.no_grad():
             fake = generator(noisy, base)
-        optimiser_d.zero_grad()
-        losses = discriminator_backward(discriminator, real, [fake], [1.0], mix, lambda_grad)
-        optimiser_d.step()
+        losses = discriminator_loss("", discriminator, real, [fake], [1.0], mix, lambda_grad)
+        update([optimiser_d], sum(losses.values()))
     noisy, base, _ = inputs[-1]
     discriminator.requires_grad_(False)
     for _ in inputs:
@@ -150,9 +144,7 @@ def one_image_step(
             "G/adversarial": -discriminator(fake).mean(),
             "G/reconstruction": alpha * F.mse_loss(reconstruction, real),
         }
-        optimiser_g.zero_grad()
-        sum(losses_g.values()).backward()
-        optimiser_g.step()
+        update([optimiser_g], sum(losses_g.values()))
     discriminator.requires_grad_(True)
     terms = {name: term.detach() for name, term in (losses | losses_g).items()}
     return terms, {"fake_a": fake.detach(), "rec_a": reconstruction.detach()}

@@ -1,25 +1,23 @@
 """What the steps of a scale are for two images, or a clip and an image (docs/method.md, section 4 to 6 and 12)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import torch
-from torch import Tensor
 
 from models.pyramid import Pyramid
-from training.domains import DomainThreads
-from training.draws import StepDraws
+from training.draws import StepDraws, chunk_of, one_after_other
+from training.frames import RealSource
+from training.loop import Images, Losses, TakeStep
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
-from training.reals import RealSource
-from training.scale import Steps
+from training.side_by_side import DomainThreads, side_by_side_step
 from training.state import ScaleState
-from training.step import StepInputs, training_step
+from training.step import autocast, training_step
 
-# Forward passes of one network that a step costs (docs/method.md, section 9): the generators, the discriminators in their own
-# update, the discriminators in the generators' update.
+# Forward passes of one network that a step costs (docs/method.md, section 9): the generators, the discriminators in
+# their own update, the discriminators in the generators' update.
 PASSES = 24 + 42 + 8
 
 
@@ -32,8 +30,8 @@ class PairRecipe:
         noise_amps: of each domain, sigma of a scale > 0 relative to the error of its rec draw.
         coarsest_sigmas: of each domain, sigma of scale 0, for every later draw and for the self term.
         fixed_rec, real_start: see `StepDraws`.
-        recompute: see `training_step`.
-        both: runs a piece of work for both domains.
+        recompute: see `training_step`; takes the plain step everywhere, since it is there to save memory.
+        bf16: compute in bfloat16; weights, images and losses stay in float32.
     """
 
     optimiser: OptimiserSettings
@@ -44,38 +42,42 @@ class PairRecipe:
     fixed_rec: bool
     real_start: float
     recompute: bool
+    bf16: bool
     seed: int
     device: torch.device
-    both: DomainThreads
+    passes: int = PASSES
 
     @contextmanager
-    def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[Steps]:
+    def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
-        scale = state.scale
-        self_term = bool(self.weights.lambda_self)
-        draws = StepDraws(
-            pyramids, scale, self.seed, self.device, self.both, self_term, self.fixed_rec, self.real_start
-        )
-        with self.reals[0](scale) as real_a, self.reals[1](scale) as real_b:
+        scale, self_term = state.scale, bool(self.weights.lambda_self)
+        threads = None
+        with ExitStack() as stack:
+            # Choose the form of the step.
+            if self.device.type == "cpu" and torch.get_num_threads() > 1 and not self.recompute:
+                threads = stack.enter_context(DomainThreads(bf16=self.bf16))
+            both = threads or one_after_other
+
+            # Open the real images, and measure sigma.
+            real_a, real_b = (stack.enter_context(source(scale)) for source in self.reals)
+            draws = StepDraws(pyramids, scale, self.seed, self.device, both, self_term, self.fixed_rec, self.real_start)
             if not state.sigmas:
                 first = real_a(0), real_b(0)
                 state.sigmas = draws.measure_sigmas(first, self.noise_amps) if scale else self.coarsest_sigmas
             draws.real_sigmas = state.sigmas
-            if scale:  # While scale 0 itself trains, its samples' input is noise of amplitude 1 (docs/method.md, section 5).
+            if scale:  # While scale 0 itself trains, its samples' input is noise of amplitude 1 (section 5).
                 draws.sigmas = state.sigmas
+            drawn, chunk = range(0), []
 
-            def inputs(step: int) -> tuple[StepInputs, tuple[Tensor, Tensor]]:
-                reals = real_a(step), real_b(step)
-                return draws.inputs(step, reals), reals
+            def take(step: int) -> tuple[Losses, Images]:
+                nonlocal drawn, chunk
+                if step not in drawn:
+                    drawn = chunk_of(step, draws.steps_per_chunk)
+                    chunk = draws.chunk(drawn, lambda step: (real_a(step), real_b(step)))
+                inputs, reals = chunk[step - drawn.start]
+                if threads is not None:
+                    return side_by_side_step(state.networks, state.optimisers, inputs, reals, self.weights, threads)
+                with autocast(self.device, self.bf16):
+                    return training_step(state.networks, state.optimisers, inputs, reals, self.weights, self.recompute)
 
-            yield Steps(
-                inputs=inputs,
-                take=partial(
-                    training_step,
-                    state.networks,
-                    state.optimisers,
-                    weights=self.weights,
-                    both=self.both,
-                    recompute=self.recompute,
-                ),
-            )
+            yield take

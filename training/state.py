@@ -1,5 +1,6 @@
-"""A scale in progress, and the file a resume goes on from."""
+"""A scale in progress, and the file training resumes from."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,20 +9,51 @@ from torch import Tensor
 from torch.optim import Adam
 
 from models.architecture import ScaleNetworks
-from models.snapshot import sigma_keys
-from training.loss_sums import LossSums
+from models.run import sigma_keys
 from training.optimisers import Optimisers
 from utils.checkpoint import (
     CheckpointError,
     check_tensors,
     load_checkpoint,
-    load_weights,
     save_checkpoint,
     with_prefix,
     without_prefix,
 )
+from utils.errors import RunError
 
 STATE_KEYS = {"scale": int, "step": int, "sums": dict, "seconds": float}
+
+
+@dataclass
+class LossSums:
+    """Sums of loss terms since the last line of the log, on the device, so that adding needs no host round trip."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+    total: Tensor | None = None
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """Add a step's scalars; where they are not the terms so far, as after a weight became 0, start anew."""
+        values = torch.stack(list(losses.values())).float()
+        if self.names != list(losses):
+            self.count, self.names, self.total = 0, list(losses), torch.zeros_like(values)
+        self.total = self.total + values
+        self.count += 1
+
+    def totals(self) -> dict[str, float]:
+        """The sum of every term; waits for the device."""
+        return {} if self.total is None else dict(zip(self.names, self.total.tolist(), strict=True))
+
+    def means(self, scale: int, step: int) -> dict[str, float]:
+        """Mean of every term; RunError naming scale, step and term where one is NaN or infinite."""
+        means = {name: total / self.count for name, total in self.totals().items()}
+        for name, value in means.items():
+            if not math.isfinite(value):
+                raise RunError(
+                    f"scale {scale}, step {step}: loss {name} became {value}; the last good checkpoint is kept; "
+                    "try a lower --lr_g or --lr_d, a higher --lambda_grad, or another --seed"
+                )
+        return means
 
 
 @dataclass
@@ -37,21 +69,17 @@ class ScaleState:
     sums: LossSums = field(default_factory=LossSums)
 
     def save(self, path: Path) -> None:
-        """Write everything a resume needs.
-
-        Raises:
-            RunError: a loss became NaN or infinite since the last line of the log; nothing is written.
-        """
-        self.sums.check_finite(self.scale, self.step)
+        """Write everything a resume needs; RunError, with nothing written, where a loss became NaN or infinite."""
+        self.sums.means(self.scale, self.step)
         tensors = with_prefix("networks.", self.networks.state_dict())
         for index, optimiser in enumerate(self.optimisers.all()):
             tensors |= with_prefix(f"optimisers.{index}.", _moments(optimiser))
-        values = {"scale": self.scale, "step": self.step, "seconds": self.seconds, "sums": self.sums.state_dict()}
-        values |= dict(zip(sigma_keys(len(self.sigmas)), self.sigmas, strict=True))
-        save_checkpoint(tensors, values, path)
+        sums = {"count": self.sums.count, "totals": self.sums.totals()}
+        values = {"scale": self.scale, "step": self.step, "seconds": self.seconds, "sums": sums}
+        save_checkpoint(tensors, values | dict(zip(sigma_keys(len(self.sigmas)), self.sigmas, strict=True)), path)
 
     def load(self, path: Path, device: torch.device) -> bool:
-        """Go on from a saved state, with the optimiser settings of now.
+        """Resume from a saved state, with the optimiser settings of now.
 
         Returns:
             False, with nothing changed, where the state is of an earlier scale, which a crash just after finishing
@@ -64,17 +92,16 @@ class ScaleState:
         tensors, values = load_checkpoint(path, STATE_KEYS | dict.fromkeys(names, float))
         if values["scale"] < self.scale:
             return False
-        if values["step"] < 0:
-            raise CheckpointError(f"--load {path}: 'step' is {values['step']}")
         if values["scale"] > self.scale:
             raise CheckpointError(f"--load {path}: is of scale {values['scale']}, but scale {self.scale} is missing")
-        load_weights(self.networks, without_prefix("networks.", tensors), path)
+        weights = without_prefix("networks.", tensors)
+        check_tensors(weights, self.networks.state_dict(), path)
+        self.networks.load_state_dict(weights)
         for index, optimiser in enumerate(self.optimisers.all()):
             _load_moments(optimiser, without_prefix(f"optimisers.{index}.", tensors), path)
-        try:
-            self.sums.load_state_dict(values["sums"], device)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise CheckpointError(f"--load {path}: 'sums' is damaged") from None
+        totals = values["sums"]["totals"]
+        total = torch.tensor(list(totals.values()), dtype=torch.float32, device=device) if totals else None
+        self.sums = LossSums(values["sums"]["count"], list(totals), total)
         self.sigmas = tuple(values[name] for name in names)
         self.step, self.seconds = values["step"], values["seconds"]
         return True

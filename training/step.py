@@ -1,7 +1,8 @@
 """One training step at one scale: the discriminators' update, then the generators' (docs/method.md, section 6)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -9,13 +10,13 @@ from torch import Tensor
 
 from models.architecture import ScaleNetworks
 from models.discriminator import Discriminator
-from training.batching import batches_with, generate, share_call
-from training.domains import DomainThreads
+from training.batching import batches_with, generate
 from training.losses import LossWeights, gradient_penalty, layout_loss, scores
 from training.optimisers import Optimisers
 
 
-class DomainInputs(NamedTuple):
+@dataclass(frozen=True)
+class DomainInputs:
     """What a step of one domain x starts from, besides its real image; symbols as in docs/method.md, section 6.
 
     Attributes:
@@ -24,7 +25,7 @@ class DomainInputs(NamedTuple):
         z_prev: z_prev_x, (1, 3, H, W), input and base of the reconstruction.
         mix: e of each gradient penalty, in [0, 1], in the order of the fakes: (2,), with the self term (3,).
         self_noise: sigma_x z, (1, 3, H_y, W_y), what the self term adds to the other domain's real image
-            (docs/method.md, section 12); None without it.
+            (section 12); None without it.
     """
 
     noisy: Tensor
@@ -37,7 +38,78 @@ class DomainInputs(NamedTuple):
 StepInputs = tuple[DomainInputs, DomainInputs]
 
 
-def discriminator_backward(
+def training_step(
+    networks: ScaleNetworks,
+    optimisers: Optimisers,
+    inputs: StepInputs,
+    reals: tuple[Tensor, Tensor],
+    weights: LossWeights,
+    recompute: bool = False,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Update both discriminators, then both generators, in place.
+
+    For domain a, with b2a = G_a(fake_b); for b likewise, with a2b = G_b(fake_a):
+
+        L_D_a = -2 mean D_a(real_a) + mean D_a(b2a) + mean D_a(fake_a) + GP(real_a, b2a) + GP(real_a, fake_a)
+
+        L_G = -mean D_a(b2a) - mean D_a(fake_a) + lambda_g (-mean D_b(a2b) - mean D_b(fake_b))
+            + alpha (mse(rec_a, real_a) + mse(rec_b, real_b)) + beta (mse(cyc_a, fake_a) + mse(cyc_b, fake_b))
+            + lambda_layout (layout_loss(b2a, fake_b) + layout_loss(a2b, fake_a))                    (section 15)
+
+    With lambda_self, the translated noisy real images self_a and self_b join as third fakes (section 12). A term of
+    weight 0 costs nothing. On a CPU of several threads `training.side_by_side` takes the same step faster.
+
+    Args:
+        reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
+        recompute: keep nothing of the generators' graphs but their inputs; the backward pass computes the rest again.
+
+    Returns:
+        The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the
+        images made before the update, (1, 3, H, W) each: fake_a, fake_b, b2a, a2b.
+    """
+    (g_a, g_b), (d_a, d_b), (real_a, real_b), (a, b) = networks.generators, networks.discriminators, reals, inputs
+
+    # Sample and reconstruct, translate, go back.
+    fake_a, *rec_a = generate(g_a, *paired([a.noisy, a.z_prev], [a.prev, a.z_prev], weights.alpha), recompute)
+    fake_b, *rec_b = generate(g_b, *paired([b.noisy, b.z_prev], [b.prev, b.z_prev], weights.alpha), recompute)
+    from_b, from_a = [fake_b], [fake_a]
+    if weights.lambda_self:
+        from_b, from_a = [fake_b, a.self_noise + real_b], [fake_a, b.self_noise + real_a]
+    b2a, *self_a = generate(g_a, from_b, from_b, recompute)
+    a2b, *self_b = generate(g_b, from_a, from_a, recompute)
+    fakes_a, fakes_b = [b2a, fake_a, *self_a], [a2b, fake_b, *self_b]
+    fake_weights = [1.0, 1.0, weights.lambda_self][: len(fakes_a)]
+
+    # Update the discriminators: L_D_a + L_D_b.
+    losses = discriminator_loss("_a", d_a, real_a, fakes_a, fake_weights, a.mix, weights.lambda_grad)
+    losses |= discriminator_loss("_b", d_b, real_b, fakes_b, fake_weights, b.mix, weights.lambda_grad)
+    update(optimisers.discriminators, sum(losses.values()))
+
+    # Update the generators: L_G.
+    networks.discriminators_require_grad(False)
+    losses_g = {
+        "G/adversarial_a": adversarial_loss(d_a, fakes_a, fake_weights),
+        "G/adversarial_b": weights.lambda_g * adversarial_loss(d_b, fakes_b, fake_weights),
+    }
+    if weights.alpha:
+        losses_g["G/reconstruction_a"] = weights.alpha * F.mse_loss(rec_a[0], real_a)
+        losses_g["G/reconstruction_b"] = weights.alpha * F.mse_loss(rec_b[0], real_b)
+    if weights.beta:
+        losses_g["G/cycle_a"] = weights.beta * F.mse_loss(generate(g_a, [a2b], [a2b], recompute)[0], fake_a)
+        losses_g["G/cycle_b"] = weights.beta * F.mse_loss(generate(g_b, [b2a], [b2a], recompute)[0], fake_b)
+    if weights.lambda_layout:
+        losses_g["G/layout_a"] = weights.lambda_layout * layout_loss(b2a, fake_b)
+        losses_g["G/layout_b"] = weights.lambda_layout * layout_loss(a2b, fake_a)
+    update(optimisers.generators, sum(losses_g.values()))
+    networks.discriminators_require_grad(True)
+
+    terms = {name: term.detach() for name, term in (losses | losses_g).items()}
+    images = {"fake_a": fake_a, "fake_b": fake_b, "b2a": b2a, "a2b": a2b}
+    return terms, {name: image.detach() for name, image in images.items()}
+
+
+def discriminator_loss(
+    suffix: str,
     discriminator: Discriminator,
     real: Tensor,
     fakes: Sequence[Tensor],
@@ -45,37 +117,36 @@ def discriminator_backward(
     mix: Tensor,
     lambda_grad: float,
 ) -> dict[str, Tensor]:
-    """Add the gradient of one domain's L_D to its discriminator's weights; fakes are detached here.
+    """The terms of one domain's L_D, weighted, so that their sum is the loss; fakes are detached here.
 
-    With a weight w for each fake f
-
-        L_D = sum of w (-mean D(real) + mean D(f) + GP(real, f)),    GP = lambda_grad * `gradient_penalty`
-
-    which is docs/method.md, section 6 for two fakes of weight 1: the real image then counts -2.
+        L_D = sum over fakes f of weight w: w (-mean D(real) + mean D(f) + lambda_grad GP(real, f))
 
     Args:
+        suffix: of the terms' names.
         real: (1, 3, H, W).
         fakes: N images, (1, 3, H', W') each.
         fake_weights: N numbers w.
         mix: (N,), see `gradient_penalty`.
-
-    Returns:
-        The terms of L_D, weighted, so that their sum is the loss: D/real, D/fake, D/penalty.
     """
     fakes = [fake.detach() for fake in fakes]
-    # One backward pass per call, so that only one call's graph is held: the penalty's is a step's peak of memory.
     on_images: list[Tensor] = []
-    for batch, own_weights in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
-        own = weighted(own_weights, scores(discriminator, batch))
-        sum(own).backward()
-        on_images += own
+    for batch, own in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
+        on_images += weighted(own, scores(discriminator, batch))
     penalties: list[Tensor] = []
-    for batch, own_weights, own_mix in batches_with(fakes, fake_weights, mix):
-        own = weighted(own_weights, lambda_grad * gradient_penalty(discriminator, real, batch, own_mix))
-        sum(own).backward()
-        penalties += own
-    on_real, *on_fakes = on_images
-    return {"D/real": on_real, "D/fake": sum(on_fakes), "D/penalty": sum(penalties)}
+    for batch, own, own_mix in batches_with(fakes, fake_weights, mix):
+        penalties += weighted(own, lambda_grad * gradient_penalty(discriminator, real, batch, own_mix))
+    terms = {"D/real": on_images[0], "D/fake": sum(on_images[1:]), "D/penalty": sum(penalties)}
+    return {name + suffix: term for name, term in terms.items()}
+
+
+def adversarial_loss(discriminator: Discriminator, fakes: Sequence[Tensor], fake_weights: Sequence[float]) -> Tensor:
+    """sum over fakes f of weight w: -w mean D(f); a scalar."""
+    terms = [
+        -term
+        for batch, own in batches_with(fakes, fake_weights)
+        for term in weighted(own, scores(discriminator, batch))
+    ]
+    return sum(terms)
 
 
 def weighted(weights: Sequence[float], values: Tensor) -> list[Tensor]:
@@ -83,149 +154,21 @@ def weighted(weights: Sequence[float], values: Tensor) -> list[Tensor]:
     return [weight * value for weight, value in zip(weights, values, strict=True)]
 
 
-class Cut:
-    """An image cut out of the graph that made it, (1, 3, H, W).
-
-    What uses the image starts from `leaf`, in whose `grad` the backward passes of all that uses it add up;
-    `backward_through` hands that on to the graph of `image`. It is ordinary backpropagation, in pieces that both
-    domains can work on at the same time. Both may add to the same leaf: autograd lets one wait for the other, and
-    which of two comes first does not change their sum.
-    """
-
-    def __init__(self, image: Tensor) -> None:
-        self.image, self.leaf = image, image.detach().requires_grad_()
+def paired(images: list[Tensor], bases: list[Tensor], alpha: float) -> tuple[list[Tensor], list[Tensor]]:
+    """Inputs and bases of the sample and, unless its weight is 0, of the reconstruction."""
+    return (images, bases) if alpha else (images[:1], bases[:1])
 
 
-def backward_through(cuts: Sequence[Cut], losses: Sequence[Tensor] = ()) -> None:
-    """One backward pass from the images of cuts, with the gradients at their leaves, and from scalar losses."""
-    gradients = [cut.leaf.grad for cut in cuts] + [None] * len(losses)
-    torch.autograd.backward([cut.image for cut in cuts] + list(losses), gradients)
+def update(optimisers: Sequence[torch.optim.Adam], loss: Tensor) -> None:
+    """One step of optimisers whose parameters a loss depends on."""
+    for optimiser in optimisers:
+        optimiser.zero_grad()
+    loss.backward()
+    for optimiser in optimisers:
+        optimiser.step()
 
 
-def training_step(
-    networks: ScaleNetworks,
-    optimisers: Optimisers,
-    inputs: StepInputs,
-    reals: tuple[Tensor, Tensor],
-    weights: LossWeights,
-    both: DomainThreads,
-    recompute: bool = False,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Update both discriminators, then both generators, in place (docs/method.md, section 6).
-
-    Domain x is a (index 0) or b (index 1), y is the other one; y2x is the translation into x: b2a for a, a2b for b.
-    The fakes of x with their weights w: y2x (1), fake_x (1), and, unless lambda_self is 0, self_x (lambda_self).
-    GP includes lambda_grad. Every stage is done for both domains; that of x changes no networks but x's.
-
-    | stage                 | makes, and its terms of L_D_x and L_G                                                |
-    | --------------------- | ------------------------------------------------------------------------------------ |
-    | sample                | fake_x = G_x(n_x, prev_x); rec_x = G_x(z_prev_x, z_prev_x)                           |
-    |                       | L_G: alpha mse(rec_x, real_x)                                                        |
-    | translate             | y2x = G_x(fake_y, fake_y); self_x = G_x(v_x, v_x) with v_x = sigma_x z + real_y      |
-    | update_discriminator  | L_D_x: sum over fakes of w (-mean D_x(real_x) + mean D_x(fake) + GP(real_x, fake))   |
-    |                       | then D_x's Adam step                                                                 |
-    | adversarial           | L_G: sum over fakes of -w mean D_x(fake), for b times lambda_g, by the updated D_x   |
-    | cycle                 | cyc_x = G_x(x2y, x2y); L_G: beta mse(cyc_x, fake_x)                                  |
-    | layout                | L_G: lambda_layout `layout_loss`(y2x, fake_y), which leaves fake_y alone             |
-    | backward_translations | L_G's gradient at y2x and self_x, through G_x: to its weights and fake_y             |
-    | update_generator      | L_G's gradient at fake_x, through G_x: to its weights; then G_x's Adam step          |
-
-    Args:
-        reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
-        both: runs stages for both domains, at the same time where that is faster.
-        recompute: keep nothing of the samples' and translations' graphs but their inputs; the backward passes
-            compute the rest again.
-
-    Returns:
-        The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the
-        images made before the update, (1, 3, H, W) each: fake_a, fake_b, b2a, a2b.
-    """
-    generators, discriminators = networks.generators, networks.discriminators
-    fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
-    losses: tuple[dict[str, Tensor], ...] = ({}, {})
-    samples: list[Cut | None] = [None, None]  # fake_x
-    with_sample: tuple[list[Tensor], ...] = ([], [])  # reconstruction losses whose graph is the sample's, too
-    translations: list[list[Cut]] = [[], []]  # y2x and, with the self term, self_x
-
-    def fakes_of(x: int) -> list[Cut]:
-        y2x, *self_x = translations[x]
-        return [y2x, samples[x], *self_x]
-
-    def sample(x: int) -> None:
-        optimisers.generators[x].zero_grad()
-        noisy, prev, z_prev = inputs[x][:3]
-        images, bases = [noisy], [prev]
-        if weights.alpha and share_call([noisy, z_prev]):
-            images, bases = [noisy, z_prev], [prev, z_prev]
-        elif weights.alpha:  # Its own graph is gone before the sample's is made.
-            reconstruction_loss(x, generators[x](z_prev, z_prev)).backward()
-        fake, *rec = generate(generators[x], images, bases, recompute)
-        samples[x] = Cut(fake)
-        with_sample[x].extend(reconstruction_loss(x, image) for image in rec)
-
-    def reconstruction_loss(x: int, rec: Tensor) -> Tensor:
-        loss = weights.alpha * F.mse_loss(rec, reals[x])
-        losses[x]["G/reconstruction"] = loss
-        return loss
-
-    def translate(x: int) -> None:
-        y = 1 - x
-        images = [samples[y].leaf]
-        if weights.lambda_self:
-            images.append(inputs[x].self_noise + reals[y])
-        translations[x] = [Cut(image) for image in generate(generators[x], images, images, recompute)]
-
-    def update_discriminator(x: int) -> None:
-        optimisers.discriminators[x].zero_grad()
-        images = [fake.image for fake in fakes_of(x)]
-        terms = discriminator_backward(
-            discriminators[x], reals[x], images, fake_weights, inputs[x].mix, weights.lambda_grad
-        )
-        losses[x].update(terms)
-        optimisers.discriminators[x].step()
-
-    def adversarial(x: int) -> None:
-        domain_weight = (1.0, weights.lambda_g)[x]
-        leaves = [fake.leaf for fake in fakes_of(x)]
-        terms: list[Tensor] = []
-        for batch, own_leaves, own_weights in batches_with(leaves, leaves, fake_weights):
-            own = weighted(own_weights, -domain_weight * scores(discriminators[x], batch))
-            sum(own).backward(inputs=own_leaves)  # only these: the discriminator's weights need no gradient here
-            terms += own
-        losses[x]["G/adversarial"] = sum(terms)
-
-    def cycle(x: int) -> None:
-        if weights.beta:
-            x2y = translations[1 - x][0].leaf
-            loss = weights.beta * F.mse_loss(generators[x](x2y, x2y), samples[x].leaf)
-            loss.backward()
-            losses[x]["G/cycle"] = loss
-
-    def layout(x: int) -> None:
-        if weights.lambda_layout:
-            loss = weights.lambda_layout * layout_loss(translations[x][0].leaf, samples[1 - x].image)
-            loss.backward()
-            losses[x]["G/layout"] = loss
-
-    def backward_translations(x: int) -> None:
-        backward_through(translations[x])
-
-    def update_generator(x: int) -> None:
-        backward_through([samples[x]], with_sample[x])
-        optimisers.generators[x].step()
-
-    # Each call waits for both domains: the next stages need what the other one made.
-    both(sample)
-    both(translate)
-    both(update_discriminator, adversarial, cycle)
-    # Not before: of three gradients from two threads at one leaf, the sum would depend on which came first.
-    both(layout, backward_translations)
-    both(update_generator)
-
-    terms = {
-        f"{name}_{domain}": term.detach()
-        for domain, own in zip("ab", losses, strict=True)
-        for name, term in own.items()
-    }
-    images = {"fake_a": samples[0], "fake_b": samples[1], "b2a": translations[0][0], "a2b": translations[1][0]}
-    return terms, {name: cut.image.detach() for name, cut in images.items()}
+def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
+    """Autocast to bfloat16, if that is wanted; weights, images and losses stay in float32."""
+    # Weights change in the course of a piece of work, so their casts must not be kept.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if bf16 else nullcontext()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from utils.errors import UserError
+
+MOST_FOR_ONE_THREAD = 3 * 2**13  # numbers of an image
 
 
 def available_gpus() -> list[tuple[torch.device, str]]:
@@ -65,6 +68,24 @@ def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
     if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
         return contextlib.nullcontext()
     return torch.autocast(device.type, enabled=False)
+
+
+@contextlib.contextmanager
+def few_threads(device: torch.device, numbers: int) -> Iterator[None]:
+    """One thread for work on images of so many numbers on a CPU, if these are few.
+
+    A team of threads waits for its slowest member in a busy loop; beside another process that makes small calls many
+    times slower, and alone it hardly helps them.
+    """
+    threads = torch.get_num_threads()
+    small = device.type == "cpu" and numbers <= MOST_FOR_ONE_THREAD
+    try:
+        if small:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        if small:
+            torch.set_num_threads(threads)
 
 
 def use_precision(precision: str | None, device: torch.device) -> None:

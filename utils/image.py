@@ -4,62 +4,52 @@ import contextlib
 import hashlib
 import io
 import logging
-import os
-import stat
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from utils.commands import install
 from utils.errors import UserError
 from utils.files import write_atomic
-from utils.pictures.appearance import as_shown, without_warnings
-from utils.pictures.containers import AVIF_BRANDS, HEAD, HEIC_BRANDS, JPEG_XL, Essentials, brands, essentials, is_known
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of a file, the error line says, too
-NEW_SUBFILE_TYPE = 254  # tag of TIFF
+# Pillow's mode for the colours an ICC profile is made for.
+PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 
 
-def open_image(path: Path, flag: str, min_side: int = 1, warn: Callable[[str], object] | None = None) -> Image.Image:
+def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
     """Open an image as 8-bit sRGB: upright, on white where it is transparent, its first frame or page.
 
-    Only what makes the image is read: notes of any kind in the file, damaged or not, are passed over.
-
     Args:
-        path: any format Pillow reads, and HEIC with pillow-heif; any kind of pixels: palette, grey, 16-bit, CMYK, Lab.
+        path: any format Pillow reads, and HEIC with pillow-heif.
         flag: the option the path came from, for the error line.
         min_side: the smallest acceptable side, pixels.
-        warn: takes, in words, what is doubtful about the colours; None for a line on standard error.
 
     Raises:
-        UserError: missing, not a regular file, not an image, damaged, too large or too small, or with 32-bit pixels
-            whose range is not known (`to_16_bits`).
+        UserError: missing, not a regular file, not an image, damaged, too large or too small, or with pixels whose
+            range is not known (`as_rgb`).
     """
     name = f"{flag} {path}"
     check_file(path, name)
-    with opened(path, name) as (image, kept):
-        shown = as_shown(image, kept, warn or (lambda words: print_warning(f"{name}: {words}")))
+    with opened(path, name) as image:
+        shown = as_rgb(image, name)
     check_size(shown.size, min_side, name)
     return shown
 
 
 def check_file(path: Path, name: str) -> None:
-    """UserError where there is no file to be read."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        reason = "no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
-        raise UserError(f"{name}: {reason}") from None
-    if stat.S_ISDIR(mode):
-        raise UserError(f"{name}: is a folder, not an image")
-    if not stat.S_ISREG(mode):
-        raise UserError(f"{name}: is not a regular file")
+    """UserError where there is no regular file to be read."""
+    if not path.is_file():
+        reason = "no such file or folder"
+        if path.exists():
+            reason = "is a folder, not an image" if path.is_dir() else "is not a regular file"
+        raise UserError(f"{name}: {reason}")
 
 
 def check_size(size: tuple[int, int], min_side: int, name: str) -> None:
@@ -74,57 +64,92 @@ def print_warning(line: str) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: Path, name: str, animated: bool = False) -> Iterator[tuple[Image.Image, Essentials]]:
-    """An image as Pillow opens it, and what was left of its file; whatever goes wrong with it, as UserError."""
+def opened(path: Path, name: str) -> Iterator[Image.Image]:
+    """An image as Pillow opens it; whatever goes wrong with it while it is used, as UserError."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif  # not required; HEIC needs it
+
+        pillow_heif.register_heif_opener()
     try:
-        with path.open("rb") as file:
-            image, kept = _identified(file, name, animated)
-            with image:
-                yield image, kept
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Read whole first: Pillow maps an uncompressed TIFF into memory, and lays its rows out as if upright.
+            with Image.open(io.BytesIO(path.read_bytes())) as image:
+                if image.format == "EPS":  # Pillow hands PostScript, which is a program, to Ghostscript.
+                    raise UserError(f"{name}: is PostScript; save it as PNG first")
+                yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS / 1e6
         raise UserError(f"{name}: has more than {limit:.0f} million pixels; shrink it first") from None
+    except UnidentifiedImageError:
+        heic = f", or have HEIC read: {install('pillow-heif')}" if path.suffix.lower() in {".heic", ".heif"} else ""
+        raise UserError(f"{name}: cannot be read: not an image Pillow knows; save it anew as PNG{heic}") from None
     except (UserError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files.
-        raise UserError(f"{name}: cannot be read: {error or type(error).__name__}") from None
+        raise UserError(f"{name}: cannot be read: {error or type(error).__name__}; save it anew as PNG") from None
 
 
-@without_warnings()
-def _identified(file: BinaryIO, name: str, animated: bool) -> tuple[Image.Image, Essentials]:
-    """Leave out what could only do harm, and let Pillow see what the rest is."""
-    head = file.read(HEAD)
-    if brands(head) & HEIC_BRANDS:
-        _add_heif(name)
-    file.seek(0)
-    kept = essentials(file.read(), animated) if is_known(head) else Essentials(b"")
+def as_rgb(image: Image.Image, name: str) -> Image.Image:
+    """An opened image as 8-bit sRGB, upright, on white where it is transparent; any kind of pixels.
+
+    Grey of 16 bits is white at 65535; of 32 bits at 255 if no value is larger, else at 65535; of floating point at 1.
+
+    Raises:
+        UserError: values beyond that, or NaN; the line begins with `name`.
+    """
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    opacity = None
+    if image.mode.startswith(("I", "F")):
+        image = _grey_of_8_bits(image, name)
+    elif image.has_transparency_data and image.mode not in ("CMYK", "LAB"):
+        grey = image.mode in ("LA", "La")
+        opacity = image.convert("RGBA").getchannel("A")
+        image = image.convert("LA").convert("L") if grey else image.convert("RGBA").convert("RGB")
+    elif image.mode not in ("L", "CMYK", "LAB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image = _as_srgb(image, profile, name)
+    if opacity is not None:
+        image = Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
+    return image
+
+
+def _grey_of_8_bits(image: Image.Image, name: str) -> Image.Image:
+    values = np.asarray(image).astype(np.float64)
+    most = values.max()
+    white = 1 if image.mode == "F" else 65535 if image.mode.startswith("I;16") or most > 255 else 255
+    if not np.isfinite(values).all() or values.min() < 0 or most > white:
+        raise UserError(
+            f"{name}: has pixels from {values.min():g} to {most:g}, not within 0 (black) to {white} (white); "
+            "scale them, or save it with 8 bits a channel"
+        )
+    return Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
+
+
+def _as_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
+    """Colours of mode L, RGB, CMYK or LAB as RGB; by their ICC profile where it can be used."""
+    srgb = ImageCms.createProfile("sRGB")
     try:
-        # Never by its name: Pillow would map an uncompressed TIFF into memory, and lay its rows out as if upright.
-        image = Image.open(io.BytesIO(kept.data) if kept.data else file)
-    except UnidentifiedImageError:
-        reason = "not an image Pillow can read"
-        if brands(head) & AVIF_BRANDS:
-            reason = f"AVIF, for which Pillow is too old or has no decoder; {install('--upgrade', 'pillow')}"
-        elif head.startswith(JPEG_XL):
-            reason = "JPEG XL, which Pillow does not read; save it as PNG first"
-        raise UserError(f"{name}: cannot be read: {reason}") from None
-    if image.format == "EPS":  # Pillow hands PostScript, which is a program, to Ghostscript.
-        raise UserError(f"{name}: is PostScript; save it as PNG first")
-    if image.format == "TIFF":
-        kind = image.tag_v2.get(NEW_SUBFILE_TYPE)
-        if isinstance(kind, int) and kind & 1:
-            raise UserError(f"{name}: holds a small copy of its image first (a camera's raw file?); save it as PNG")
-        image.load_end = lambda: None  # Pillow's turns it upright, and needs every tag to be in order for that.
-    return image, kept
-
-
-def _add_heif(name: str) -> None:
-    """Teach Pillow to read HEIC."""
-    try:
-        import pillow_heif  # not required; only this needs it
-    except ImportError:
-        raise UserError(f"{name}: is HEIC; save it as PNG, or have it read: {install('pillow-heif')}") from None
-    pillow_heif.register_heif_opener()
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
+        if source is None and image.mode == "LAB":
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        if source is not None:
+            mode = PROFILE_MODES[source.profile.xcolor_space.strip()]
+            if {mode, image.mode} == {"L", "RGB"}:  # Grey with a profile for RGB, or the reverse.
+                image = image.convert(mode)
+            return ImageCms.profileToProfile(
+                image,
+                source,
+                srgb,
+                ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                "RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+    except (ImageCms.PyCMSError, OSError, KeyError, ValueError):
+        print_warning(f"{name}: its colour profile cannot be used and is left out")
+    return image.convert("RGB")
 
 
 def fingerprint(image: Image.Image) -> str:

@@ -1,21 +1,22 @@
-"""Stopping between two steps on Ctrl-C, a cluster's SIGTERM or a closed terminal, instead of in the middle of one."""
+"""Stopping between two steps on Ctrl-C, a scheduler's signal or a closed terminal, instead of in the middle of one."""
 
 import signal
 import sys
 from types import FrameType
 
-HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+# Schedulers send SIGUSR1 some time before they kill a job; Windows has neither it nor SIGHUP.
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class Stopped(Exception):
-    """A stop that was asked for came in the middle of a piece of work that is not gone on with, but done again."""
+    """A stop that was asked for came in the middle of a piece of work that is done again, not resumed."""
 
 
 class StopRequest:
-    """Context manager: the first signal that ends a run is noted in `signal`, a second one interrupts at once.
+    """Context manager: the first signal that ends a run is noted in `signal`; a Ctrl-C after it interrupts at once.
 
-    They are SIGINT, SIGTERM, and SIGHUP where it is not ignored, as under nohup. A closed terminal may send several
-    SIGHUP: further ones change nothing.
+    Other signals may follow, as schedulers send SIGTERM after SIGUSR1: they change nothing. What is ignored stays so,
+    such as SIGHUP under nohup.
     """
 
     def __init__(self) -> None:
@@ -25,11 +26,20 @@ class StopRequest:
         """Whether a stop was asked for."""
         return self.signal is not None
 
+    def check(self) -> None:
+        """Raise Stopped if a stop was asked for."""
+        if self():
+            raise Stopped
+
+    @property
+    def status(self) -> int:
+        """The exit status: 128 and the number of the signal."""
+        return 128 + (self.signal or 0)
+
     def __enter__(self) -> "StopRequest":
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
-            numbers.append(HANGUP)
-        self._previous = {number: signal.signal(number, self._note) for number in numbers}
+        numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+        caught = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+        self._previous = {number: signal.signal(number, self._note) for number in caught}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -37,9 +47,8 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal is not None:
-            if number == HANGUP:
-                return
+        if self.signal is None:
+            self.signal = number
+            print("\nstopping after this step; Ctrl-C again stops at once, without saving", file=sys.stderr)
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = number
-        print("\nstopping after this step; once more stops at once, without saving", file=sys.stderr)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from utils.files import write_json
+from utils.image import pixels_to_tensor, to_uint8
 from utils.measures import HIGHER_IS_BETTER, measure
 from utils.sifid import sifid
-from utils.image import pixels_to_tensor, to_uint8
 
 PATCHES = "patches of 7x7 pixels, against the appearance image's: sliced Wasserstein distance, "
 RABIN = "Rabin et al. 2011; over scales, for GANs: Karras et al. 2018 (changes: utils/measures.py)"

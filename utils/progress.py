@@ -3,10 +3,15 @@
 import math
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
+
+LONG = 12 * 3600.0  # seconds left on a CPU from which on a warning is due
+WARN_AFTER = 10.0  # seconds of steps it is to come from
 
 
 class Bar:
@@ -17,29 +22,34 @@ class Bar:
         initial: how much of it is done already.
     """
 
-    FIRST_LINE, LINE_EVERY, DETAIL_EVERY = 5.0, 30.0, 1.0  # seconds
+    FIRST_LINE, LINE_EVERY, DETAIL_EVERY, WINDOW = 5.0, 30.0, 1.0, 30.0  # seconds
 
     def __init__(self, total: float, initial: float = 0.0) -> None:
-        self.total, self.initial, self.position = total, initial, initial
+        self.total, self.position = total, initial
         self.start = self.detail_shown = time.monotonic()
         self.next_line = self.start + self.FIRST_LINE
+        self.recent = deque([(self.start, initial)])
         self.bar = tqdm(
             total=total,
             initial=initial,
             disable=None,  # off where standard error is not a terminal
             dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed} < {remaining}{postfix}",
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}",
         )
 
     def show(self, position: float, where: str, detail: Callable[[], str] = str) -> None:
         """Say how much is done, and what; `detail` is asked for more once a second at most."""
-        self.position = position
-        now = time.monotonic()
+        now, self.position = time.monotonic(), position
+        if now - self.recent[-1][0] > self.WINDOW / 30 or len(self.recent) < 2:
+            self.recent.append((now, position))
+            while now - self.recent[0][0] > self.WINDOW and len(self.recent) > 2:
+                self.recent.popleft()
         if not self.bar.disable:
             self.bar.set_description_str(where, refresh=False)
             if now - self.detail_shown > self.DETAIL_EVERY:
                 self.detail_shown = now
-                self.bar.set_postfix_str(detail(), refresh=False)
+                words = [detail(), f"about {duration(self.seconds_left())} left"]
+                self.bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
             self.bar.update(position - self.bar.n)
         elif now >= self.next_line:
             self.next_line = now + self.LINE_EVERY
@@ -47,9 +57,10 @@ class Bar:
             print(", ".join(filter(None, words)), file=sys.stderr)
 
     def seconds_left(self) -> float:
-        """Estimate for all that is left, from the pace so far."""
-        done = self.position - self.initial
-        return (time.monotonic() - self.start) / done * (self.total - self.position) if done else math.inf
+        """Estimate for all that is left, from the pace of the last half minute."""
+        since, done = self.recent[0]
+        done = self.position - done
+        return (time.monotonic() - since) / done * (self.total - self.position) if done else math.inf
 
     def __enter__(self) -> "Bar":
         return self
@@ -65,10 +76,12 @@ class Progress(Bar):
         costs: relative cost of one step of each scale; makes the time left right across scales.
         niter: steps per scale.
         done: (scale, step) the run starts from.
+        device: a CPU on which the run would take very long is worth a warning.
     """
 
-    def __init__(self, costs: list[float], niter: int, done: tuple[int, int]) -> None:
+    def __init__(self, costs: list[float], niter: int, done: tuple[int, int], device: torch.device) -> None:
         self.costs, self.niter = costs, niter
+        self.to_warn = device.type == "cpu"
         super().__init__(niter * sum(costs), self._position(*done))
 
     def _position(self, scale: int, step: int) -> float:
@@ -78,6 +91,14 @@ class Progress(Bar):
         """After a step; reads the losses from the device once a second at most."""
         where = f"scale {scale} of 0-{len(self.costs) - 1} step {step}/{self.niter}"
         self.show(self._position(scale, step), where, lambda: summary(losses))
+        if self.to_warn and time.monotonic() - self.start > WARN_AFTER:
+            self.to_warn = False
+            if (left := self.seconds_left()) > LONG:
+                print(
+                    f"\nwarning: about {duration(left)} left on this CPU; --preset quick gives a smaller learned image "
+                    "in minutes, and finishes it large",
+                    file=sys.stderr,
+                )
 
 
 def summary(losses: dict[str, Tensor]) -> str:

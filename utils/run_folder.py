@@ -1,136 +1,50 @@
-"""The names of what a run leaves behind, and who may write where."""
+"""The folder of a run: the names of its files, who may write there, and config.json, which says what was written.
 
+config.json is the first file of a folder and the last to go. It holds the script, its options as used, the versions,
+the device, the name of every file the program wrote there ("files"), and "finished": true once all that was asked for
+is there. Only what it lists is ever replaced or removed.
+"""
+
+import errno
 import json
-import os
-import re
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from utils.errors import UserError
-from utils.files import write_atomic, write_json
-from utils.runs.lock import NAME as LOCK
+from filelock import FileLock, Timeout
 
-# What tells our config.json from another program's.
-PROGRAM = "structural-analogy"
-# An option that one script alone has, by which config.json tells which of them filled a folder.
-OWN_OPTION = {
-    "train.py": "num_layer",
-    "eval.py": "inject_levels",
-    "refine.py": "start_scale",
-    "finish.py": "learned_size",
-}
-# What is made at the end of a call: it is of that call's inputs.
-RESULTS = re.compile(
-    r"results\.png|losses\.png|metrics\.json|growth\.gif|samples\.png|a2b\.(mp4|gif)|(refined|quantised)_\d+\.png"
-    r"|report_cache\.json|sample_\d+_(finished_)?(fake_a|a2b|fake_b|b2a)(_source)?\.png"
-    r"|finished_samples\.png|finished(_source)?\.png|source\.png|finished_(a2b|b2a)(_source)?\.png|finished_a2b\.(mp4|gif)"
-    r"|(final|real|direct|inject_\d+)_((fake_|redrawn_)?[ab]|a2b|b2a)\.png"
-)
-# What a run may replace, where config.json says that the folder is ours; all else in it is somebody's own.
-OWN_FILES = re.compile(
-    r"config\.json|log\.jsonl|state\.safetensors|scale_\d+\.safetensors|samples/\d+_step\d+_(fake_a|a2b|fake_b|b2a|rec_a)\.png"
-    r"|tensorboard/events\.out\.tfevents\.[^/]+|" + RESULTS.pattern
-)
-MOST_CONFIG = 2**20  # bytes; what is larger was not written by this program
-SAMPLE = re.compile(r"(\d+)_step(\d+)_(\w+)\.png")
-UNFINISHED = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")  # utils.files.replacing: of a process killed
+from utils.errors import UserError
+from utils.files import TEMPORARY, write_atomic, write_json
+
+PROGRAM = "structural-analogy"  # what tells our config.json from another program's
+LOCK = ".structural-analogy.lock"
+NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+TRAINED = (
+    "scale_",
+    "samples/",
+    "tensorboard/",
+    "log.jsonl",
+    "state.safetensors",
+    "retrained_",
+)  # all else is results, made again
 
 
 class RunFolder:
-    """The folder of one training run or one evaluation."""
+    """The folder of one training run, evaluation, refinement or finished image."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.json"
         self.log = path / "log.jsonl"
         self.state = path / "state.safetensors"
-        self.metrics = path / "metrics.json"
-        self.report_cache = path / "report_cache.json"
         self.samples = path / "samples"
-        self.tensorboard = path / "tensorboard"
-        self.folders = (self.path, self.samples, self.tensorboard)
 
     def scale(self, scale: int) -> Path:
         """The checkpoint of a finished scale."""
         return self.path / f"scale_{scale:02d}.safetensors"
-
-    def quantised(self, scale: int) -> "RunFolder":
-        """What refine.py trains again for a quantised start scale: a run folder of its own."""
-        return RunFolder(self.path / f"quantised_{scale:02d}")
-
-    def sample(self, scale: int, step: int, name: str) -> Path:
-        """An image made on the way."""
-        return self.samples / f"{scale:02d}_step{step:05d}_{name}.png"
-
-    def own_files(self) -> list[Path]:
-        """Every file in the folder that bears a name of a run's files."""
-        return [path for path in self._own_names() if path.is_file()]
-
-    def unfinished_files(self) -> list[Path]:
-        """Every file in the folder that a killed process left half-written."""
-        hidden = [path for folder in self.folders if os.path.isdir(folder) for path in folder.glob(".*.tmp")]
-        finals = {path: match[1] for path in hidden if (match := UNFINISHED.fullmatch(path.name))}
-        return [path for path, name in finals.items() if self._is_own_name(path.with_name(name)) and path.is_file()]
-
-    def _own_names(self) -> Iterator[Path]:
-        """Whatever bears a name of a run's files, and the files of runs within."""
-        if not os.path.isdir(self.path):  # Path.is_dir() raises on names that are too long.
-            return
-        for folder in self.folders:
-            yield from (path for path in sorted(folder.glob("*")) if self._is_own_name(path))
-        for inner in sorted(self.path.glob("quantised_[0-9][0-9]")):
-            if inner.is_dir():
-                yield from RunFolder(inner)._own_names()
-
-    def _is_own_name(self, path: Path) -> bool:
-        return OWN_FILES.fullmatch(path.relative_to(self.path).as_posix()) is not None
-
-    def samples_of(self, scale: int, step: int) -> dict[str, Path]:
-        """The images made on the way at a step of a scale, by name."""
-        paths = sorted(self.samples.glob(self.sample(scale, step, "*").name))
-        return {match[3]: path for path in paths if (match := SAMPLE.fullmatch(path.name))}
-
-    def last_samples(self) -> dict[tuple[int, str], Path]:
-        """The last image made on the way, by scale and name."""
-        last: dict[tuple[int, str], tuple[int, Path]] = {}
-        for path in self.own_files():
-            if path.parent == self.samples and (match := SAMPLE.fullmatch(path.name)):
-                scale, step, name = int(match[1]), int(match[2]), match[3]
-                last[scale, name] = max(last.get((scale, name), (-1, path)), (step, path))
-        return {key: path for key, (_, path) in last.items()}
-
-    def is_same(self, other: "RunFolder") -> bool:
-        """Whether both names lead to the same folder."""
-        return os.path.realpath(self.path) == os.path.realpath(other.path)
-
-    def recorded(self, entry: str) -> Any:
-        """An entry of config.json; None where there is none."""
-        try:
-            if self.config.stat().st_size > MOST_CONFIG:
-                return None
-            return json.loads(self.config.read_text(encoding="utf-8")).get(entry)
-        except (OSError, ValueError, AttributeError, RecursionError):
-            return None
-
-    def filled_by(self) -> str | None:
-        """The script whose results these are; None where config.json does not tell."""
-        options = self.recorded("options")
-        known = options if isinstance(options, dict) else {}
-        return next((script for script, option in OWN_OPTION.items() if option in known), None)
-
-    def check_filled_by(self, script: str) -> None:
-        """UserError where another script filled the folder --load names."""
-        if (other := self.filled_by()) not in {script, None}:
-            raise UserError(f"--load {self.path}: is of {other}; name a folder that {script} filled")
-
-    def check_format(self) -> None:
-        """UserError where the folder holds a run of the program's first format."""
-        if not self.scale(0).is_file() and any((self.path / name).is_file() for name in ("scale_00.pt", "state.pt")):
-            raise UserError(
-                f"--load {self.path}: holds .pt files, a format this program no longer reads; train it anew"
-            )
 
     def finished_scales(self) -> int:
         """How many scales are finished, counted from the coarsest without a gap."""
@@ -139,117 +53,196 @@ class RunFolder:
             scale += 1
         return scale
 
-    def record(self, record: dict[str, Any]) -> None:
-        """Write config.json, which makes the folder ours."""
-        write_json(self.config, {"program": PROGRAM} | record)
+    def is_same(self, other: "RunFolder") -> bool:
+        """Whether both names lead to the same folder."""
+        return self.path.resolve() == other.path.resolve()
 
-    def record_options(self, options: dict[str, Any]) -> None:
-        """Write some options into config.json, by their names; all else in it stays."""
-        record = json.loads(self.config.read_text(encoding="utf-8"))
-        record["options"] |= options
-        write_json(self.config, record)
+    # What config.json says.
 
-    def is_empty(self) -> bool:
-        """Whether a run may start here as in a new folder: nothing is there but what a killed process left behind."""
-        left = {self.path / LOCK, *self.unfinished_files()}
-        return not os.path.lexists(self.path) or (self.path.is_dir() and left.issuperset(self.path.iterdir()))
+    def recorded(self, entry: str, default: Any = None) -> Any:
+        """An entry of config.json; `default` where there is none."""
+        try:
+            record = json.loads(self.config.read_text(encoding="utf-8"))
+            return record.get(entry, default) if record["program"] == PROGRAM else default
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return default
 
-    def check_untrained(self) -> None:
-        """UserError where the folder holds a training run, which nothing but training may replace."""
-        if {self.scale(0), self.state} & set(self.own_files()):
-            raise UserError(f"--out {self.path}: holds a training run{_of(self.filled_by())}; choose another --out")
+    def options(self) -> dict[str, Any]:
+        """The options the run was trained with; where the inputs are and how it was finished, as used last.
 
-    def check_free(self, overwrite: bool) -> None:
-        """UserError where a new run must not write here.
-
-        The path is no folder, or something in it is in the way; or it holds a run and `overwrite` is off; or files
-        with names of ours without our config.json, which are another program's.
+        Raises:
+            UserError: the folder holds no run.
         """
-        if os.path.lexists(self.path) and not os.path.isdir(self.path):
-            raise UserError(f"--out {self.path}: is not a folder")
-        own, in_the_way = self.own_files(), [path for path in self._own_names() if not path.is_file()]
-        in_the_way += [path for path in self.folders[1:] if os.path.lexists(path) and not os.path.isdir(path)]
-        if in_the_way:
-            raise UserError(
-                f"--out {self.path}: {in_the_way[0].name} is in the way of a result; move it, or choose another --out"
-            )
-        if own and self.recorded("program") != PROGRAM:
-            raise UserError(
-                f"--out {self.path}: holds {own[0].relative_to(self.path)}, and no config.json of this program, "
-                "so it may be somebody else's and stays; move it, or choose another --out"
-            )
-        if own and not overwrite:
-            script = self.filled_by()
-            go_on = f"{script} --load to go on with them, " if script in {"train.py", "refine.py"} else ""
-            raise UserError(
-                f"--out {self.path}: already holds results{_of(script)}; {go_on}"
-                "--overwrite to replace them, or choose another --out"
-            )
+        if not self.path.is_dir():
+            raise UserError(f"--load {self.path}: no such folder")
+        options = self.recorded("options")
+        if not isinstance(options, dict):
+            raise UserError(f"--load {self.path}: holds no run (config.json is missing or damaged)")
+        return options | self.recorded("results", {})
 
-    def check_spares(self, inputs: dict[str, Path | None], source: "RunFolder | None" = None) -> None:
-        """UserError where a file that is read is also one that is cleared or replaced here, whatever links lead to it.
+    def check_filled_by(self, script: str) -> None:
+        """UserError where another script filled the folder --load names."""
+        if (other := self.recorded("script", script)) != script:
+            raise UserError(f"--load {self.path}: is of {other}; name a folder that {script} filled")
+
+    def files(self) -> list[Path]:
+        """The files that config.json lists and that are there."""
+        return [path for name in self.recorded("files", []) if (path := self.path / name).exists()]
+
+    def record(self, **entries: Any) -> None:
+        """Write entries into config.json; all others in it stay."""
+        record = {"program": PROGRAM}
+        with suppress(FileNotFoundError):
+            record = json.loads(self.config.read_text(encoding="utf-8"))
+        write_json(self.config, record | entries)
+
+    def claim(self, *names: str) -> Path:
+        """List files in config.json before they are written; the path of the first.
+
+        Raises:
+            UserError: one is there already and is not ours.
+        """
+        known = self.recorded("files", [])
+        if new := [name for name in names if name not in known]:
+            for name in new:
+                if (self.path / name).exists():
+                    raise UserError(f"--out {self.path}: {name} is in the way and not of this program; move it away")
+            self.record(files=known + new)
+        return self.path / names[0]
+
+    def adopt(self, *paths: Path) -> None:
+        """List files that a library wrote under names of its own."""
+        known = self.recorded("files", [])
+        self.record(files=list(dict.fromkeys([*known, *(path.relative_to(self.path).as_posix() for path in paths)])))
+
+    # Who may write.
+
+    def check_free(
+        self, names: Sequence[str], overwrite: bool, inputs: dict[str, Path], source: "RunFolder | None" = None
+    ) -> None:
+        """UserError where a call must not write here; writes nothing.
 
         Args:
-            inputs: files, and folders with frames, by the option they came from.
-            source: the run that is read; no matter if it is this one.
+            names: of files it is going to write.
+            overwrite: whether results of this program may be replaced.
+            inputs: the files and folders that are read, by their options: none may be replaced or removed.
+            source: the run that is resumed or used, which may be this one.
         """
-        given = {flag: path for flag, path in inputs.items() if path is not None}
-        for flag, path in given.items():
-            if os.path.isdir(path) and self.is_same(RunFolder(path)):
-                raise UserError(f"--out {self.path}: is the folder with the frames of {flag}; choose another --out")
-        ours = {_identity(path): path for path in self.own_files() + self.unfinished_files()}
-        if not ours:
-            return
-        read = [
-            (flag, file)
-            for flag, path in given.items()
-            for file in (sorted(path.iterdir()) if os.path.isdir(path) else [path])
-        ]
-        if source is not None and not self.is_same(source):
-            read += [("--load", path) for path in source.own_files()]
-        for flag, file in read:
-            if (mine := ours.get(_identity(file))) is not None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"--out {self.path}: is not a folder")
+        known = self.recorded("files", [])
+        for name in ["config.json", *names]:
+            if (self.path / name).exists() and name not in known and (name in names or not self.recorded("program")):
                 raise UserError(
-                    f"{flag} {file}: is {mine.relative_to(self.path)} of --out {self.path}, "
-                    "where it would be replaced; choose another --out"
+                    f"--out {self.path}: {name} is in the way and not of this program; move it, or choose another --out"
                 )
+        ours = {path.resolve(): path for path in self.files()}
+        for flag, path in inputs.items():
+            if path.resolve() == self.path.resolve():
+                raise UserError(f"--out {self.path}: is the folder with the frames of {flag}; choose another --out")
+            read = sorted(path.iterdir()) if path.is_dir() else [path]
+            if found := next((file for file in read if file.resolve() in ours), None):
+                raise UserError(
+                    f"{flag} {found}: lies in --out {self.path} and would be replaced; choose another --out"
+                )
+        if source is not None and self.is_same(source):
+            return
+        script = self.recorded("script")
+        if script and not overwrite:
+            resume = "--load to resume it, " if script in {"train.py", "refine.py"} else ""
+            raise UserError(
+                f"--out {self.path}: already holds results of {script}; "
+                f"{resume}--overwrite to replace them, or choose another --out"
+            )
 
-    def clear(self) -> None:
-        """Make the folder ready for a new run; UserError where it cannot be written."""
-        self.make_writable()
-        # config.json goes last: without it a crash in between would leave files that seem to be another program's.
-        for path in sorted(self.own_files(), key=lambda path: path == self.config):
-            path.unlink()
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder where it is missing, and keep other processes from writing into it.
 
-    def make_writable(self) -> None:
-        """Create the folder where it is missing and try it out; UserError where that fails."""
+        Raises:
+            UserError: another process writes into it, or it cannot be written.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
-            for path in self.unfinished_files():
-                path.unlink()
         except OSError as error:
-            raise UserError(f"--out {self.path}: cannot be written: {error.strerror}") from None
+            reason = "is not a folder" if isinstance(error, FileExistsError) else error.strerror
+            raise UserError(f"--out {self.path}: cannot be written: {reason}") from None
+        with _lock(self.path / LOCK, f"--out {self.path}"):
+            for path in [*self.path.glob(TEMPORARY + "*"), *self.samples.glob(TEMPORARY + "*")]:
+                path.unlink()  # what a killed process left half-written
+            yield
 
-    def copy_from(self, other: "RunFolder") -> None:
+    def check_unlocked(self, flag: str) -> None:
+        """UserError where another process writes into the folder."""
+        if (self.path / LOCK).exists():
+            with _lock(self.path / LOCK, f"{flag} {self.path}"):
+                pass
+
+    def begin(self, script: str, record: dict[str, Any]) -> None:
+        """Remove what this program wrote here before, and begin anew."""
+        self.clear()
+        write_json(self.config, {"program": PROGRAM, "script": script, "finished": False, "files": []} | record)
+
+    def clear(self) -> None:
+        """Remove every file that config.json lists, itself last."""
+        self._remove(self.files())
+        self.config.unlink(missing_ok=True)
+
+    def clear_results(self) -> None:
+        """Remove what is made at the end of a call; what was trained stays."""
+        names = self.recorded("files", [])
+        self._remove([self.path / name for name in names if not name.startswith(TRAINED)])
+        self.record(files=[name for name in names if name.startswith(TRAINED)], finished=False)
+
+    def finish(self) -> None:
+        """Say that all that was asked for is there."""
+        self.record(finished=True)
+
+    def copy_trained(self, other: "RunFolder") -> None:
         """Take over all another run has trained so far, so that this folder is whole by itself; results are not."""
-        # config.json is the first: it makes the folder ours before anything else lies in it.
-        for source in [path for path in other.own_files() if not RESULTS.fullmatch(path.name)]:
-            target = self.path / source.relative_to(other.path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(target, source.read_bytes())
+        record = json.loads(other.config.read_text(encoding="utf-8"))
+        trained = [name for name in record["files"] if name.startswith(TRAINED) and (other.path / name).exists()]
+        write_json(self.config, record | {"files": trained, "finished": False})
+        for name in trained:
+            target, found = self.path / name, other.path / name
+            if found.is_dir():  # what refine.py trains again, a run folder of its own
+                target.mkdir(exist_ok=True)
+                RunFolder(target).copy_trained(RunFolder(found))
+                continue
+            target.parent.mkdir(exist_ok=True)
+            write_atomic(target, found.read_bytes())
+
+    def _remove(self, paths: Sequence[Path]) -> None:
+        folders = {path.parent for path in paths} - {self.path}
+        for path in paths:
+            if path.is_dir():
+                RunFolder(path).clear()
+                folders.add(path)
+            else:
+                path.unlink(missing_ok=True)
+        for folder in folders:
+            with suppress(OSError):  # Somebody's own file lies in it.
+                folder.rmdir()
 
 
-def _of(script: str | None) -> str:
-    """What an error line adds where it is known whose results it speaks of."""
-    return f" of {script}" if script else ""
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What is the same for all names of a file, links included; None where there is no file."""
+@contextmanager
+def _lock(path: Path, name: str) -> Iterator[None]:
+    lock = FileLock(path)
     try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        raise UserError(f"{name}: another process is writing into it; wait for it, or choose another folder") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise UserError(f"{name}: cannot be written: {error.strerror}") from None
+        print(f"warning: {name}: no file locks there ({error}); let no other run write into it", file=sys.stderr)
+    except NotImplementedError as error:
+        print(f"warning: {name}: no file locks there ({error}); let no other run write into it", file=sys.stderr)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps it while it is open.
+            path.unlink()
+        lock.release()

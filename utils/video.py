@@ -1,93 +1,224 @@
-"""Clips: a film, an animated image or a folder of images, frame by frame."""
+"""Clips: a video, an animated image or a folder of images, frame by frame."""
 
 import hashlib
 import itertools
-import os
 import re
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from statistics import median_low
+from types import ModuleType
+from typing import NamedTuple
 
 from PIL import Image
 
-from utils.clips.animation import Animation
-from utils.clips.film import Film
-from utils.clips.frame import Frame
-from utils.clips.kind import Kind, image_suffixes, kind_of
-from utils.clips.times import DEFAULT_RATE, UNKNOWN, Times, film_times
+from utils.commands import install
 from utils.errors import UserError
-from utils.image import check_file, check_size, open_image, print_warning
+from utils.image import as_rgb, check_file, check_size, open_image, opened, print_warning
+
+ANIMATIONS = {"GIF", "PNG", "WEBP"}
+DEFAULT_RATE = Fraction(25)  # frames per second of a folder, and of a video that does not say
+HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics (ITU-T H.273) that a screen of 8 bits cannot show as they are
+# Colour matrices that H.273 and FFmpeg's converter give the same number: BT.709, FCC, SMPTE 240M, BT.2020.
+MATRICES = {1, 4, 7, 9}
+# What is shown for less, in milliseconds, browsers show for the second number instead.
+TOO_FAST, INSTEAD = 11, 100
+
+
+class Frame(NamedTuple):
+    """A frame as it is read: 8-bit RGB; when it is shown and for how long, in seconds, None where it is not known."""
+
+    image: Image.Image
+    start: Fraction | None
+    lasts: Fraction | None
+
+
+@dataclass(frozen=True)
+class Times:
+    """When the frames of a clip are shown: `starts` of each in seconds from 0, and after them the end."""
+
+    starts: tuple[Fraction, ...]
+
+    @classmethod
+    def constant(cls, rate: Fraction, count: int) -> "Times":
+        """So many frames at a constant rate."""
+        return cls(tuple(index / rate for index in range(count + 1)))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, the mean over the clip."""
+        return len(self) / self.starts[-1]
+
+    def seconds(self, index: int) -> Fraction:
+        """When a frame is shown; of index `len` when the last one ends."""
+        return self.starts[index]
+
+
+def clip_times(frames: Sequence[tuple[Fraction | None, Fraction | None]], rate: Fraction | None) -> Times:
+    """The times of a clip from what its frames say, and a declared rate for what they do not.
+
+    A video whose frames have no times, or times that do not grow, has the declared rate. The last frame lasts as long
+    as it says, else as long as is usual in the clip.
+    """
+    starts = [start for start, _ in frames]
+    if None in starts or any(a >= b for a, b in itertools.pairwise(starts)):
+        return Times.constant(rate or DEFAULT_RATE, len(frames))
+    gaps = [b - a for a, b in itertools.pairwise(starts)]
+    last = frames[-1][1] or (median_low(gaps) if gaps else 1 / (rate or DEFAULT_RATE))
+    return Times(tuple(start - starts[0] for start in [*starts, starts[-1] + last]))
+
+
+def import_av(start: str) -> ModuleType:
+    """The package av, needed for videos alone; UserError, its line beginning with `start`, where it is missing."""
+    try:
+        import av
+    except ImportError:
+        raise UserError(f"{start}videos need the package av: {install('av')}") from None
+    return av
 
 
 class Folder:
-    """One image per frame, in natural order (2 before 10), 25 a second.
+    """One image per frame, in natural order (2 before 10), 25 a second; hidden and other files are passed over."""
 
-    Hidden files and those without an image's ending are passed over.
-    """
-
-    clock = 1 / DEFAULT_RATE
-    rates = (DEFAULT_RATE,)
+    rate = DEFAULT_RATE
 
     def __init__(self, path: Path, flag: str) -> None:
-        suffixes = image_suffixes()
-        try:
-            files = [file for file in path.iterdir() if file.suffix.lower() in suffixes and file.name[0] != "."]
-        except OSError as error:
-            raise UserError(f"{flag} {path}: cannot be read: {error.strerror}") from None
+        suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+        files = [file for file in path.iterdir() if file.suffix.lower() in suffixes and file.name[0] != "."]
         if not files:
             raise UserError(f"{flag} {path}: has no images in it; a folder given as a clip holds one per frame")
         self.files = sorted(files, key=_natural)
-        self.faults: list[str] = []
         self._flag = flag
 
     def frames(self) -> Iterator[Frame]:
-        """All images in order."""
-        names: dict[str, list[str]] = {}  # of the files, by what is wrong with them
         for file in self.files:
-            found: list[str] = []
-            image = open_image(file, self._flag, warn=found.append)
-            for fault in found:
-                names.setdefault(fault, []).append(file.name)
-            yield Frame(image.size, UNKNOWN, 0, lambda image=image: image)
-        self.faults = [_together(*item) for item in names.items()]
+            yield Frame(open_image(file, self._flag), None, None)
 
 
-SOURCES = {Kind.FOLDER: Folder, Kind.ANIMATION: Animation}
+class Animation:
+    """An animated GIF, WebP or PNG. Frames of 10 ms and less last 100 ms, as browsers have it."""
+
+    rate = None
+
+    def __init__(self, path: Path, flag: str) -> None:
+        self.files, self._name = [path], f"{flag} {path}"
+
+    def frames(self) -> Iterator[Frame]:
+        with opened(self.files[0], self._name) as file:
+            start = Fraction(0)
+            # An animated PNG may begin with an image that does not belong to it.
+            for index in range(int(getattr(file, "default_image", False)), file.n_frames):
+                file.seek(index)
+                file.load()
+                duration = Fraction(file.info.get("duration") or 0)
+                lasts = (duration if duration >= TOO_FAST else INSTEAD) / Fraction(1000)
+                yield Frame(as_rgb(file.copy(), self._name), start, lasts)
+                start += lasts
+
+
+class Video:
+    """A video of any format FFmpeg decodes, its sound ignored.
+
+    Frames come as a player shows them: turned, and with square pixels (the height kept, as most players do).
+    """
+
+    def __init__(self, path: Path, flag: str) -> None:
+        self.files, self._name = [path], f"{flag} {path}"
+        self._av = import_av(f"{self._name}: ")
+        with self._open() as container:
+            stream = self._stream(container)
+            self.rate = stream.average_rate or stream.guessed_rate
+            if kind := HDR.get(stream.codec_context.color_trc):
+                print_warning(
+                    f"{self._name}: is HDR ({kind}) and looks washed out here; convert it to SDR first, with FFmpeg: "
+                    "-vf zscale=t=linear:npl=100,tonemap=hable,zscale=p=bt709:t=bt709:m=bt709,format=yuv420p"
+                )
+
+    def frames(self) -> Iterator[Frame]:
+        damaged = 0
+        with self._open() as container:
+            stream = self._stream(container)
+            stream.thread_type = "AUTO"
+            for packet in container.demux(stream):
+                try:
+                    decoded = packet.decode()
+                except self._av.error.FFmpegError:
+                    damaged += 1
+                    continue
+                for frame in decoded:
+                    start = None if frame.pts is None else frame.pts * frame.time_base
+                    lasts = frame.duration * frame.time_base if frame.duration else None
+                    yield Frame(self._image(frame, stream.sample_aspect_ratio or 1), start, lasts)
+        if damaged:
+            print_warning(f"{self._name}: {damaged} damaged frames are left out")
+
+    def _open(self):
+        try:
+            # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
+            return self._av.open(f"file:{self.files[0]}", metadata_errors="replace")
+        except self._av.error.FFmpegError as error:
+            reason = error.strerror or error
+            raise UserError(f"{self._name}: cannot be read, as an image or a video: {reason}") from None
+
+    def _stream(self, container):
+        stream = container.streams.best("video")
+        if stream is None or stream.codec_context is None:
+            raise UserError(f"{self._name}: has no video in it that FFmpeg can decode")
+        return stream
+
+    def _image(self, frame, pixel_aspect: Fraction) -> Image.Image:
+        """A decoded frame as RGB, by the matrix and the range of values it was encoded with."""
+        formats = self._av.video.reformatter
+        usual = formats.ColorRange.JPEG if frame.format.is_rgb else formats.ColorRange.MPEG
+        pixels = frame.reformat(
+            format="rgb24",
+            src_colorspace=frame.colorspace if frame.colorspace in MATRICES else formats.Colorspace.ITU601,
+            src_color_range=frame.color_range or usual,
+            dst_colorspace=formats.Colorspace.ITU601,  # Without meaning for RGB, but PyAV 16 needs it.
+            dst_color_range=formats.ColorRange.JPEG,
+        ).to_ndarray()
+        image = Image.fromarray(pixels)
+        if pixel_aspect != 1:
+            image = image.resize((max(1, round(image.width * pixel_aspect)), image.height), Image.Resampling.BICUBIC)
+        return image.rotate(frame.rotation, expand=True) if frame.rotation else image
 
 
 class Clip:
-    """The frames of a film, an animated image or a folder of images, in order: 8-bit RGB images of one size.
+    """The frames of a video, an animated image or a folder of images, in order: 8-bit RGB images of one size.
 
-    Each iteration opens the file anew, decodes as it goes, and holds one frame, whatever the length. Opening
-    decodes everything once, to count and to check; what is damaged is left out, and said in a line on standard
-    error. Of each frame its start is kept, 8 bytes.
+    Each iteration opens the file anew, decodes as it goes, and holds one frame, whatever the length. Opening decodes
+    everything once, to count and to check.
 
     Attributes:
-        path: the file or the folder.
         times: when each frame is shown.
         size: (width, height) of every frame, pixels.
     """
 
     def __init__(self, path: Path, flag: str, min_side: int = 1) -> None:
-        """Open and check.
-
-        Args:
-            path: a film of any format FFmpeg reads, an animated image, or a folder of images.
-            flag: the option the path came from, for the error line.
-            min_side: the smallest acceptable side of the frames, pixels.
-
-        Raises:
-            UserError: missing, without frames that can be decoded, frames of different sizes or too small.
-        """
-        self.path = path
+        """Open and check; UserError where it is missing, has no frames, of different sizes or too small ones."""
         self._name = f"{flag} {path}"
-        if not os.path.isdir(path):
+        if not path.is_dir():
             check_file(path, self._name)
-        self._source = SOURCES.get(kind_of(path), Film)(path, flag)
-        self.size, self.times = self._survey(min_side)
-        if self._source.faults:
-            print_warning(f"{self._name}: {'; '.join(dict.fromkeys(self._source.faults))}")
+        kind = Folder if path.is_dir() else Animation if _pillow_frames(path) > 1 else Video
+        self._source = kind(path, flag)
+        self.size, times = None, []
+        for number, frame in enumerate(self._source.frames(), start=1):
+            check_size(frame.image.size, min_side, self._name)
+            if self.size not in (None, frame.image.size):
+                one, other = ("x".join(map(str, size)) for size in (frame.image.size, self.size))
+                raise UserError(
+                    f"{self._name}: frame {number} is {one} pixels, the ones before {other}; all frames "
+                    "must have the same size"
+                )
+            self.size = frame.image.size
+            times.append((frame.start, frame.lasts))
+        if self.size is None:
+            raise UserError(f"{self._name}: has no frames that can be decoded")
+        self.times = clip_times(times, self._source.rate)
 
     @property
     def rate(self) -> Fraction:
@@ -99,12 +230,12 @@ class Clip:
 
     def __iter__(self) -> Iterator[Image.Image]:
         for index, frame in itertools.zip_longest(range(len(self)), self._source.frames()):
-            if index is None or frame is None or frame.size != self.size:
+            if index is None or frame is None or frame.image.size != self.size:
                 raise UserError(f"{self._name}: has changed since it was opened; start again")
-            yield frame.image()
+            yield frame.image
 
     def fingerprint(self) -> str:
-        """SHA-256 of the bytes of the film, or of all images in order; a megabyte of memory."""
+        """SHA-256 of the bytes of the video, or of all images in order."""
         digest = hashlib.sha256()
         for path in self._source.files:
             with path.open("rb") as file:
@@ -112,31 +243,28 @@ class Clip:
                     digest.update(block)
         return digest.hexdigest()
 
-    def _survey(self, min_side: int) -> tuple[tuple[int, int], Times]:
-        """Decode everything once: the size of all frames, and when they are shown."""
-        size, before, truthful = None, None, True
-        starts = array("q")
-        for count, frame in enumerate(self._source.frames(), start=1):
-            check_size(frame.size, min_side, self._name)
-            if size not in (None, frame.size):
-                what = "a folder is a clip, and all its images" if isinstance(self._source, Folder) else "all frames"
-                raise UserError(
-                    f"{self._name}: frame {count} is {frame.size[0]}x{frame.size[1]} pixels, "
-                    f"the ones before {size[0]}x{size[1]}; {what} must have the same size"
-                )
-            # How long the last frame lasts is to be believed where it is so of all others.
-            truthful &= before is None or (before.lasts > 0 and abs(before.start + before.lasts - frame.start) <= 1)
-            size, before = frame.size, frame
-            starts.append(frame.start)
-        if before is None:
-            raise UserError(f"{self._name}: has no frames that can be decoded")
-        last = before.lasts if truthful else 0
-        return size, film_times(starts, self._source.clock, last, self._source.rates)
+
+def is_clip(path: Path) -> bool:
+    """Whether a path stands for a clip: a folder of frames, an animated image, or what FFmpeg alone can read."""
+    if path.is_dir():
+        return True
+    frames = _pillow_frames(path) if path.is_file() else 1
+    return frames > 1 or (frames == 0 and path.suffix.lower() not in Image.registered_extensions())
 
 
-def _together(fault: str, names: list[str]) -> str:
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{names[0]}{more}: {fault}"
+def refuse_clip(path: Path, flag: str) -> None:
+    """UserError where a path that must be a still image is a clip."""
+    if path.is_file() and is_clip(path):
+        raise UserError(f"{flag} {path}: is a clip, but must be a still image; save one of its frames as PNG")
+
+
+def _pillow_frames(path: Path) -> int:
+    """How many frames Pillow finds in a file; 0 where it is no image to it."""
+    try:
+        with Image.open(path) as image:
+            return image.n_frames if image.format in ANIMATIONS else 0 if image.format == "MPEG" else 1
+    except Exception:  # Damaged, too large or no image: opening it says what is wrong.
+        return 0
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:

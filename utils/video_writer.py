@@ -4,60 +4,50 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from utils.clips.ffmpeg import import_av
-from utils.clips.times import Times
 from utils.files import replacing
+from utils.interrupt import Stopped
+from utils.video import Times, import_av
 
-if TYPE_CHECKING:
-    import av
+GIF_FASTEST = Fraction(1, 50)  # seconds; browsers play frames shorter than this at a tenth of a second
+CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
 
-# Browsers play frames shorter than this at a tenth of a second. Seconds.
-GIF_FASTEST = Fraction(1, 50)
-# FFmpeg counts a tick in 32 bits; finer clocks are rounded to microseconds.
-FINEST_CLOCK = 10**7
+
+def even_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The (width, height) of a video for frames of this size: H.264 wants even sides."""
+    return size[0] + size[0] % 2, size[1] + size[1] % 2
 
 
 @contextmanager
 def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Write a film: H.264 in MP4, to be played anywhere. `with video_writer(...) as write: write(frame)`.
+    """Write a video: H.264 in MP4, to be played anywhere. `with video_writer(...) as write: write(frame)`.
 
-    The file appears under its name when all is written, else not at all. Frames go to the encoder one by
-    one; it looks ahead about fifty of them, so memory does not grow with the length (but for the index of
-    the file, some bytes a frame). Odd sides are made even with Pillow's bicubic, which the format asks for.
+    The file appears under its name at the end: when all is written, or, after Stopped, with the frames until then;
+    after any other error not at all. Memory does not grow with the length.
 
     Args:
-        path: where to.
-        times: when each frame is shown, exact.
-        size: (width, height) of the frames, pixels.
+        times: when each frame is shown.
+        size: (width, height) of the frames, pixels, both even (`even_size`).
 
     Yields:
         A function that takes the next frame, (height, width, 3) 8-bit.
-
-    Raises:
-        UserError: the package av is missing.
     """
     av = import_av(f"{path}: ")
-    even = tuple(side + side % 2 for side in size)
-    clock = times.clock
-    if max(clock.numerator, clock.denominator) > FINEST_CLOCK:
-        clock = Fraction(1, 10**6)
+    stopped: Stopped | None = None
     with replacing(path) as temporary, av.open(f"file:{temporary}", "w", format="mp4") as container:
         # Without B frames: MP4 keeps durations in the order of decoding, so the last frame shown would get another's.
         options = {"crf": "18", "bf": "0"}
         stream = container.add_stream("libx264", rate=times.rate.limit_denominator(10**6), options=options)
-        stream.width, stream.height = even
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = clock
+        stream.codec_context.time_base = CLOCK
         # BT.601 with the narrow range: said here, and assumed of small images by readers that do not look.
         stream.codec_context.colorspace = 6
         stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
-        written, lasting = 0, {}
+        formats, written, lasting = av.video.reformatter, 0, {}
 
         def mux(packets: list) -> None:
             for packet in packets:
@@ -66,41 +56,34 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
 
         def write(pixels: np.ndarray) -> None:
             nonlocal written
-            if pixels.shape != (size[1], size[0], 3):
-                raise ValueError(f"a frame of shape {pixels.shape} in a film of {size[0]}x{size[1]} pixels")
-            frame = _frame(av, pixels, even)
-            start, end = (round(times.seconds(index) / clock) for index in (written, written + 1))
-            frame.pts, frame.time_base = start, clock
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24").reformat(
+                format="yuv420p",
+                src_color_range=formats.ColorRange.JPEG,
+                dst_colorspace=formats.Colorspace.ITU601,
+                dst_color_range=formats.ColorRange.MPEG,
+            )
+            start, end = (round(times.seconds(index) / CLOCK) for index in (written, written + 1))
+            frame.pts, frame.time_base = start, CLOCK
             lasting[start] = end - start
             mux(stream.encode(frame))
             written += 1
 
-        yield write
-        if written != len(times):
-            raise ValueError(f"{written} frames in a film of {len(times)}")
+        try:
+            yield write
+        except Stopped as error:
+            if not written:
+                raise
+            stopped = error
         mux(stream.encode(None))
-
-
-def _frame(av: ModuleType, pixels: np.ndarray, size: tuple[int, int]) -> "av.VideoFrame":
-    """A frame as the encoder takes it, resized to (width, height) where it is not of that size."""
-    image = Image.fromarray(pixels)
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.BICUBIC)
-    formats = av.video.reformatter
-    return av.VideoFrame.from_ndarray(np.array(image), "rgb24").reformat(
-        format="yuv420p",
-        src_color_range=formats.ColorRange.JPEG,
-        dst_colorspace=formats.Colorspace.ITU601,
-        dst_color_range=formats.ColorRange.MPEG,
-    )
+    if stopped is not None:
+        raise stopped
 
 
 def save_gif(frames: Iterable[np.ndarray], path: Path, times: Times) -> None:
     """Write an endless GIF of (height, width, 3) 8-bit frames, each with a palette of its own.
 
     Frames last whole hundredths of a second, rounded so that the sum stays true; where more than 50 come in a
-    second, those in between are left out. Pillow keeps all frames until the end: one byte per pixel and frame.
-    Meant for short clips; `video_writer` has no such limit.
+    second, those in between are left out. Pillow keeps all frames until the end, so this is meant for short clips.
     """
     images = _timed(frames, times)
     first = next(images)

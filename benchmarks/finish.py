@@ -1,0 +1,101 @@
+"""Seconds and memory to finish an image, by size; and what an exact search of the same patches takes.
+
+    python benchmarks/finish.py [--sizes 220 512 1024] [--exact 220]
+
+The learned image is oranges.jpg at 64 pixels, the reference bowls.jpg brought to each size: larger than it is that only
+makes it smooth, which costs as much. Every size has a process of its own, whose first call compiles, or loads what was
+compiled before; the least of three later calls counts. Memory is the process's peak less what it had before the first
+call; the whole peak stands beside it. Use an idle machine.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from utils.commands import ROOT
+from utils.image import image_to_tensor, open_image
+
+LEARNED_SIDE = 64
+CALLS = 3
+QUERIES_AT_ONCE = 512
+
+
+def inputs(size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The learned image and the reference, (1, 3, side, side) in [-1, 1]."""
+    sides = {"oranges": LEARNED_SIDE, "bowls": size}
+    learned, reference = (
+        image_to_tensor(open_image(ROOT / "images" / f"{name}.jpg", "images"), (side, side), torch.device("cpu"))
+        for name, side in sides.items()
+    )
+    return learned, reference
+
+
+def peak() -> float:
+    """The most memory this process has had, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def finish_row(size: int) -> str:
+    """A line of the table, measured in this process."""
+    start = time.perf_counter()
+    from finishing.coarse_to_fine import finish
+
+    loaded = time.perf_counter() - start
+    learned, reference = inputs(size)
+    before, seconds = peak(), []
+    for _ in range(1 + CALLS):
+        start = time.perf_counter()
+        finished = finish(learned, [reference], (size, size))
+        seconds.append(time.perf_counter() - start)
+    first, least, most = seconds[0] + loaded, min(seconds[1:]), peak()
+    return f"{size:6} {first:12.2f} {least:10.2f} {most - before:12.0f} {most:10.0f} {finished.copied:8.2f}"
+
+
+@torch.no_grad()
+def exact_row(size: int) -> str:
+    """What one exact search by matrix products costs at the last level, instead of the start from the level before."""
+    from finishing.features import Features
+    from finishing.references import References
+    from utils.resize import resize
+
+    learned, reference = inputs(size)
+    references = References([reference], (LEARNED_SIDE, LEARNED_SIDE), (size, size), 1.0)
+    level, large = references.level(len(references.factors) - 1), resize(learned, size / LEARNED_SIDE, (size, size))
+    features = Features((size, size), level.canvas.places, bool, keep=False)
+    features.compare(large, level.anchors)
+    features.compare(large, level.sharp)
+    keys = torch.from_numpy(features.keys[level.canvas.usable])
+    queries = torch.from_numpy(features.queries).flatten(0, 1)
+    start = time.perf_counter()
+    lengths = keys.square().sum(dim=1)
+    for some in queries.split(QUERIES_AT_ONCE):
+        torch.addmm(lengths, some, keys.T, alpha=-2).argmin(dim=1)
+    return f"one exact search at {size}: {time.perf_counter() - start:.2f} s"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[220, 512, 1024], help="sides, pixels")
+    parser.add_argument("--exact", type=int, default=220, help="side for the exact search; 0: none")
+    options = parser.parse_args(arguments)
+    print(f"{torch.get_num_threads()} threads")
+    print(f"{'side':>6} {'first call s':>12} {'later s':>10} {'added MiB':>12} {'peak MiB':>10} {'copied':>8}")
+    fresh = multiprocessing.get_context("spawn")
+    with fresh.Pool(1, maxtasksperchild=1) as pool:
+        for size in options.sizes:
+            print(pool.apply(finish_row, (size,)), flush=True)
+        if options.exact:
+            print(pool.apply(exact_row, (options.exact,)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""A clip translated frame by frame (docs/method.md, section 12), and finished."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from finishing.full_size import Finished, Finisher, possible, whole
+from models.inference import TrainedPair, inject
+from models.pyramid import fixed_noise
+from utils.flicker import Flicker
+from utils.geometry import Shapes
+from utils.image import image_to_tensor, to_uint8
+from utils.interrupt import StopRequest
+from utils.progress import Bar
+from utils.rng import stream
+from utils.run_folder import RunFolder
+from utils.sheet import Cell, save_sheet
+from utils.simplified import simplified
+from utils.video import Clip
+from utils.video_writer import even_size, save_gif, video_writer
+
+
+def translate_clip(
+    folder: RunFolder,
+    pair: TrainedPair,
+    clip: Clip,
+    shapes: Shapes,
+    size: tuple[int, int],
+    *,
+    scale: int,
+    quant_level: int,
+    seed: int,
+    gif: bool,
+    finisher: Finisher | None,
+    stop: StopRequest,
+) -> dict[str, Any]:
+    """Every frame from one injection scale with one fixed noise, as a video; what may be said of it in numbers.
+
+    Args:
+        shapes: (height, width) of every scale for this clip.
+        size: (width, height) of the video, which has the source's shape, also where the networks see squares.
+        quant_level: to how many greys the frames are simplified first; 0: not at all.
+        finisher: finishes every frame, starting from the frame before's matches.
+
+    Raises:
+        Stopped: a stop was asked for; the videos end with the frames made so far.
+    """
+    # Prepare the noise, which is the same for all frames, and the videos.
+    pyramids = pair.reshaped(shapes, shapes)
+    noise = fixed_noise(shapes, stream(seed, "clip"), pair.device)
+    structure = clip.size[::-1]
+    if finisher is not None and not possible({"finished_a2b.mp4": (finisher, structure)}):
+        finisher = None
+    sizes = {"a2b": even_size(size)}
+    if finisher is not None:
+        sizes["finished_a2b"] = even_size(finisher.sizes(structure)[0][::-1])
+    shown = {0, len(clip) // 2, len(clip) - 1}
+    rows: list[list[Cell]] = []
+    flicker = {name: Flicker() for name in sizes}
+    copied, finished = 0.0, None
+
+    # Translate and finish frame after frame.
+    with ExitStack() as stack:
+        write = {
+            name: stack.enter_context(video_writer(folder.claim(f"{name}.mp4"), clip.times, own))
+            for name, own in sizes.items()
+        }
+        bar = stack.enter_context(Bar(len(clip)))
+        for index, frame in enumerate(simplified(clip, quant_level, shapes[-1])):
+            stop.check()
+            real = image_to_tensor(frame, shapes[-1], pair.device)
+            injected = image_to_tensor(frame, shapes[scale], pair.device)
+            redrawn, translated = inject(pyramids, "a2b", injected, scale, seed, noise)
+            write["a2b"](resized(translated, sizes["a2b"]))
+            flicker["a2b"].add(real, translated)
+            cells = {"input": real, f"redrawn, injected at {scale}": redrawn, "a2b": translated}
+            if finisher is not None:
+                finished = _finished(finisher, translated, structure, finished, stop)
+                write["finished_a2b"](resized(finished.image, sizes["finished_a2b"]))
+                flicker["finished_a2b"].add(real, finished.image)
+                copied += finished.copied / len(clip)
+                cells = {"input": whole(frame), "a2b": translated, "finished": finished.image}
+            if index in shown:
+                rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
+            bar.show(index + 1, f"frame {index + 1}/{len(clip)}")
+
+    # Write the rest, and say what came of it.
+    for name in sizes if gif else []:
+        made = Clip(folder.path / f"{name}.mp4", "--out")
+        save_gif((np.asarray(frame) for frame in made), folder.claim(f"{name}.gif"), clip.times)
+    save_sheet(rows, folder.claim("results.png"))
+    numbers = {"frames": len(clip), "rate": str(clip.rate), "inject_scale": scale}
+    for name, (width, height) in sizes.items():
+        value = flicker[name].value
+        numbers[name] = {"size": [width, height], "flicker": value}
+        said = "the input does not move" if value is None else f"flicker {value:.2f} times the input's"
+        print(f"{folder.path / name}.mp4: {len(clip)} frames, {width}x{height}, {said}")
+    return numbers if finisher is None else numbers | {"copied_in_one_piece": copied}
+
+
+def _finished(
+    finisher: Finisher, translated: Tensor, structure: tuple[int, int], before: Finished | None, stop: StopRequest
+) -> Finished:
+    return finisher(translated, structure, before=before, progress=lambda _: stop.check())
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """(1, 3, H, W) in [-1, 1] as (height, width, 3) 8-bit of this (width, height)."""
+    pixels = to_uint8(image)
+    if pixels.shape[1::-1] == tuple(size):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))

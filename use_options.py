@@ -1,0 +1,97 @@
+"""The options of the scripts that use what is trained, or finish an image: eval.py and finish.py."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from options import (
+    A_KINDS,
+    AS_TRAINED,
+    DEPARTURES,
+    EVALUATION,
+    FILES,
+    FINISHING,
+    LEARNED_SIZE,
+    PYRAMID,
+    STRUCTURE,
+    Common,
+)
+from utils.arguments import integer, number, option, pathname
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions(Common):
+    """Options of eval.py."""
+
+    input_a: Path | None = option(pathname, None, A_KINDS + "; not given: --samples alone", FILES, metavar="A")
+    input_b: Path | None = option(
+        pathname, None, "image B; not given: --samples alone, or a clip as A", FILES, metavar="B"
+    )
+    load: Path = option(pathname, None, "the folder train.py filled (required)", FILES, metavar="DIR")
+    img_size: int | None = option(integer(1), None, "side of the finest scale, pixels" + AS_TRAINED, PYRAMID)
+    min_size: int | None = option(integer(1), None, "side of the coarsest scale, pixels" + AS_TRAINED, PYRAMID)
+    max_size: int | None = option(
+        integer(1), None, "upper limit of the finest scale when the number of scales is computed" + AS_TRAINED, PYRAMID
+    )
+    scale_factor: float | None = option(
+        number(0, 1, above=True), None, "approximate ratio between one scale and the next" + AS_TRAINED, PYRAMID
+    )
+    inject_levels: int = option(integer(1), 5, "number of finest scales to inject at, one picture each", EVALUATION)
+    inject_scale: int | None = option(
+        integer(0),
+        None,
+        "inject at this scale only, 0 is the coarsest; not given: the --inject_levels finest (video: the default)",
+        DEPARTURES,
+    )
+    keep_aspect: bool = option(
+        bool,
+        False,
+        "keep the images' aspect ratios even if training did not; sizes then mean the longer side",
+        DEPARTURES,
+    )
+    out_size: int | None = option(integer(1), None, "side of the learned results, pixels" + AS_TRAINED, DEPARTURES)
+    samples: int | None = option(
+        integer(1), None, "number of new images to draw, each with its translation; not given: none", DEPARTURES
+    )
+    finish_size: int | None = option(
+        integer(0), None, "longer side of the finished images, pixels; 0: do not finish" + AS_TRAINED, DEPARTURES
+    )
+    structure: float | None = option(
+        number(),
+        None,
+        "how closely finishing follows the learned image: 0 loosely, 1 closely; larger values are allowed" + AS_TRAINED,
+        DEPARTURES,
+    )
+    gif: bool = option(bool, False, "also write a video's translation as a GIF", DEPARTURES)
+    metrics: bool = option(
+        bool,
+        False,
+        "measure the translations of still images, into metrics.json; SIFID's network, 104 MB, comes from torch hub's "
+        "cache or is downloaded",
+        DEPARTURES,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishOptions:
+    """Options of finish.py."""
+
+    input: Path = option(pathname, None, "image to finish (required)", FILES, metavar="INPUT")
+    reference: tuple[Path, ...] = option(
+        pathname, (), "one or more images to take patches from (required)", FILES, metavar="REFERENCE", nargs="+"
+    )
+    out: Path = option(pathname, None, "folder for the results, made if missing (required)", FILES, metavar="DIR")
+    overwrite: bool = option(bool, False, "replace the results --out already holds", FILES)
+    finish_size: int = option(integer(1), 512, "longer side of the finished image, pixels", FINISHING)
+    structure: float = option(
+        number(),
+        STRUCTURE,
+        "how closely the input is followed: 0 loosely, 1 closely; larger values are allowed",
+        FINISHING,
+    )
+    learned_size: int | None = option(
+        integer(1),
+        None,
+        "longer side the input is shrunk to first, pixels: finer detail than that is not followed; not given: its own, "
+        f"at most {LEARNED_SIZE} and at most --finish_size",
+        FINISHING,
+    )
