@@ -30,7 +30,7 @@ promised() {
         *--samples*) echo samples.png sample_000_finished_a2b.png sample_000_fake_a.png sample_000_a2b.png sample_003_b2a.png ;;
         *--gif*) echo a2b.mp4 a2b.gif finished_a2b.mp4 results.png ;;
         *--inject_scale*) echo results.png inject_02_a2b.png ;;
-        *finish.py*) echo finished.png source.png results.png metrics.json ;;
+        *finish.py*) echo finished.png finished_source.png results.png metrics.json ;;
         *refine.py*--start_scale*) echo results.png refined_02.png ;;
         *refine.py*) echo results.png refined_01.png refined_02.png refined_03.png ;;
         *) echo results.png direct_a2b.png ;;

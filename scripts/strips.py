@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             [
                 cell("input", guided / "inject_02_a2b.png"),
                 cell("finished", finish / "finished.png"),
-                cell("source", finish / "source.png"),
+                cell("source", finish / "finished_source.png"),
             ]
         ],
         OUT / "finish.jpg",

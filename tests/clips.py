@@ -115,10 +115,3 @@ def damaged(path: Path, *numbers: int) -> Path:
         content[position : position + size] = bytes(size)
     path.write_bytes(content)
     return path
-
-
-def cut_short(path: Path, number: int) -> Path:
-    """The file up to the middle of a frame, counted from 1."""
-    position, size = packets(path)[number - 1]
-    path.write_bytes(path.read_bytes()[: position + size // 2])
-    return path

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from clips import GREYS, encoded, film, flat, with_matrix, without_default_duration
 from conftest import ROOT, TINY, make_picture
 from folders import copy_run, names, size
@@ -15,6 +16,7 @@ from interrupted import StopAfter, same_results
 from PIL import Image, ImageSequence
 
 import config
+import models.clip
 import training.pair
 from utils.checkpoint import load_checkpoint
 from utils.video import Clip, Times
@@ -102,12 +104,21 @@ def seen(monkeypatch):
     """A's real picture in every step taken."""
     pictures, step = [], training.pair.training_step
 
-    def training_step(networks, optimisers, inputs, reals, **more):
+    def training_step(networks, optimisers, inputs, reals, *more):
         pictures.append(reals[0])
-        return step(networks, optimisers, inputs, reals, **more)
+        return step(networks, optimisers, inputs, reals, *more)
 
     monkeypatch.setattr(training.pair, "training_step", training_step)
     return pictures
+
+
+def test_every_frame_once_before_any_comes_again(cli, inputs, seen, monkeypatch, tmp_path):
+    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(2 * COUNT))
+    assert cli("train.py", *inputs, "--out", tmp_path / "run", *TINY, "--niter", 3 * COUNT).code == 130
+    shown = [picture.numpy().tobytes() for picture in seen]
+    first, second = shown[:COUNT], shown[COUNT:]
+    assert len(set(first)) == COUNT
+    assert sorted(first) == sorted(second) and first != second
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("film", 9), ("frames", 2)])
@@ -161,8 +172,29 @@ def written(monkeypatch):
     def keep(*_):
         yield frames.append
 
-    monkeypatch.setattr("evaluation.clip.video_writer", keep)
+    monkeypatch.setattr("models.clip.video_writer", keep)
     return frames
+
+
+def test_all_frames_have_the_same_noise(evaluate, written, tmp_path):
+    (tmp_path / "frames").mkdir()
+    for index, seed in enumerate((8, 8, 9, 8)):
+        make_picture(tmp_path / "frames" / f"{index}.png", seed)
+    for seed in (1, 1, 2):
+        evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0, "--seed", seed)
+    first, second, third, fourth = written[:4]
+    assert np.array_equal(first, second) and np.array_equal(first, fourth)
+    assert not np.array_equal(first, third)
+    assert np.array_equal(written[4], first) and not np.array_equal(written[8], first)
+
+
+def test_a_stopped_translation_leaves_a_video_of_the_frames_made(cli, monkeypatch, clip_run, clip, tmp_path):
+    monkeypatch.setattr("eval.StopRequest", lambda: StopAfter(3))
+    words = ["--input_a", clip, "--load", clip_run, "--out", tmp_path / "out", "--gpu_id", -1, "--gif"]
+    assert cli("eval.py", *words).code == 130
+    assert names(tmp_path / "out") == {"a2b.mp4", "config.json"}
+    result = Clip(tmp_path / "out" / "a2b.mp4", "--out")
+    assert 0 < len(result) <= 3 and result.size == (20, 14)
 
 
 def starts_of(path) -> list[int]:
@@ -205,7 +237,6 @@ def test_an_animated_image(evaluate, tmp_path, kind):
     [
         (None, Fraction(64, 27), (20, 6)),  # 114x32: 20 32 / 114 = 5.6
         ((0, 1, -1, 0), None, (14, 20)),
-        ((0, 1, 1, 0), Fraction(2), (7, 20)),  # mirrored, turned, and not square: 32x96, 6.7
     ],
 )
 def test_the_result_has_the_shape_a_player_shows(evaluate, tmp_path, matrix, pixel, shape):
@@ -220,6 +251,21 @@ def test_a_folder_of_frames(evaluate, tmp_path):
         Image.fromarray(flat(40 * index + 40)).save(tmp_path / "frames" / f"{index}.png")
     result = Clip(evaluate("--input_a", tmp_path / "frames") / "a2b.mp4", "--out")
     assert (len(result), result.rate) == (3, 25)
+
+
+def test_frames_are_simplified_as_trained(cli, inputs, seen, evaluate, monkeypatch, tmp_path):
+    run = tmp_path / "run"
+    assert cli("train.py", *inputs, "--out", run, *TINY, "--min_size", 16, "--niter", 2, "--quant_level", 2).code == 0
+    real, injected = models.clip.inject, []
+    monkeypatch.setattr("models.clip.inject", lambda *args: injected.append(args[2]) or real(*args))
+    evaluate(load=run)
+    assert len(injected) == COUNT
+    # At the finest scale the greys are the few themselves: -1, -0.5, 0 and 0.5, alike in all channels.
+    for picture in seen + injected:
+        assert torch.equal(picture[:, 0], picture[:, 1]) and torch.equal(picture[:, 0], picture[:, 2])
+    finest = torch.cat([picture.flatten() for picture in seen + injected if picture.shape[-1] == 20])
+    assert set((2 * finest).round(decimals=1).tolist()) <= {-2, -1, 0, 1}
+    assert "--quant_level" in cli("train.py", "--load", run, "--quant_level", 4, "--gpu_id", -1).err
 
 
 @pytest.mark.parametrize("options", [3, {"quant_level": "2"}, {"quant_level": -1}])
@@ -266,6 +312,20 @@ def test_bad_clip(refused, clip_run, pair, tmp_path, script, name):
     assert name in line
 
 
+@pytest.mark.parametrize("script", ["train", "eval"])
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_a_clip_as_b(refused, clip_run, inputs, tmp_path, script, kind):
+    path = tmp_path / f"b.{kind}"
+    if kind == "gif":
+        first, second = (Image.fromarray(flat(grey)) for grey in GREYS[:2])
+        first.save(path, save_all=True, append_images=[second])
+    else:
+        film(path)
+    more = [*TINY, "--niter", 1] if script == "train" else ["--load", clip_run, "--gpu_id", -1]
+    line = refused([f"{script}.py", *inputs, "--out", tmp_path / "out", *more, "--input_b", path])
+    assert f"--input_b {path}: is a clip, but must be a still image" in line
+
+
 @pytest.mark.parametrize("flag", ["--input", "--reference"])
 def test_a_clip_is_not_refined(refused, clip, pair, tmp_path, flag):
     inputs = {"--input": pair[0], "--reference": pair[1], "--out": tmp_path / "out", flag: clip}
@@ -293,19 +353,6 @@ def test_an_animation_is_not_translated_without_the_package_for_films(refused, c
     assert "pip install av" in refused(["eval.py", *words, "--gpu_id", -1])
 
 
-STILLS = {
-    "x": b"\x89PNG\r\n\x1a\nbroken",
-    "telephone": b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(200),
-    "x.jxl": b"\xff\x0a" + bytes(200),
-    "x.cr2": b"II*\0" + bytes(200),
-    "camera": b"\xff\xd8\xff\xe1",
-}
-
-
 def test_simplified_pictures_are_of_clips(refused, pair, tmp_path):
     command = ["train.py", "--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
     assert "--quant_level" in refused([*command, "--quant_level", 2])
-
-
-# Memory.
-

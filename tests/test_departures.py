@@ -33,8 +33,6 @@ def test_rates_fall_linearly_over_the_end_share():
     assert rates == pytest.approx([0.001, 0.001, 0.00025, 0.00025])
 
 
-
-
 @pytest.mark.parametrize(("words", "expected"), [([], (False, False, 0, 0, 0)), (WORDS, (True, True, 0.3, 0.4, 0.2))])
 def test_the_options_reach_the_recipe(words, expected):
     options = config.parse_train(["--input_a", "a.png", "--input_b", "b.png", "--out", "out", *words])

@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import astuple, replace
+from itertools import chain
 
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_picture
 from devices import META, WrongDevice, one_device
-from tiny_steps import GEOMETRY, ONE_IMAGE, PAIR, SINGLE, one_image_steps, pair_steps, pyramids_of
+from tiny_steps import GEOMETRY, ONE_IMAGE, PAIR, SINGLE, one_image_steps, pair_steps, pyramids_of, reals_of
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,13 +18,13 @@ from torch.utils._pytree import tree_leaves
 
 import training.step
 from models.blocks import ConvStack, Mirror
+from models.inference import inject, refined_from, sample
 from training.batching import share_call
 from training.draws import StepDraws, one_after_other, rec_start, steps_per_chunk
 from training.frames import FrameStore, frames
 from training.losses import LossWeights
 from training.one_image import OneImageRecipe
 from training.step import autocast
-from utils.device import run_record, use_precision
 from utils.palette import main_colours, recolour
 from utils.video import Clip
 
@@ -78,6 +79,15 @@ def test_a_clips_frame_is_sent_without_a_wait(tmp_path):
         assert store[1].device == META
 
 
+def test_translations_and_samples_stay_on_their_device():
+    pyramids = pyramids_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1, META)
+    (real_a, real_b), (coarse, finest) = reals_of(GEOMETRY, META), (0, GEOMETRY.stop_scale)
+    with one_device():
+        images = [*sample(pyramids, 1, META), *inject(pyramids, "a2b", real_a[finest], finest, 1)]
+        images += [*inject(pyramids, "b2a", real_b[coarse], coarse, 1), refined_from(pyramids[0], real_a[0], 1, 1)]
+    assert {image.device for image in images} == {META}
+
+
 # Random numbers are the same for every device.
 
 
@@ -101,11 +111,12 @@ def test_no_random_number_depends_on_how_many_steps_are_drawn_at_a_time(monkeypa
         monkeypatch.setattr("training.draws.MAX_STEPS", most)
         draws = [StepDraws(pyramids, scale, 3, CPU, one_after_other, True, fixed) for fixed in (False, True)]
         assert draws[0].steps_per_chunk == most
-        inputs = []
+        inputs, chunks = [], [range(first, first + most) for first in range(0, 7, most)]
         for own in draws:
-            chunks = [own.chunk(range(first, first + most), lambda _: (None, None)) for first in range(0, 7, most)]
-            inputs.append([[astuple(each) for each in step] for step, _ in sum(chunks, [])[:7]])
-        inputs.append(sum([recipe._draw(single, scale, 0.1, range(i, i + most)) for i in range(0, 7, most)], [])[:7])
+            steps = chain.from_iterable(own.chunk(steps, lambda _: (None, None)) for steps in chunks)
+            inputs.append([[astuple(each) for each in step] for step, _ in steps][:7])
+        steps = chain.from_iterable(recipe._draw(single, scale, 0.1, steps) for steps in chunks)
+        inputs.append(list(steps)[:7])
         found.append(tree_leaves(inputs))
     # At scale 0 they are random numbers alone; above, PyTorch's operators round otherwise for another batch.
     rounding = 0.0 if scale == 0 else 1e-5
@@ -182,35 +193,6 @@ class OnApple(Tensor):
 def test_the_main_colours_of_an_image_on_apples_gpu():
     image = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
     assert torch.equal(main_colours(image.as_subclass(OnApple), 4), main_colours(image, 4))
-
-
-# Precision.
-
-
-@pytest.mark.parametrize(
-    ("precision", "capability", "used"),
-    [
-        (None, (9, 0), "tf32"),
-        (None, (7, 5), "fp32"),
-        ("tf32", (8, 0), "tf32"),
-        ("fp32", (9, 0), "fp32"),
-        ("bf16", (9, 0), "bf16"),
-    ],
-)
-def test_the_record_says_what_convolutions_computed_in(monkeypatch, precision, capability, used):
-    # As on a GPU: nothing is computed.
-    gpu = torch.device("cuda")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    monkeypatch.setattr("utils.device.device_name", lambda _: "a GPU")
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = True  # PyTorch's default; a run before may have changed it
-    try:
-        use_precision(precision, gpu)
-        assert run_record({"precision": precision}, gpu)["precision"] == used
-        assert torch.backends.cuda.matmul.allow_tf32 == before[1]  # the resampler's
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
-    assert run_record({}, CPU)["precision"] == "fp32"
 
 
 # The mirror.

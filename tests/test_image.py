@@ -1,10 +1,13 @@
 """Pictures in, pictures out: every kind a person may pass, with the pixel values worked out by hand."""
 
+import struct
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from utils.errors import UserError
 from utils.image import image_pyramid, image_to_tensor, open_image, save_image, to_uint8
 
 CPU = torch.device("cpu")
@@ -161,3 +164,42 @@ def test_true_colours_come_back(tmp_path):
     assert pixels(Image.open(tmp_path / "levels.png")) == pixels(levels)
     save_image(image_to_tensor(blobs(), (23, 37), CPU), tmp_path / "blobs.png")
     assert pixels(Image.open(tmp_path / "blobs.png")) == pixels(blobs())
+
+
+def grey_profile() -> bytes:
+    """An ICC profile, version 2, of grey in proportion to light."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, 256) + bytes(2)
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", *(round(65536 * x) for x in (0.9642, 1, 0.8249)))
+    names = b"none" + struct.pack(">I", 0x02400000) + b"mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(28) + white[8:]
+    table = struct.pack(">I4sII4sII", 2, b"kTRC", 156, 14, b"wtpt", 172, 20)
+    content = names + bytes(48) + table + curve + white
+    return struct.pack(">I", 4 + len(content)) + content
+
+
+def test_a_profile_of_grey(capsys, tmp_path):
+    # 100/255 of the light: 255 (1.055 (100/255)^(1/2.4) - 0.055) = 168.1
+    assert pixels(saved(tmp_path / "x.png", row("L", 100), icc_profile=grey_profile())) == [(168,) * 3]
+    assert capsys.readouterr().err == ""
+    # It cannot be for colours, which stay.
+    for _ in range(2):
+        assert pixels(saved(tmp_path / "c.png", row("RGB", (150, 100, 60)), icc_profile=grey_profile())) == [
+            (150, 100, 60)
+        ]
+    line = "its colour profile cannot be used and is left out"
+    assert capsys.readouterr().err == f"warning: --input_a {tmp_path / 'c.png'}: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "words"),
+    [
+        ([-1, 7], "int32", "from -1 to 7, not within 0 (black) to 255 (white)"),
+        ([0, 65536], "int32", "from 0 to 65536, not within 0 (black) to 65535"),
+        ([0, 255], "float32", "not within 0 (black) to 1 (white)"),
+        ([-0.1, 0.5], "float32", "from -0.1 to 0.5"),
+    ],
+)
+def test_range_that_is_not_known(tmp_path, values, kind, words):
+    Image.fromarray(np.array([values], kind)).save(tmp_path / "x.tiff")
+    with pytest.raises(UserError) as caught:
+        open_image(tmp_path / "x.tiff", "--input_a")
+    assert words in str(caught.value) and "\n" not in str(caught.value)

@@ -2,12 +2,13 @@
 
 import copy
 import math
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, random, real_pictures
 from torch import nn
 from torchvision.transforms import functional as TF
 
@@ -22,9 +23,8 @@ from training.loop import fill_networks, new_state
 from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
-from training.side_by_side import DomainThreads, side_by_side_step
 from training.state import ScaleState
-from training.step import DomainInputs, StepInputs, discriminator_loss, training_step
+from training.step import StepInputs, discriminator_loss, training_step
 from utils.geometry import Geometry
 from utils.measures import contrast_agreement
 from utils.resize import upsample
@@ -35,41 +35,10 @@ SMALL = Architecture(nfc=4, min_nfc=4)
 CPU = torch.device("cpu")
 
 
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) - 1
-
-
 def networks(scale: int = 0, stop_scale: int = 4, seed: int = 0, architecture: Architecture = SMALL) -> ScaleNetworks:
     nets = ScaleNetworks(architecture, scale, stop_scale)
     initialise(nets, stream(seed, "test"))
     return nets
-
-
-# (height, width) of A and of B.
-SQUARE = (14, 14), (14, 14)
-WIDE_AND_TALL = (13, 18), (17, 12)
-
-
-def inputs(shapes=SQUARE) -> StepInputs:
-    """With noise for the self term, which is not used where that has no weight."""
-    mixes = torch.tensor([0.3, 0.6, 0.2]), torch.tensor([0.4, 0.8, 0.7])
-    domains = []
-    for domain, (own, other) in enumerate((shapes, shapes[::-1])):
-        pictures = [random(1, 3, *own, seed=3 * domain + i) for i in range(3)]
-        domains.append(DomainInputs(*pictures, mixes[domain], 0.2 * random(1, 3, *other, seed=30 + domain)))
-    return tuple(domains)
-
-
-def without_self_term(both_inputs: StepInputs) -> StepInputs:
-    return tuple(replace(domain, mix=domain.mix[:2], self_noise=None) for domain in both_inputs)
-
-
-def real_pictures(shapes=SQUARE) -> tuple[torch.Tensor, torch.Tensor]:
-    return random(1, 3, *shapes[0], seed=8), random(1, 3, *shapes[1], seed=9)
-
-
-def inputs_for(weights: LossWeights, shapes=SQUARE) -> StepInputs:
-    return inputs(shapes) if weights.lambda_self else without_self_term(inputs(shapes))
 
 
 def two_domains(architecture: Architecture = SMALL) -> tuple[tuple[Pyramid, Pyramid], Geometry]:
@@ -80,16 +49,6 @@ def two_domains(architecture: Architecture = SMALL) -> tuple[tuple[Pyramid, Pyra
         for pyramid, generator in zip(pyramids, nets.generators, strict=True):
             pyramid.append(generator, 0.1 + 0.05 * scale)
     return pyramids, geometry
-
-
-@pytest.fixture(params=["plain", "side by side"])
-def take_step(request):
-    """The step in both its forms: `take_step(networks, optimisers, inputs, reals, weights)`."""
-    if request.param == "plain":
-        yield training_step
-        return
-    with DomainThreads() as both:
-        yield lambda *arguments: side_by_side_step(*arguments, both)
 
 
 def inputs_of(draws: StepDraws, step: int, reals=(None, None)) -> StepInputs:
@@ -270,8 +229,8 @@ def test_a_share_of_the_steps_starts_from_the_real_images(scale):
     for draws in (mixed, drawn):
         draws.real_sigmas, draws.sigmas = (0.1, 0.2), (1.0, 0.5)
     started = 0
-    for step in range(100):
-        found, published = inputs_of(mixed, step, reals), inputs_of(drawn, step, reals)
+    chunks = [draws.chunk(range(100), lambda _: reals) for draws in (mixed, drawn)]
+    for (found, _), (published, _) in zip(*chunks, strict=True):
         real = torch.equal(found[0].prev, reals[0])
         started += real
         for domain, (one, other) in enumerate(zip(found, published, strict=True)):
@@ -378,14 +337,12 @@ def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tu
     ],
     ids=["beta 10", "lambda_g 3", "no rec", "no cycle", "self, lambda_g 3", "self alone", "layout"],
 )
-def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_discriminators(
-    kind, weights, shapes, take_step
-):
+def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_discriminators(kind, weights, shapes):
     nets = networks(scale=0 if kind == "residual" else 4)
     before = copy.deepcopy(nets)
     reals, both_inputs = real_pictures(shapes), inputs_for(weights, shapes)
     optimisers = Optimisers(nets, OptimiserSettings(lr_d=0.05))
-    losses, pictures = take_step(nets, optimisers, both_inputs, reals, weights)
+    losses, pictures = training_step(nets, optimisers, both_inputs, reals, weights)
     found = {name: p.grad.clone() for name, p in nets.named_parameters() if name.startswith("generator")}
 
     reference = copy.deepcopy(before)
@@ -406,36 +363,8 @@ def test_generators_gradient_is_that_of_the_whole_graph_judged_by_the_updated_di
     assert [picture.shape[2:] for picture in pictures.values()] == [shapes[0], shapes[1], shapes[1], shapes[0]]
 
 
-def one_after_the_other(order: tuple[int, int]):
-    """Runs the stages for both domains, first all of the one, then all of the other."""
-
-    def both(*stages):
-        found = {}
-        for domain in order:
-            for stage in stages:
-                found[domain] = stage(domain)
-        return found[0], found[1]
-
-    return both
-
-
-@pytest.mark.parametrize("weights", [LossWeights(beta=10), LossWeights(lambda_self=0.7, lambda_layout=0.7)])
-def test_no_number_depends_on_which_domains_thread_is_first(weights):
-    results = []
-    for order in ((0, 1), (1, 0)):
-        nets = networks(scale=4)
-        optimisers = Optimisers(nets, OptimiserSettings(lr_g=0.01))
-        for _ in range(2):
-            side_by_side_step(
-                nets, optimisers, inputs_for(weights), real_pictures(), weights, one_after_the_other(order)
-            )
-        results.append(nets.state_dict())
-    one, other = results
-    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
-
-
 def whole_discriminator_loss(discriminator, real, fakes, fake_weights, mix, lambda_grad) -> torch.Tensor:
-    """L_D of docs/method.md, section 6 and 12, call by call; where shapes differ the penalty is in the common middle."""
+    """L_D of docs/method.md, section 6 and 12, call by call; the penalty is in the middle that both shapes have."""
     loss = -sum(fake_weights) * discriminator(real).mean()
     for fake, weight, e in zip(fakes, fake_weights, mix, strict=True):
         height, width = min(real.shape[2], fake.shape[2]), min(real.shape[3], fake.shape[3])
@@ -449,11 +378,11 @@ def whole_discriminator_loss(discriminator, real, fakes, fake_weights, mix, lamb
 
 @pytest.mark.usefixtures("sharing")
 @pytest.mark.parametrize(("shapes", "lambda_self"), [(SQUARE, 0), (WIDE_AND_TALL, 0.7)], ids=["square", "all shapes"])
-def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lambda_self, take_step):
+def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lambda_self):
     nets, weights = networks(), LossWeights(lambda_self=lambda_self, lambda_g=3)
     before = copy.deepcopy(nets)
     reals, both_inputs = real_pictures(shapes), inputs_for(weights, shapes)
-    losses, pictures = take_step(nets, Optimisers(nets, OptimiserSettings()), both_inputs, reals, weights)
+    losses, pictures = training_step(nets, Optimisers(nets, OptimiserSettings()), both_inputs, reals, weights)
     fakes = [[pictures["b2a"], pictures["fake_a"]], [pictures["a2b"], pictures["fake_b"]]]
     if lambda_self:
         for own, third in zip(fakes, self_translations(before, both_inputs, reals), strict=True):
@@ -472,7 +401,7 @@ def test_the_discriminators_gradient_is_that_of_their_own_loss_alone(shapes, lam
             assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-5)
 
 
-def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(take_step, monkeypatch):
+def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monkeypatch):
     nets, calls = networks(), {"generator_a": [], "discriminator_a": []}
     for name, network in nets.named_children():
         if name in calls:
@@ -480,7 +409,7 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(take_
 
     def step(weights: LossWeights) -> list[str]:
         optimisers = Optimisers(nets, OptimiserSettings())
-        losses, _ = take_step(nets, optimisers, inputs_for(weights), real_pictures(), weights)
+        losses, _ = training_step(nets, optimisers, inputs_for(weights), real_pictures(), weights)
         return [name for name in losses if name.startswith("G/")]
 
     assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]

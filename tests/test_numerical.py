@@ -69,40 +69,6 @@ def test_deterministic_runs_and_changes_nothing_on_the_cpu(cli, monkeypatch, pai
         assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
 
 
-# Pictures of every kind, through the command line.
-
-
-def animated(path: Path) -> None:
-    frames = [Image.new("RGB", (40, 32), colour) for colour in ("red", "blue")]
-    frames[0].save(path, save_all=True, append_images=frames[1:])
-
-
-def turned(path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (40, 32), "red").save(path, exif=exif)
-
-
-GOOD_PICTURES = {
-    "a jpeg.png": lambda path: make_picture(path.with_suffix(".jpg"), 1).rename(path),
-    "animated.gif": animated,
-    "16 bit.png": lambda path: Image.fromarray(np.full((32, 40), 40000, np.uint16)).save(path),
-    "palette.png": lambda path: Image.new("P", (40, 32), 1).save(path, transparency=1),
-    "cmyk.jpg": lambda path: Image.new("CMYK", (40, 32), (9, 99, 0, 0)).save(path),
-    "turned.jpg": turned,
-    "two\nlines and spaces.png": lambda path: make_picture(path, 1),
-    "Übersicht 日本.png": lambda path: make_picture(path, 1),
-}
-
-
-@pytest.mark.parametrize("name", GOOD_PICTURES, ids=lambda name: name.replace("\n", " "))
-def test_every_kind_of_picture(cli, pair, trained, tmp_path, name):
-    GOOD_PICTURES[name](tmp_path / name)
-    inputs = ["--input_a", tmp_path / name, "--input_b", pair[1], "--gpu_id", -1, "--out", tmp_path / "out"]
-    assert cli("train.py", *inputs, "--preset", "quick", "--min_size", 20, "--dry_run").code == 0
-    assert cli("eval.py", *inputs, "--load", trained, "--inject_levels", 1).code == 0
-
-
 def test_postscript_is_not_run(cli, pair, trained, tmp_path):
     Image.new("RGB", (40, 32)).save(tmp_path / "a.png", "EPS")
     words = ["--input_a", tmp_path / "a.png", "--input_b", pair[1], "--gpu_id", -1, "--out", tmp_path / "out"]

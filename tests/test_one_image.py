@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny_steps import random
 
 from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
@@ -21,10 +22,6 @@ from utils.rng import stream
 
 CPU = torch.device("cpu")
 SMALL = Architecture(nfc=4, min_nfc=4, switch_res=0, domains=1, pad_once=True)
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) - 1
 
 
 # Geometry.
@@ -91,21 +88,78 @@ def networks_for(scale: int) -> ScaleNetworks:
     return nets
 
 
-def steps_of(recipe: OneImageRecipe, scale: int, count: int = 2) -> tuple[list, ScaleState, Pyramid]:
-    """What `one_image_step` is given in the first steps at a scale: (inputs, real, rec)."""
-    pyramid = Pyramid(recipe.geometry.shapes, recipe.geometry.factor)
-    for coarser in range(scale):
-        pyramid.append(networks_for(coarser).generators[0], 1.0 if coarser == 0 else 0.2)
-    nets = networks_for(scale)
-    state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings()))
-    with recipe.steps((pyramid,), state) as steps:
-        given = steps.take.keywords
-        seen = [(*steps.inputs(step), given["real"], given["rec"]) for step in range(count)]
-    return seen, state, pyramid
+@pytest.fixture
+def steps_of(monkeypatch):
+    """What `one_image_step` is given in the first two steps at a scale: (inputs, real, rec) each."""
+
+    def run(recipe: OneImageRecipe, scale: int) -> tuple[list, ScaleState, Pyramid]:
+        seen = []
+        monkeypatch.setattr("training.one_image.one_image_step", lambda *given: seen.append(given[2:5]))
+        pyramid = Pyramid(recipe.geometry.shapes, recipe.geometry.factor)
+        for coarser in range(scale):
+            pyramid.append(networks_for(coarser).generators[0], 1.0 if coarser == 0 else 0.2)
+        nets = networks_for(scale)
+        state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings()))
+        with recipe.steps((pyramid,), state) as take:
+            for step in range(2):
+                take(step)
+        return seen, state, pyramid
+
+    return run
 
 
 def is_grey(image: torch.Tensor) -> bool:
     return torch.equal(image[:, 0], image[:, 1]) and torch.equal(image[:, 0], image[:, 2])
+
+
+def test_the_coarsest_scale_sees_grey_noise_of_amplitude_1(steps_of):
+    recipe = recipe_for()
+    (first, second), state, _ = steps_of(recipe, 0)
+    assert state.sigmas == (1.0,)
+    for inputs, real, (rec_input, rec_base) in (first, second):
+        assert real is recipe.reals[0]
+        noisy = [noisy for noisy, _, _ in inputs]
+        assert len(noisy) == 3
+        assert torch.equal(noisy[0], noisy[1]) and torch.equal(noisy[0], noisy[2])
+        assert is_grey(noisy[0]) and noisy[0].std().item() == pytest.approx(1, rel=0.15)
+        assert not any(base.any() for _, base, _ in inputs)
+        assert len({mix.item() for _, _, mix in inputs}) == 3
+        # What the image itself is remembered by is fixed, grey, no sample, and the same for every seed.
+        assert is_grey(rec_input) and rec_input.std().item() == pytest.approx(1, rel=0.15)
+        assert torch.equal(rec_input, first[2][0]) and not torch.equal(rec_input, noisy[0])
+        assert not rec_base.any()
+    assert not torch.equal(first[0][0][0], second[0][0][0])
+    (other, _), _, _ = steps_of(recipe_for(seed=4), 0)
+    assert torch.equal(first[2][0], other[2][0])
+    assert not torch.equal(first[0][0][0], other[0][0][0])
+
+
+def test_a_finer_scale_sees_fresh_coarse_draws_under_one_noise(steps_of):
+    recipe = recipe_for()
+    seen, state, pyramid = steps_of(recipe, 2)
+    rec = steps_of(recipe, 0)[0][0][2][0]  # z*
+    with torch.no_grad():
+        for scale in (0, 1):  # Nothing is added above scale 0.
+            base = torch.zeros_like(rec) if scale == 0 else rec
+            enlarged = pyramid.generators[scale](rec, base)
+            rec = upsample(enlarged, recipe.geometry.factor, recipe.geometry.shapes[scale + 1])
+    for inputs, _, (rec_input, rec_base) in seen:
+        assert torch.allclose(rec_base, rec, atol=1e-5) and torch.equal(rec_input, rec_base)
+        noises = [noisy - base for noisy, base, _ in inputs]
+        assert all(torch.allclose(noise, noises[0], atol=1e-5) for noise in noises)
+        assert not is_grey(noises[0])
+        assert noises[0].std().item() == pytest.approx(state.sigmas[0], rel=0.1)
+        bases = [base for _, base, _ in inputs]
+        assert not torch.equal(bases[0], bases[1]) and not torch.equal(bases[1], bases[2])
+    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(rec, recipe.reals[2]).sqrt().item(), rel=1e-4)
+
+
+def test_quantised_training_recolours_what_comes_from_coarser_scales(steps_of):
+    recipe = recipe_for(recolour=lambda image: image.sign())
+    ((inputs, real, (_, rec_base)), _), state, _ = steps_of(recipe, 2)
+    for base in (rec_base, *(base for _, base, _ in inputs)):
+        assert set(base.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert state.sigmas[0] == pytest.approx(0.1 * F.mse_loss(rec_base, real).sqrt().item(), rel=1e-4)
 
 
 # The step.

@@ -14,7 +14,7 @@ from models.blocks import initialise
 from training.losses import LossWeights, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.step import DomainInputs, autocast, training_step
-from utils.device import use_precision
+from utils.device import run_record, use_precision
 from utils.errors import UserError
 from utils.rng import stream
 
@@ -112,19 +112,33 @@ def test_tf32_where_there_is_none_is_one_line(cli, pair, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", None])
-def test_tf32_is_on_where_asked_for(monkeypatch, precision):
+@pytest.mark.parametrize(
+    ("precision", "capability", "used"),
+    [
+        (None, (9, 0), "tf32"),  # as PyTorch has it
+        (None, (7, 5), "fp32"),
+        ("tf32", (8, 0), "tf32"),
+        ("fp32", (9, 0), "fp32"),
+        ("bf16", (9, 0), "bf16"),
+    ],
+)
+def test_convolutions_compute_in_what_was_asked_for_and_the_record_says_it(monkeypatch, precision, capability, used):
     # As on a GPU: nothing is computed.
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr("utils.device.device_name", lambda _: "a GPU")
     flags = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [flag.allow_tf32 for flag in flags]
+    torch.backends.cudnn.allow_tf32 = True  # PyTorch's default; a run before may have changed it
     try:
-        use_precision(precision, torch.device("cuda"))
-        wanted = before[1] if precision is None else precision == "tf32"
-        assert [flag.allow_tf32 for flag in flags] == [before[0], wanted]  # the resampler's products stay as they are
+        use_precision(precision, gpu)
+        assert flags[1].allow_tf32 is (precision in (None, "tf32"))
+        assert flags[0].allow_tf32 == before[0]  # the resampler's products stay as they are
+        assert run_record({"precision": precision}, gpu)["precision"] == used
     finally:
         for flag, value in zip(flags, before, strict=True):
             flag.allow_tf32 = value
+    assert run_record({}, CPU)["precision"] == "fp32"
 
 
 def test_tf32_is_of_newer_gpus(monkeypatch):

@@ -4,6 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from clips import GREYS, damaged, encoded, film, flat, with_matrix
+from memory import peak_of
 from PIL import Image
 
 from utils.errors import UserError
@@ -64,18 +66,8 @@ def test_an_animation_lasts_as_long_as_it_says(tmp_path):
 def test_a_turned_video_is_shown_upright(tmp_path, angle):
     picture = np.zeros((24, 32, 3), np.uint8)
     picture[:12, :16] = 255  # bright at the top left as it is stored
-    with av.open(str(tmp_path / "x.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
-        for packet in [*stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")), *stream.encode(None)]:
-            container.mux(packet)
-    data = bytearray((tmp_path / "x.mp4").read_bytes())
-    track = data.index(b"tkhd") + 4 + 40  # the track's display matrix (ISO 14496-12)
-    one = 1 << 16
-    a, b, c, d = {90: (0, one, -one, 0), 180: (-one, 0, 0, -one), 270: (0, -one, one, 0)}[angle]
-    for place, value in zip((0, 4, 12, 16), (a, b, c, d), strict=True):
-        data[track + place : track + place + 4] = value.to_bytes(4, "big", signed=True)
-    (tmp_path / "x.mp4").write_bytes(bytes(data))
+    matrix = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[angle]
+    with_matrix(encoded(tmp_path / "x.mp4", [picture]), *matrix)
     (frame,) = Clip(tmp_path / "x.mp4", "--input_a")
     # The matrix turns clockwise: the bright corner goes on to the next one.
     corners = {90: (-1, 0), 180: (-1, -1), 270: (0, -1)}  # x, y as a share of the far side
@@ -99,6 +91,7 @@ def test_sizes_of_videos_are_even(tmp_path):
 def test_folders_natural_order_and_unequal_sizes(tmp_path):
     for name, level in (("10.png", 200), ("2.png", 100), (".hidden.png", 0)):
         Image.new("RGB", (20, 16), (level,) * 3).save(tmp_path / name)
+    (tmp_path / "film.mpg").write_bytes(b"no picture")
     clip = Clip(tmp_path, "--input_a")
     assert [frame.getpixel((0, 0))[0] for frame in clip] == [100, 200] and clip.rate == 25
     Image.new("RGB", (22, 16)).save(tmp_path / "11.png")
@@ -112,3 +105,72 @@ def test_what_is_no_video_is_one_line(tmp_path, content):
     with pytest.raises(UserError, match=r"^--input_a .*x\.mp4: ") as caught:
         Clip(tmp_path / "x.mp4", "--input_a")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "angle", "shown"),
+    [(Fraction(64, 27), None, (114, 32)), (Fraction(8, 9), None, (43, 32)), (Fraction(2), (0, 1, -1, 0), (32, 96))],
+)
+def test_pixels_are_square(tmp_path, pixel, angle, shown):
+    path = encoded(tmp_path / "x.mp4", [flat(90)] * 3, pixel=pixel)
+    clip = Clip(with_matrix(path, *angle) if angle else path, "--input_a")
+    assert [frame.size for frame in clip] == [shown] * 3 and clip.size == shown
+
+
+@pytest.mark.parametrize("name", ["x.mkv", "x.mp4", "x.ts", "x.avi"])
+@pytest.mark.parametrize("starts", [(0, 33, 5000), (0, 200, 400, 433, 467, 500)])
+def test_frames_keep_their_own_times(tmp_path, name, starts):
+    frames = [flat(grey) for grey in GREYS[: len(starts)]]
+    codec = "libx264" if name == "x.ts" else "mpeg4"
+    times = Clip(encoded(tmp_path / name, frames, codec, starts=starts, rate=30), "--input_a").times
+    shown = [float(1000 * times.seconds(index)) for index in range(len(starts) + 1)]
+    assert shown[:-1] == pytest.approx(starts, abs=0.1) and shown[-1] - starts[-1] == pytest.approx(33, abs=1.5)
+
+
+def test_an_animation_of_one_frame_is_a_still_and_a_fast_one_slow(tmp_path):
+    images = [Image.fromarray(frame) for frame in frames(3)]
+    for kind in ("GIF", "WEBP", "PNG"):
+        images[0].save(tmp_path / "one", format=kind, save_all=True, duration=40)
+        assert not is_clip(tmp_path / "one")
+        images[0].save(tmp_path / "x", format=kind, save_all=True, append_images=images[1:], duration=10)
+        assert Clip(tmp_path / "x", "--input_a").rate == 10
+
+
+def test_what_is_wrong_with_a_clip_is_said_once(tmp_path, capsys):
+    first, *others = [Image.fromarray(frame) for frame in frames(4)]
+    first.save(tmp_path / "x.webp", save_all=True, append_images=others, icc_profile=bytes(99))
+    broken = damaged(encoded(tmp_path / "x.avi", [flat(g) for g in GREYS], "mjpeg", "yuvj420p"), 1, 4)
+    hdr = encoded(
+        tmp_path / "x.mkv", [flat(g) for g in GREYS], "libx264", options={"x264-params": "transfer=smpte2084"}
+    )
+    for path, count, words in ((tmp_path / "x.webp", 4, "profile"), (broken, 4, "2 damaged"), (hdr, 6, "HDR (PQ)")):
+        clip = Clip(path, "--input_a")
+        assert [len(list(clip)) for _ in range(3)] == [count] * 3
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"warning: --input_a {path}: ") and words in line
+
+
+@pytest.mark.parametrize("where", ["a frame", "the file"])
+def test_an_error_of_ffmpegs_in_mid_video_is_one_line(tmp_path, monkeypatch, where):
+    clip = Clip(film(tmp_path / "x.mp4"), "--input_a")
+
+    def fail(*_):
+        raise av.error.PatchWelcomeError(0, "Not yet implemented in FFmpeg")
+
+    if where == "a frame":
+        monkeypatch.setattr("utils.video.Video._image", fail)
+    else:
+        (tmp_path / "x.mp4").unlink()
+    with pytest.raises(UserError, match=r"^--input_a .*x\.mp4: cannot be read"):
+        list(clip)
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    def use(count: int) -> None:
+        path = film(tmp_path / "x.mp4", *(index % 256 for index in range(count)), size=(320, 240))
+        assert sum(1 for _ in Clip(path, "--input_a")) == count
+
+    use(60)  # The encoder looks ahead some fifty frames.
+    short, long = peak_of(lambda: use(60)), peak_of(lambda: use(240))
+    # 180 frames more are 41 MB as 8-bit pixels.
+    assert long - short < 20e6

@@ -17,6 +17,7 @@ from training.one_image import OneImageRecipe
 from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
 from training.state import ScaleState
+from training.step import DomainInputs, StepInputs
 from utils.geometry import Geometry, ImageGeometry
 from utils.rng import stream
 
@@ -26,9 +27,35 @@ ONE_IMAGE = ImageGeometry(height=14, width=15, min_size=11)
 PAIR = Architecture(nfc=2, min_nfc=2, num_layer=3)
 SINGLE = replace(PAIR, switch_res=0, domains=1, pad_once=True)
 
+# (height, width) of A and of B.
+SQUARE = (14, 14), (14, 14)
+WIDE_AND_TALL = (13, 18), (17, 12)
+
 AnyGeometry = Geometry | ImageGeometry
 Watch = Callable[[], AbstractContextManager]
 Taken = list[tuple[Losses, Images]]
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    """The same values in [-1, 1] every time."""
+    return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) - 1
+
+
+def inputs_for(weights: LossWeights, shapes=SQUARE, seed: int = 0, dtype=torch.float32) -> StepInputs:
+    """The inputs of a step of these weights for images of these shapes."""
+    mixes = torch.tensor([0.3, 0.6, 0.2]), torch.tensor([0.4, 0.8, 0.7])
+    domains = []
+    for domain, (own, other) in enumerate((shapes, shapes[::-1])):
+        pictures = [random(1, 3, *own, seed=seed + 3 * domain + i).to(dtype) for i in range(3)]
+        noise = 0.2 * random(1, 3, *other, seed=seed + 30 + domain).to(dtype)
+        third = (mixes[domain].to(dtype), noise) if weights.lambda_self else (mixes[domain][:2].to(dtype),)
+        domains.append(DomainInputs(*pictures, *third))
+    return tuple(domains)
+
+
+def real_pictures(shapes=SQUARE, dtype=torch.float32) -> tuple[Tensor, Tensor]:
+    """The real images of a step, of these shapes."""
+    return random(1, 3, *shapes[0], seed=8).to(dtype), random(1, 3, *shapes[1], seed=9).to(dtype)
 
 
 def networks_of(architecture: Architecture, geometry: AnyGeometry, scale: int, device: torch.device) -> ScaleNetworks:

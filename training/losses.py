@@ -1,7 +1,6 @@
 """What L_D and L_G of docs/method.md, section 6 are made of: their weights, an image's score, the gradient penalty.
 
-`discriminator_backward` (training.step) puts L_D together, `training_step` L_G. "mean D(image)" of METHOD is here an
-image's score: the mean of its map of patch scores.
+training/step.py puts them together. "mean D(image)" is here an image's score: the mean of its map of patch scores.
 """
 
 from collections.abc import Callable

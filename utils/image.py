@@ -1,6 +1,7 @@
 """Images: open whatever a person may pass, convert to [-1, 1] and back, save in true colours."""
 
 import contextlib
+import functools
 import hashlib
 import io
 import logging
@@ -58,8 +59,9 @@ def check_size(size: tuple[int, int], min_side: int, name: str) -> None:
         raise UserError(f"{name}: is {size[0]}x{size[1]} pixels; at least {min_side} on each side are needed")
 
 
+@functools.cache
 def print_warning(line: str) -> None:
-    """One line on standard error, whatever the names in it."""
+    """One line on standard error, whatever the names in it; the same one once, as clips are read again and again."""
     print("warning:", " ".join(line.split()), file=sys.stderr)
 
 
@@ -137,7 +139,7 @@ def _as_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Imag
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         if source is not None:
             mode = PROFILE_MODES[source.profile.xcolor_space.strip()]
-            if {mode, image.mode} == {"L", "RGB"}:  # Grey with a profile for RGB, or the reverse.
+            if (mode, image.mode) == ("RGB", "L"):  # The reverse would take the colours away.
                 image = image.convert(mode)
             return ImageCms.profileToProfile(
                 image,

@@ -3,7 +3,9 @@
 import hashlib
 import itertools
 import re
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -87,7 +89,8 @@ class Folder:
     rate = DEFAULT_RATE
 
     def __init__(self, path: Path, flag: str) -> None:
-        suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+        kinds = Image.OPEN.keys() - {"MPEG"}  # of which Pillow knows the name alone
+        suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in kinds}
         files = [file for file in path.iterdir() if file.suffix.lower() in suffixes and file.name[0] != "."]
         if not files:
             raise UserError(f"{flag} {path}: has no images in it; a folder given as a clip holds one per frame")
@@ -129,8 +132,7 @@ class Video:
     def __init__(self, path: Path, flag: str) -> None:
         self.files, self._name = [path], f"{flag} {path}"
         self._av = import_av(f"{self._name}: ")
-        with self._open() as container:
-            stream = self._stream(container)
+        with self._open() as (_, stream):
             self.rate = stream.average_rate or stream.guessed_rate
             if kind := HDR.get(stream.codec_context.color_trc):
                 print_warning(
@@ -140,8 +142,7 @@ class Video:
 
     def frames(self) -> Iterator[Frame]:
         damaged = 0
-        with self._open() as container:
-            stream = self._stream(container)
+        with self._open() as (container, stream):
             stream.thread_type = "AUTO"
             for packet in container.demux(stream):
                 try:
@@ -156,19 +157,19 @@ class Video:
         if damaged:
             print_warning(f"{self._name}: {damaged} damaged frames are left out")
 
-    def _open(self):
+    @contextmanager
+    def _open(self) -> Iterator[tuple]:
+        """The open file and its video; what FFmpeg cannot read of it, as UserError."""
         try:
             # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
-            return self._av.open(f"file:{self.files[0]}", metadata_errors="replace")
+            with self._av.open(f"file:{self.files[0]}", metadata_errors="replace") as container:
+                stream = container.streams.best("video")
+                if stream is None or stream.codec_context is None:
+                    raise UserError(f"{self._name}: has no video in it that FFmpeg can decode")
+                yield container, stream
         except self._av.error.FFmpegError as error:
             reason = error.strerror or error
             raise UserError(f"{self._name}: cannot be read, as an image or a video: {reason}") from None
-
-    def _stream(self, container):
-        stream = container.streams.best("video")
-        if stream is None or stream.codec_context is None:
-            raise UserError(f"{self._name}: has no video in it that FFmpeg can decode")
-        return stream
 
     def _image(self, frame, pixel_aspect: Fraction) -> Image.Image:
         """A decoded frame as RGB, by the matrix and the range of values it was encoded with."""
@@ -261,8 +262,10 @@ def refuse_clip(path: Path, flag: str) -> None:
 def _pillow_frames(path: Path) -> int:
     """How many frames Pillow finds in a file; 0 where it is no image to it."""
     try:
-        with Image.open(path) as image:
-            return image.n_frames if image.format in ANIMATIONS else 0 if image.format == "MPEG" else 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return image.n_frames if image.format in ANIMATIONS else 0 if image.format == "MPEG" else 1
     except Exception:  # Damaged, too large or no image: opening it says what is wrong.
         return 0
 
