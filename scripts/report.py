@@ -103,22 +103,36 @@ def read_run(path: Path, top: Path) -> Row:
     for kind in ("finished", "real"):
         for direction in DIRECTIONS:
             if (file := path / f"{kind}_{direction}.png").is_file() and f"finished_{direction}" not in row.pictures:
-                row.pictures[f"{kind}_{direction}"] = data_uri(open_image(file, "RUN"), LARGE)
+                if (image := readable(file, row)) is not None:
+                    row.pictures[f"{kind}_{direction}"] = data_uri(image, LARGE)
     last = {}
     for file in sorted(run.samples.glob("*.png")) if run.samples.is_dir() else []:
         if match := SAMPLE.fullmatch(file.name):
             last[int(match[1]), match[3]] = file
-    row.growth = [(scale, data_uri(open_image(file, "RUN"), SMALL)) for (scale, _), file in sorted(last.items())]
+    for (scale, _), file in sorted(last.items()):
+        if (image := readable(file, row)) is not None:
+            row.growth.append((scale, data_uri(image, SMALL)))
 
     # Numbers.
     records = RunLog(run.log).records()
     ends = {record["scale"]: record.get("seconds", 0.0) for record in records}
     row.seconds = sum(ends.values()) if ends else None
     for direction, (structure, appearance) in DIRECTIONS.items():
-        if (file := path / f"real_{direction}.png").is_file() and len(inputs) == 2:
-            values = measured(open_image(file, "RUN"), inputs[structure], inputs[appearance])
+        file = path / f"real_{direction}.png"
+        if file.is_file() and len(inputs) == 2 and (image := readable(file, row)) is not None:
+            values = measured(image, inputs[structure], inputs[appearance])
             row.measures |= {f"{name} {direction}": value for name, value in values.items() if name in MEASURES}
     return row
+
+
+def readable(file: Path, row: Row) -> Image.Image | None:
+    """An image of a run; None, and a line among its problems, where it cannot be read."""
+    try:
+        return open_image(file, "RUN")
+    except UserError as error:
+        if str(error) not in row.problems:
+            row.problems.append(str(error))
+        return None
 
 
 def measured(translated: Image.Image, structure: Image.Image, appearance: Image.Image) -> dict[str, float]:

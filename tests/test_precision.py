@@ -13,7 +13,8 @@ from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from training.losses import LossWeights, scores
 from training.optimisers import Optimisers, OptimiserSettings
-from training.step import DomainInputs, autocast, training_step
+from training.side_by_side import one_by_one, side_by_side_step
+from training.step import DomainInputs, autocast
 from utils.device import run_record, use_precision
 from utils.errors import UserError
 from utils.rng import stream
@@ -34,7 +35,8 @@ def step(nets: ScaleNetworks, side: int = 16, recompute: bool = False, bf16: boo
     inputs = tuple(DomainInputs(*pictures[i : i + 3], torch.tensor([0.3, 0.6])) for i in (0, 3))
     optimisers = Optimisers(nets, OptimiserSettings(lr_d=lr_d))
     with autocast(CPU, bf16):
-        return training_step(nets, optimisers, inputs, (pictures[6], pictures[7]), LossWeights(), recompute)
+        reals = pictures[6], pictures[7]
+        return side_by_side_step(nets, optimisers, inputs, reals, LossWeights(), one_by_one, recompute)
 
 
 def test_save_memory_changes_no_bit():
@@ -96,9 +98,9 @@ def test_both_reach_the_steps_and_are_remembered(cli, monkeypatch, pair, tmp_pat
 
     def spy(*arguments):
         seen.append((torch.is_autocast_enabled("cpu"), arguments[-1]))
-        return training_step(*arguments)
+        return side_by_side_step(*arguments)
 
-    monkeypatch.setattr("training.pair.training_step", spy)
+    monkeypatch.setattr("training.pair.side_by_side_step", spy)
     monkeypatch.setattr("train.StopRequest", lambda: StopAfter(2))
     words = ["--input_a", pair[0], "--input_b", pair[1], *TINY, "--niter", 3, "--precision", "bf16", "--save_memory"]
     assert cli("train.py", *words, "--out", tmp_path / "run").code == 130

@@ -62,3 +62,12 @@ def test_sorted_filtered_and_opened_in_a_browser(page):
         tab.wait_for_selector("#runs figure:visible")
         assert all(url.startswith(("file:", "data:")) for url in asked) and errors == []
         browser.close()
+
+
+def test_a_damaged_picture_is_said_and_leaves_the_page_whole(tmp_path, trained):
+    run = copy_run(trained, tmp_path / "runs" / "one")
+    (run / "real_a2b.png").write_bytes((run / "real_a2b.png").read_bytes()[:60])
+    row = report.read_run(run, tmp_path / "runs")
+    assert "real_b2a" in row.pictures and "real_a2b" not in row.pictures
+    assert any("real_a2b.png" in problem for problem in row.problems)
+    assert report.main([str(tmp_path / "runs")]) == 0

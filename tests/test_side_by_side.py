@@ -93,8 +93,11 @@ def test_the_threads_are_given_back_and_an_error_in_either_is_raised(monkeypatch
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("threads", "recompute", "wanted"), [(1, False, "p"), (2, False, "s"), (2, True, "p")])
-def test_it_is_taken_on_a_cpu_of_several_threads_unless_memory_is_short(monkeypatch, threads, recompute, wanted):
+FORMS = [(1, False, "p"), (2, False, "s"), (2, True, "s"), (1, True, "s")]
+
+
+@pytest.mark.parametrize(("threads", "recompute", "wanted"), FORMS)
+def test_it_is_taken_on_a_cpu_of_several_threads_and_where_memory_is_short(monkeypatch, threads, recompute, wanted):
     taken = []
     for letter, name, real in (("p", "training_step", training_step), ("s", "side_by_side_step", side_by_side_step)):
         monkeypatch.setattr(

@@ -12,7 +12,7 @@ from training.frames import RealSource
 from training.loop import Images, Losses, TakeStep
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
-from training.side_by_side import DomainThreads, side_by_side_step
+from training.side_by_side import DomainThreads, one_by_one, side_by_side_step
 from training.state import ScaleState
 from training.step import autocast, training_step
 
@@ -30,7 +30,7 @@ class PairRecipe:
         noise_amps: of each domain, sigma of a scale > 0 relative to the error of its rec draw.
         coarsest_sigmas: of each domain, sigma of scale 0, for every later draw and for the self term.
         fixed_rec, real_start: see `StepDraws`.
-        recompute: see `training_step`; takes the plain step everywhere, since it is there to save memory.
+        recompute: save memory: the step in pieces, one domain after the other, see `side_by_side_step`.
         bf16: compute in bfloat16; weights, images and losses stay in float32.
     """
 
@@ -53,9 +53,10 @@ class PairRecipe:
         scale, self_term = state.scale, bool(self.weights.lambda_self)
         threads = None
         with ExitStack() as stack:
-            # Choose the form of the step.
+            # Choose the form of the step: in pieces side by side, in pieces for little memory, or plain.
             if self.device.type == "cpu" and torch.get_num_threads() > 1 and not self.recompute:
                 threads = stack.enter_context(DomainThreads(bf16=self.bf16))
+            pieces = threads or (one_by_one if self.recompute else None)
             both = threads or one_after_other
 
             # Open the real images, and measure sigma.
@@ -75,9 +76,10 @@ class PairRecipe:
                     drawn = chunk_of(step, draws.steps_per_chunk)
                     chunk = draws.chunk(drawn, lambda step: (real_a(step), real_b(step)))
                 inputs, reals = chunk[step - drawn.start]
-                if threads is not None:
-                    return side_by_side_step(state.networks, state.optimisers, inputs, reals, self.weights, threads)
-                with autocast(self.device, self.bf16):
-                    return training_step(state.networks, state.optimisers, inputs, reals, self.weights, self.recompute)
+                step_of = state.networks, state.optimisers, inputs, reals, self.weights
+                with autocast(self.device, self.bf16 and threads is None):  # Threads enter it themselves.
+                    if pieces is not None:
+                        return side_by_side_step(*step_of, pieces, self.recompute)
+                    return training_step(*step_of)
 
             yield take

@@ -1,4 +1,4 @@
-"""The training step on a CPU of several threads: both domains at the same time (docs/method.md, section 6).
+"""The training step in pieces, for a CPU of several threads and for little memory (docs/method.md, section 6).
 
 It computes what the plain step in training/step.py computes, which is the text to read first. The networks are too
 small to keep several cores busy with one call, but the two domains do the same work on different numbers. So
@@ -120,13 +120,20 @@ def discriminator_backward(
     return {"D/real": on_real, "D/fake": sum(on_fakes), "D/penalty": sum(penalties)}
 
 
+def one_by_one(*stages: Callable[[int], Result]) -> tuple[Result, Result]:
+    """All stages for domain a, then for domain b; what the last one returned for each."""
+    results = [[stage(domain) for stage in stages][-1] for domain in (0, 1)]
+    return results[0], results[1]
+
+
 def side_by_side_step(
     networks: ScaleNetworks,
     optimisers: Optimisers,
     inputs: StepInputs,
     reals: tuple[Tensor, Tensor],
     weights: LossWeights,
-    both: DomainThreads,
+    both: Callable,
+    recompute: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """What `training.step.training_step` computes, in pieces that the two domains can work on at the same time.
 
@@ -149,7 +156,9 @@ def side_by_side_step(
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
-        both: runs stages for both domains, at the same time where that is faster.
+        both: runs stages for both domains: `DomainThreads`, or `one_by_one` for the least memory.
+        recompute: keep nothing of the samples' and translations' graphs but their inputs; the backward passes compute
+            the rest again.
 
     Returns:
         The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the
@@ -174,7 +183,7 @@ def side_by_side_step(
             images, bases = [noisy, z_prev], [prev, z_prev]
         elif weights.alpha:  # Its own graph is gone before the sample's is made.
             reconstruction_loss(x, generators[x](z_prev, z_prev)).backward()
-        fake, *rec = generate(generators[x], images, bases)
+        fake, *rec = generate(generators[x], images, bases, recompute)
         samples[x] = Cut(fake)
         with_sample[x].extend(reconstruction_loss(x, image) for image in rec)
 
@@ -188,7 +197,7 @@ def side_by_side_step(
         images = [samples[y].leaf]
         if weights.lambda_self:
             images.append(inputs[x].self_noise + reals[y])
-        translations[x] = [Cut(image) for image in generate(generators[x], images, images)]
+        translations[x] = [Cut(image) for image in generate(generators[x], images, images, recompute)]
 
     def update_discriminator(x: int) -> None:
         optimisers.discriminators[x].zero_grad()

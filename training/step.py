@@ -44,7 +44,6 @@ def training_step(
     inputs: StepInputs,
     reals: tuple[Tensor, Tensor],
     weights: LossWeights,
-    recompute: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Update both discriminators, then both generators, in place.
 
@@ -57,11 +56,11 @@ def training_step(
             + lambda_layout (layout_loss(b2a, fake_b) + layout_loss(a2b, fake_a))                    (section 15)
 
     With lambda_self, the translated noisy real images self_a and self_b join as third fakes (section 12). A term of
-    weight 0 costs nothing. On a CPU of several threads `training.side_by_side` takes the same step faster.
+    weight 0 costs nothing. `training.side_by_side` takes the same step in pieces: faster on a CPU of several threads,
+    and in less memory.
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
-        recompute: keep nothing of the generators' graphs but their inputs; the backward pass computes the rest again.
 
     Returns:
         The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the
@@ -70,13 +69,13 @@ def training_step(
     (g_a, g_b), (d_a, d_b), (real_a, real_b), (a, b) = networks.generators, networks.discriminators, reals, inputs
 
     # Sample and reconstruct, translate, go back.
-    fake_a, *rec_a = generate(g_a, *paired([a.noisy, a.z_prev], [a.prev, a.z_prev], weights.alpha), recompute)
-    fake_b, *rec_b = generate(g_b, *paired([b.noisy, b.z_prev], [b.prev, b.z_prev], weights.alpha), recompute)
+    fake_a, *rec_a = generate(g_a, *paired([a.noisy, a.z_prev], [a.prev, a.z_prev], weights.alpha))
+    fake_b, *rec_b = generate(g_b, *paired([b.noisy, b.z_prev], [b.prev, b.z_prev], weights.alpha))
     from_b, from_a = [fake_b], [fake_a]
     if weights.lambda_self:
         from_b, from_a = [fake_b, a.self_noise + real_b], [fake_a, b.self_noise + real_a]
-    b2a, *self_a = generate(g_a, from_b, from_b, recompute)
-    a2b, *self_b = generate(g_b, from_a, from_a, recompute)
+    b2a, *self_a = generate(g_a, from_b, from_b)
+    a2b, *self_b = generate(g_b, from_a, from_a)
     fakes_a, fakes_b = [b2a, fake_a, *self_a], [a2b, fake_b, *self_b]
     fake_weights = [1.0, 1.0, weights.lambda_self][: len(fakes_a)]
 
@@ -95,8 +94,8 @@ def training_step(
         losses_g["G/reconstruction_a"] = weights.alpha * F.mse_loss(rec_a[0], real_a)
         losses_g["G/reconstruction_b"] = weights.alpha * F.mse_loss(rec_b[0], real_b)
     if weights.beta:
-        losses_g["G/cycle_a"] = weights.beta * F.mse_loss(generate(g_a, [a2b], [a2b], recompute)[0], fake_a)
-        losses_g["G/cycle_b"] = weights.beta * F.mse_loss(generate(g_b, [b2a], [b2a], recompute)[0], fake_b)
+        losses_g["G/cycle_a"] = weights.beta * F.mse_loss(generate(g_a, [a2b], [a2b])[0], fake_a)
+        losses_g["G/cycle_b"] = weights.beta * F.mse_loss(generate(g_b, [b2a], [b2a])[0], fake_b)
     if weights.lambda_layout:
         losses_g["G/layout_a"] = weights.lambda_layout * layout_loss(b2a, fake_b)
         losses_g["G/layout_b"] = weights.lambda_layout * layout_loss(a2b, fake_a)
