@@ -32,7 +32,6 @@ from utils.simplified import simplified_image
 from utils.video import Clip, import_av, is_clip, refuse_clip
 
 RESULTS = ("results.png", "metrics.json", "samples.png", "real_a.png", "real_b.png", "a2b.mp4")
-LEAST_COARSEST = 2  # pixels that a side must have to be mirrored
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pair = load_trained(options, device)
     as_trained = trained.options()
     inputs = open_inputs(options, min(pair.geometry.shapes[0]), as_trained["quant_level"])
+    for flag, image in zip(("--input_a", "--input_b"), inputs, strict=True):
+        if image is not None and min(pair.shapes_for(image.size, options.out_size, options.keep_aspect)[0]) < 2:
+            raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or cut the image")
     learned = options.out_size or pair.geometry.img_size
     finish_size = options.finish_size
     if finish_size is None:
@@ -134,9 +136,6 @@ def translate_images(
     """Both images, directly and from each injection scale; one of these finished; the sheet; the measures."""
     # Translate.
     shapes = [pair.shapes_for(image.size, options.out_size, options.keep_aspect) for image in images]
-    for flag, own in zip(("--input_a", "--input_b"), shapes, strict=True):
-        if min(own[0]) < LEAST_COARSEST:
-            raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or cut the image")
     reals = [image_pyramid(image, own, pair.device) for image, own in zip(images, shapes, strict=True)]
     pyramids = pair.reshaped(*shapes)
     direct = {"real_a": reals[0][-1], "real_b": reals[1][-1]}
@@ -213,7 +212,7 @@ def translate_video(
         quant_level=quant_level,
         seed=options.seed,
         gif=options.gif,
-        finisher=finishing.finisher(1) if finishing is not None else None,
+        finisher=finishing.finishers[1] if finishing is not None else None,
         stop=stop,
     )
     out.record(clip=numbers)

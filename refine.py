@@ -117,10 +117,10 @@ def quantised(run: Run, recipe: OneImageRecipe, options: RefineOptions, stop: St
     few = replace(recipe, recolour=lambda image: recolour(image, palette))
     again = Run(RunFolder(run.folder.claim(f"retrained_{scale:02d}")), run.geometry, run.architecture, run.device)
     for coarser in range(scale):
-        again.add_scale(*run.load_scale(coarser))
+        again.add_scale(*run.load_scale(coarser, run.folder))
     again.networks = None  # It starts afresh.
     if again.folder.scale(scale).is_file():
-        again.add_scale(*again.load_scale(scale))
+        again.add_scale(*again.load_scale(scale, again.folder))
     else:
         state = load_state(again, OPTIMISER, again.folder, scale)
         again.folder.path.mkdir(exist_ok=True)

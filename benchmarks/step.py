@@ -183,15 +183,16 @@ def measure(scale: int, geometry: Geometry, architecture: Architecture, repeats:
     weights, rates = LossWeights(), OptimiserSettings()
     start = [starting_point(scale, geometry, architecture) for _ in range(3)]
     published, plain = Baseline(start[0], weights, rates), program(start[1], weights, rates, None)
+    threads = DomainThreads()
+    both = program(start[2], weights, rates, threads)
     found: dict[str, list[float]] = {"published": [], "plain": [], "side by side": []}
     for turn in range(repeats + 1):  # the first warms up
         times = [
             milliseconds(published.take_step, 1),
             milliseconds(lambda turn=turn: plain(turn * plain.steps), plain.steps),
         ]
-        with DomainThreads() as threads:
-            both = program(start[2], weights, rates, threads)
-            times.append(milliseconds(lambda turn=turn, both=both: both(turn * both.steps), both.steps))
+        with threads:
+            times.append(milliseconds(lambda turn=turn: both(turn * both.steps), both.steps))
         for values, value in zip(found.values(), times if turn else [], strict=False):
             values.append(value)
     return {name: statistics.median(values) for name, values in found.items()}

@@ -61,12 +61,6 @@ class Pyramid:
         other.generators, other.sigmas = self.generators, self.sigmas
         return other
 
-    def up_to(self, scale: int) -> "Pyramid":
-        """The scales coarser than one."""
-        other = self.reshaped(self.shapes)
-        other.generators, other.sigmas = self.generators[:scale], self.sigmas[:scale]
-        return other
-
     def replaced(self, scale: int, generator: Generator, sigma: float) -> "Pyramid":
         """The same with another generator and noise amplitude at one scale."""
         other = self.reshaped(self.shapes)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
@@ -41,11 +42,11 @@ class Finishing:
     structure: float
     keep_aspect: bool
 
-    def finisher(self, look: int) -> Finisher | None:
-        """What finishes with the patches of domain 0 or 1."""
-        if self.references[look] is None:
-            return None
-        return Finisher(dict([self.references[look]]), self.size, self.structure, stretched=not self.keep_aspect)
+    @cached_property
+    def finishers(self) -> list[Finisher | None]:
+        """What finishes with the patches of domain 0 and of domain 1; each prepares its reference once."""
+        stretched = not self.keep_aspect
+        return [each and Finisher(dict([each]), self.size, self.structure, stretched) for each in self.references]
 
     def shape(self, layout: int) -> tuple[int, int] | None:
         """(height, width) of a domain's own image."""
@@ -54,7 +55,7 @@ class Finishing:
 
     def job(self, name: str, learned: Tensor, shape: tuple[int, int] | None, look: int) -> list[Job]:
         """To finish a learned image in the aspect of a (height, width), or its own; nothing without a reference."""
-        finisher = self.finisher(look)
+        finisher = self.finishers[look]
         return [Job(name, learned.cpu(), shape or tuple(learned.shape[-2:]), finisher)] if finisher else []
 
 
@@ -86,8 +87,9 @@ def find_references(
 
 def save_images(images: dict[str, Tensor], folder: RunFolder) -> None:
     """Write (1, 3, H, W) images in [-1, 1] as PNG under their names."""
+    folder.claim(*(f"{name}.png" for name in images))
     for name, image in images.items():
-        save_image(image, folder.claim(f"{name}.png"))
+        save_image(image, folder.path / f"{name}.png")
 
 
 def inject_both(pyramids: Pyramids, reals: Sequence[Sequence[Tensor]], scale: int, seed: int) -> dict[str, Tensor]:

@@ -63,7 +63,7 @@ class Run:
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"--load {folder.scale(0)}: {error}") from None
         run = cls(folder, geometry, architecture, device)
-        run.load_scales()
+        run.load_scales(folder)
         if not run.finished:
             raise CheckpointError(
                 f"--load {path}: only {run.scale} of {geometry.stop_scale + 1} scales are finished; to finish: {resume}"
@@ -95,14 +95,14 @@ class Run:
         values = {"scale": scale, **rebuild, **dict(zip(sigma_keys(len(sigmas)), sigmas, strict=True))}
         save_checkpoint(networks.state_dict(), values, self.folder.claim(self.folder.scale(scale).name))
 
-    def load_scales(self) -> None:
-        """Take up every scale that is finished in the folder; CheckpointError where one does not fit this run."""
-        for scale in range(min(self.folder.finished_scales(), self.geometry.stop_scale + 1)):
-            self.add_scale(*self.load_scale(scale))
+    def load_scales(self, folder: RunFolder) -> None:
+        """Take up every scale that is finished in a folder; CheckpointError where one does not fit this run."""
+        for scale in range(min(folder.finished_scales(), self.geometry.stop_scale + 1)):
+            self.add_scale(*self.load_scale(scale, folder))
 
-    def load_scale(self, scale: int) -> tuple[ScaleNetworks, tuple[float, ...]]:
-        """The networks and noise amplitudes of a finished scale."""
-        path, names = self.folder.scale(scale), sigma_keys(self.architecture.domains)
+    def load_scale(self, scale: int, folder: RunFolder) -> tuple[ScaleNetworks, tuple[float, ...]]:
+        """The networks and noise amplitudes of a scale that is finished in a folder."""
+        path, names = folder.scale(scale), sigma_keys(self.architecture.domains)
         weights, values = load_checkpoint(path, SCALE_KEYS | dict.fromkeys(names, float))
         if values["scale"] != scale:
             raise CheckpointError(f"--load {path}: holds scale {values['scale']}")

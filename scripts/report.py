@@ -102,15 +102,16 @@ def read_run(path: Path, top: Path) -> Row:
             row.problems.append(str(error))
     for kind in ("finished", "real"):
         for direction in DIRECTIONS:
-            if (file := path / f"{kind}_{direction}.png").is_file() and f"finished_{direction}" not in row.pictures:
-                if (image := readable(file, row)) is not None:
-                    row.pictures[f"{kind}_{direction}"] = data_uri(image, LARGE)
+            if f"finished_{direction}" not in row.pictures and (
+                image := readable(path / f"{kind}_{direction}.png", row)
+            ):
+                row.pictures[f"{kind}_{direction}"] = data_uri(image, LARGE)
     last = {}
     for file in sorted(run.samples.glob("*.png")) if run.samples.is_dir() else []:
         if match := SAMPLE.fullmatch(file.name):
             last[int(match[1]), match[3]] = file
     for (scale, _), file in sorted(last.items()):
-        if (image := readable(file, row)) is not None:
+        if image := readable(file, row):
             row.growth.append((scale, data_uri(image, SMALL)))
 
     # Numbers.
@@ -118,15 +119,16 @@ def read_run(path: Path, top: Path) -> Row:
     ends = {record["scale"]: record.get("seconds", 0.0) for record in records}
     row.seconds = sum(ends.values()) if ends else None
     for direction, (structure, appearance) in DIRECTIONS.items():
-        file = path / f"real_{direction}.png"
-        if file.is_file() and len(inputs) == 2 and (image := readable(file, row)) is not None:
+        if len(inputs) == 2 and (image := readable(path / f"real_{direction}.png", row)):
             values = measured(image, inputs[structure], inputs[appearance])
             row.measures |= {f"{name} {direction}": value for name, value in values.items() if name in MEASURES}
     return row
 
 
 def readable(file: Path, row: Row) -> Image.Image | None:
-    """An image of a run; None, and a line among its problems, where it cannot be read."""
+    """An image of a run; None where there is none, and, with a line among its problems, where it cannot be read."""
+    if not file.is_file():
+        return None
     try:
         return open_image(file, "RUN")
     except UserError as error:

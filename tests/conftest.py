@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Tiny networks gain nothing from threads, and lose much where other processes use the same cores.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest

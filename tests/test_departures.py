@@ -65,7 +65,7 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     assert result.code == 0, result.err
     opened = Run.load(run, 2, CPU)
     assert opened.architecture.padding_mode == "reflect"
-    networks, _ = opened.load_scale(1)
+    networks, _ = opened.load_scale(1, opened.folder)
     convolutions = [module for module in networks.generator_b.modules() if isinstance(module, nn.Conv2d)]
     assert {type(convolution) for convolution in convolutions} == {MirroredConv2d}
     result = cli("train.py", *inputs, "--load", run, "--padding_mode", "zeros")

@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import TINY, complaint, make_picture
+from conftest import TINY, make_picture
 from folders import copy_run, names
 from interrupted import StopAfter
 from PIL import Image
@@ -62,10 +62,10 @@ def test_the_default_injection_scale_does_not_depend_on_the_size_of_the_result(c
     assert len(scales) == 1 and TrainedPair.load(trained).default_scale() == 3
 
 
-def test_an_image_too_thin_for_its_shape_is_one_line(cli, trained, pair, tmp_path):
+def test_an_image_too_thin_for_its_shape_is_one_line(refused, trained, pair, tmp_path):
     make_picture(tmp_path / "thin.png", 1, size=(640, 13))
     words = ["--input_a", tmp_path / "thin.png", "--input_b", pair[1], "--load", trained, "--out", tmp_path / "out"]
-    assert "too long and thin" in complaint(cli("eval.py", *words, "--keep_aspect", "--gpu_id", -1))
+    assert "too long and thin" in refused(["eval.py", *words, "--keep_aspect", "--gpu_id", -1])
 
 
 # Records.
@@ -112,3 +112,21 @@ def test_a_scheduler_may_send_a_second_signal():
         signal.raise_signal(signal.SIGUSR1)
         signal.raise_signal(signal.SIGTERM)
     assert stop.signal == signal.SIGUSR1 and stop.status == 128 + signal.SIGUSR1
+
+
+def test_tensorboard_gets_the_losses_and_its_files_are_the_run_s(cli, pair, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out = tmp_path / "run"
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *TINY, "--niter", 2, "--print_interval", 1]
+    assert cli("train.py", *words, "--tensorboard").code == 0
+    events = accumulator.EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    assert [each.step for each in events.Scalars("G/cycle_a")] == list(range(1, 9))  # counted over all scales
+    assert cli("train.py", *words, "--overwrite").code == 0
+    assert not (out / "tensorboard").exists()
+
+
+def test_tensorboard_that_is_missing_is_one_line_before_anything_is_written(monkeypatch, refused, pair, tmp_path):
+    monkeypatch.setattr("config.find_spec", lambda _: None)
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *TINY]
+    assert "--tensorboard" in refused(["train.py", *words, "--tensorboard"])

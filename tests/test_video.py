@@ -158,7 +158,7 @@ def test_an_error_of_ffmpegs_in_mid_video_is_one_line(tmp_path, monkeypatch, whe
         raise av.error.PatchWelcomeError(0, "Not yet implemented in FFmpeg")
 
     if where == "a frame":
-        monkeypatch.setattr("utils.video.Video._image", fail)
+        monkeypatch.setattr("utils.video.Image.fromarray", fail)
     else:
         (tmp_path / "x.mp4").unlink()
     with pytest.raises(UserError, match=r"^--input_a .*x\.mp4: cannot be read"):

@@ -15,7 +15,6 @@ from models.run import Run
 from training.cost import step_costs
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import LossSums, ScaleState
-from utils.errors import UserError
 from utils.image import save_image
 from utils.log import RunLog, positions
 from utils.progress import Progress
@@ -164,20 +163,14 @@ def train_scale(
 
 
 class Report:
-    """Context manager: the log, the sample images and, if asked for, TensorBoard's events of a run.
-
-    Raises:
-        UserError: TensorBoard is asked for and not installed.
-    """
+    """Context manager: the log, the sample images and, if asked for, TensorBoard's events of a run."""
 
     def __init__(self, folder: RunFolder, tensorboard: bool) -> None:
         self.folder, self.log = folder, RunLog(folder.log)
         self.writer: Any = None
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise UserError("--tensorboard: is not installed; pip install tensorboard") from None
+            from torch.utils.tensorboard import SummaryWriter  # optional; config.py has seen that it is there
+
             self.writer = SummaryWriter(str(folder.path / "tensorboard"))
             folder.adopt(*(folder.path / "tensorboard").iterdir())
 

@@ -47,9 +47,7 @@ def prepare(
     for (flag, mine), theirs in zip(fingerprints.items(), source.recorded("fingerprints", []), strict=False):
         if mine != theirs:
             raise UserError(f"{flag} {inputs[flag]}: not the image the run in --load {source.path} is trained on")
-    out, run.folder = run.folder, source
-    run.load_scales()
-    run.folder = out
+    run.load_scales(source)
     return None if run.finished else load_state(run, optimiser, source, run.scale)
 
 

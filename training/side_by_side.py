@@ -15,11 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.architecture import ScaleNetworks
-from models.discriminator import Discriminator
 from training.batching import batches_with, generate, share_call
-from training.losses import LossWeights, gradient_penalty, layout_loss, scores
+from training.losses import LossWeights, layout_loss, scores
 from training.optimisers import Optimisers
-from training.step import StepInputs, autocast, weighted
+from training.step import StepInputs, autocast, discriminator_loss, weighted
 
 Result = TypeVar("Result")
 
@@ -83,41 +82,6 @@ def backward_through(cuts: Sequence[Cut], losses: Sequence[Tensor] = ()) -> None
     """One backward pass from the images of cuts, with the gradients at their leaves, and from scalar losses."""
     gradients = [cut.leaf.grad for cut in cuts] + [None] * len(losses)
     torch.autograd.backward([cut.image for cut in cuts] + list(losses), gradients)
-
-
-def discriminator_backward(
-    discriminator: Discriminator,
-    real: Tensor,
-    fakes: Sequence[Tensor],
-    fake_weights: Sequence[float],
-    mix: Tensor,
-    lambda_grad: float,
-) -> dict[str, Tensor]:
-    """Add the gradient of one domain's L_D to its discriminator's weights; fakes are detached here.
-
-    With a weight w for each fake f
-
-        L_D = sum of w (-mean D(real) + mean D(f) + GP(real, f)),    GP = lambda_grad * `gradient_penalty`
-
-    as in `training.step.discriminator_loss`, but with a backward pass per call, so that only one call's graph is held:
-    the penalty's is a step's peak of memory.
-
-    Returns:
-        The terms of L_D, weighted, so that their sum is the loss: D/real, D/fake, D/penalty.
-    """
-    fakes = [fake.detach() for fake in fakes]
-    on_images: list[Tensor] = []
-    for batch, own_weights in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
-        own = weighted(own_weights, scores(discriminator, batch))
-        sum(own).backward()
-        on_images += own
-    penalties: list[Tensor] = []
-    for batch, own_weights, own_mix in batches_with(fakes, fake_weights, mix):
-        own = weighted(own_weights, lambda_grad * gradient_penalty(discriminator, real, batch, own_mix))
-        sum(own).backward()
-        penalties += own
-    on_real, *on_fakes = on_images
-    return {"D/real": on_real, "D/fake": sum(on_fakes), "D/penalty": sum(penalties)}
 
 
 def one_by_one(*stages: Callable[[int], Result]) -> tuple[Result, Result]:
@@ -202,10 +166,8 @@ def side_by_side_step(
     def update_discriminator(x: int) -> None:
         optimisers.discriminators[x].zero_grad()
         images = [fake.image for fake in fakes_of(x)]
-        terms = discriminator_backward(
-            discriminators[x], reals[x], images, fake_weights, inputs[x].mix, weights.lambda_grad
-        )
-        losses[x].update(terms)
+        loss = (discriminators[x], reals[x], images, fake_weights, inputs[x].mix, weights.lambda_grad)
+        losses[x].update(discriminator_loss("", *loss, each=Tensor.backward))
         optimisers.discriminators[x].step()
 
     def adversarial(x: int) -> None:

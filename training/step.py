@@ -1,6 +1,6 @@
 """One training step at one scale: the discriminators' update, then the generators' (docs/method.md, section 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -115,6 +115,7 @@ def discriminator_loss(
     fake_weights: Sequence[float],
     mix: Tensor,
     lambda_grad: float,
+    each: Callable[[Tensor], object] | None = None,
 ) -> dict[str, Tensor]:
     """The terms of one domain's L_D, weighted, so that their sum is the loss; fakes are detached here.
 
@@ -126,16 +127,25 @@ def discriminator_loss(
         fakes: N images, (1, 3, H', W') each.
         fake_weights: N numbers w.
         mix: (N,), see `gradient_penalty`.
+        each: done with the loss of each call of the network, a scalar, as soon as it is there: a backward pass, so that
+            one call's graph is held at a time.
     """
     fakes = [fake.detach() for fake in fakes]
     on_images: list[Tensor] = []
     for batch, own in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
-        on_images += weighted(own, scores(discriminator, batch))
+        on_images += called(weighted(own, scores(discriminator, batch)), each)
     penalties: list[Tensor] = []
     for batch, own, own_mix in batches_with(fakes, fake_weights, mix):
-        penalties += weighted(own, lambda_grad * gradient_penalty(discriminator, real, batch, own_mix))
+        penalties += called(weighted(own, lambda_grad * gradient_penalty(discriminator, real, batch, own_mix)), each)
     terms = {"D/real": on_images[0], "D/fake": sum(on_images[1:]), "D/penalty": sum(penalties)}
     return {name + suffix: term for name, term in terms.items()}
+
+
+def called(terms: list[Tensor], each: Callable[[Tensor], object] | None) -> list[Tensor]:
+    """Terms of one call of a network, after their sum was handed to `each`."""
+    if each is not None:
+        each(sum(terms))
+    return terms
 
 
 def adversarial_loss(discriminator: Discriminator, fakes: Sequence[Tensor], fake_weights: Sequence[float]) -> Tensor:

@@ -21,6 +21,7 @@ from utils.files import write_atomic
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of a file, the error line says, too
 # Pillow's mode for the colours an ICC profile is made for.
+HEIC = {".heic", ".heif"}
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 
 
@@ -68,10 +69,11 @@ def print_warning(line: str) -> None:
 @contextlib.contextmanager
 def opened(path: Path, name: str) -> Iterator[Image.Image]:
     """An image as Pillow opens it; whatever goes wrong with it while it is used, as UserError."""
-    with contextlib.suppress(ImportError):
-        import pillow_heif  # not required; HEIC needs it
+    if path.suffix.lower() in HEIC:
+        with contextlib.suppress(ImportError):
+            import pillow_heif  # not required
 
-        pillow_heif.register_heif_opener()
+            pillow_heif.register_heif_opener()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -85,7 +87,7 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
         limit = Image.MAX_IMAGE_PIXELS / 1e6
         raise UserError(f"{name}: has more than {limit:.0f} million pixels; shrink it first") from None
     except UnidentifiedImageError:
-        heic = f", or have HEIC read: {install('pillow-heif')}" if path.suffix.lower() in {".heic", ".heif"} else ""
+        heic = f", or have HEIC read: {install('pillow-heif')}" if path.suffix.lower() in HEIC else ""
         raise UserError(f"{name}: cannot be read: not an image Pillow knows; save it anew as PNG{heic}") from None
     except (UserError, MemoryError):
         raise

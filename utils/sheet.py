@@ -4,7 +4,6 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -75,6 +74,8 @@ def _sized(picture: Image.Image) -> Image.Image:
 
 def save_loss_curves(records: list[dict], path: Path) -> None:
     """Write the weighted loss terms over the whole run from the log's records, terms of a kind in a panel."""
+    from matplotlib.figure import Figure  # takes a third of a second to import, and only this needs it
+
     steps, ends = positions(records)
     names = {key for record in records for key in record if "/" in key}
     panels = {title: [name for name in sorted(names) if name.startswith(terms)] for title, terms in PANELS.items()}

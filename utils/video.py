@@ -4,10 +4,11 @@ import hashlib
 import itertools
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import median_low
 from types import ModuleType
@@ -29,9 +30,11 @@ TOO_FAST, INSTEAD = 11, 100
 
 
 class Frame(NamedTuple):
-    """A frame as it is read: 8-bit RGB; when it is shown and for how long, in seconds, None where it is not known."""
+    """A frame as it is read: its (width, height) as shown, what makes its 8-bit RGB image where that is wanted; when it
+    is shown and for how long, in seconds, None where it is not known."""
 
-    image: Image.Image
+    size: tuple[int, int]
+    image: Callable[[], Image.Image]
     start: Fraction | None
     lasts: Fraction | None
 
@@ -99,7 +102,8 @@ class Folder:
 
     def frames(self) -> Iterator[Frame]:
         for file in self.files:
-            yield Frame(open_image(file, self._flag), None, None)
+            image = open_image(file, self._flag)
+            yield Frame(image.size, lambda image=image: image, None, None)
 
 
 class Animation:
@@ -119,7 +123,8 @@ class Animation:
                 file.load()
                 duration = Fraction(file.info.get("duration") or 0)
                 lasts = (duration if duration >= TOO_FAST else INSTEAD) / Fraction(1000)
-                yield Frame(as_rgb(file.copy(), self._name), start, lasts)
+                image = as_rgb(file.copy(), self._name)
+                yield Frame(image.size, lambda image=image: image, start, lasts)
                 start += lasts
 
 
@@ -153,38 +158,46 @@ class Video:
                 for frame in decoded:
                     start = None if frame.pts is None else frame.pts * frame.time_base
                     lasts = frame.duration * frame.time_base if frame.duration else None
-                    yield Frame(self._image(frame, stream.sample_aspect_ratio or 1), start, lasts)
+                    width = max(1, round(frame.width * (stream.sample_aspect_ratio or 1)))
+                    size = (width, frame.height)[:: -1 if frame.rotation % 180 else 1]
+                    yield Frame(size, partial(self._image, frame, width), start, lasts)
         if damaged:
             print_warning(f"{self._name}: {damaged} damaged frames are left out")
 
     @contextmanager
-    def _open(self) -> Iterator[tuple]:
-        """The open file and its video; what FFmpeg cannot read of it, as UserError."""
+    def _reading(self) -> Iterator[None]:
+        """What FFmpeg cannot read, as UserError."""
         try:
-            # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
-            with self._av.open(f"file:{self.files[0]}", metadata_errors="replace") as container:
-                stream = container.streams.best("video")
-                if stream is None or stream.codec_context is None:
-                    raise UserError(f"{self._name}: has no video in it that FFmpeg can decode")
-                yield container, stream
+            yield
         except self._av.error.FFmpegError as error:
             reason = error.strerror or error
             raise UserError(f"{self._name}: cannot be read, as an image or a video: {reason}") from None
 
-    def _image(self, frame, pixel_aspect: Fraction) -> Image.Image:
-        """A decoded frame as RGB, by the matrix and the range of values it was encoded with."""
+    @contextmanager
+    def _open(self) -> Iterator[tuple]:
+        """The open file and its video."""
+        # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
+        with self._reading(), self._av.open(f"file:{self.files[0]}", metadata_errors="replace") as container:
+            stream = container.streams.best("video")
+            if stream is None or stream.codec_context is None:
+                raise UserError(f"{self._name}: has no video in it that FFmpeg can decode")
+            yield container, stream
+
+    def _image(self, frame, width: int) -> Image.Image:
+        """A decoded frame as RGB, by the matrix and range it was encoded with; `width` is before it is turned."""
         formats = self._av.video.reformatter
         usual = formats.ColorRange.JPEG if frame.format.is_rgb else formats.ColorRange.MPEG
-        pixels = frame.reformat(
-            format="rgb24",
-            src_colorspace=frame.colorspace if frame.colorspace in MATRICES else formats.Colorspace.ITU601,
-            src_color_range=frame.color_range or usual,
-            dst_colorspace=formats.Colorspace.ITU601,  # Without meaning for RGB, but PyAV 16 needs it.
-            dst_color_range=formats.ColorRange.JPEG,
-        ).to_ndarray()
-        image = Image.fromarray(pixels)
-        if pixel_aspect != 1:
-            image = image.resize((max(1, round(image.width * pixel_aspect)), image.height), Image.Resampling.BICUBIC)
+        with self._reading():
+            pixels = frame.reformat(
+                format="rgb24",
+                src_colorspace=frame.colorspace if frame.colorspace in MATRICES else formats.Colorspace.ITU601,
+                src_color_range=frame.color_range or usual,
+                dst_colorspace=formats.Colorspace.ITU601,  # Without meaning for RGB, but PyAV 16 needs it.
+                dst_color_range=formats.ColorRange.JPEG,
+            ).to_ndarray()
+            image = Image.fromarray(pixels)
+        if width != image.width:
+            image = image.resize((width, image.height), Image.Resampling.BICUBIC)
         return image.rotate(frame.rotation, expand=True) if frame.rotation else image
 
 
@@ -208,14 +221,14 @@ class Clip:
         self._source = kind(path, flag)
         self.size, times = None, []
         for number, frame in enumerate(self._source.frames(), start=1):
-            check_size(frame.image.size, min_side, self._name)
-            if self.size not in (None, frame.image.size):
-                one, other = ("x".join(map(str, size)) for size in (frame.image.size, self.size))
+            check_size(frame.size, min_side, self._name)
+            if self.size not in (None, frame.size):
+                one, other = ("x".join(map(str, size)) for size in (frame.size, self.size))
                 raise UserError(
                     f"{self._name}: frame {number} is {one} pixels, the ones before {other}; all frames "
                     "must have the same size"
                 )
-            self.size = frame.image.size
+            self.size = frame.size
             times.append((frame.start, frame.lasts))
         if self.size is None:
             raise UserError(f"{self._name}: has no frames that can be decoded")
@@ -231,9 +244,9 @@ class Clip:
 
     def __iter__(self) -> Iterator[Image.Image]:
         for index, frame in itertools.zip_longest(range(len(self)), self._source.frames()):
-            if index is None or frame is None or frame.image.size != self.size:
+            if index is None or frame is None or frame.size != self.size:
                 raise UserError(f"{self._name}: has changed since it was opened; start again")
-            yield frame.image
+            yield frame.image()
 
     def fingerprint(self) -> str:
         """SHA-256 of the bytes of the video, or of all images in order."""
