@@ -1,5 +1,9 @@
 """SIFID: the Fréchet distance against hand-computed and independent values, the network with random weights."""
 
+import socket
+import time
+import urllib.request
+
 import pytest
 import torch
 import torchvision
@@ -61,3 +65,15 @@ def test_missing_weights_say_what_to_do(monkeypatch):
     with pytest.raises(UserError, match=r"no network.*put https://.*inception.*pth into .*checkpoints") as caught:
         load_inception_stem(torch.device("cpu"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_never_answers_is_given_up(monkeypatch, tmp_path):
+    monkeypatch.setattr("utils.sifid.PATIENCE", 0.3)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and says nothing
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: urllib.request.urlopen(address).read())
+        begun = time.monotonic()
+        with pytest.raises(UserError, match="SIFID needs Inception v3's weights"):
+            load_inception_stem(torch.device("cpu"))
+    assert time.monotonic() - begun < 60 and socket.getdefaulttimeout() is None

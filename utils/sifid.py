@@ -5,6 +5,8 @@ pooling, 64 numbers a location; the distance is the Fréchet distance of the two
 distributions. The weights are torchvision's for ImageNet, as in the published program.
 """
 
+import socket
+
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +14,8 @@ from utils.errors import UserError
 
 # From this side on the features have two by two locations or more.
 MIN_SIDE = 15
+# Seconds without an answer after which the weights' download is given up.
+PATIENCE = 20.0
 
 
 def load_inception_stem(device: torch.device) -> nn.Module:
@@ -27,14 +31,17 @@ def load_inception_stem(device: torch.device) -> nn.Module:
             f"SIFID needs torchvision, which cannot be imported ({error}); install it beside torch"
         ) from None
 
-    weights = Inception_V3_Weights.IMAGENET1K_V1
+    weights, before = Inception_V3_Weights.IMAGENET1K_V1, socket.getdefaulttimeout()
     try:
+        socket.setdefaulttimeout(PATIENCE)  # torch hub's download has no time limit of its own
         network = inception_v3(weights=weights, progress=False)
     except Exception as error:  # No network, a proxy, a damaged file: each raises its own kind.
         folder = f"{torch.hub.get_dir()}/checkpoints"
         raise UserError(
             f"SIFID needs Inception v3's weights, which cannot be loaded ({error}); put {weights.url} into {folder}/"
         ) from None
+    finally:
+        socket.setdefaulttimeout(before)
     return inception_stem(network).to(device)
 
 
