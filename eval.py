@@ -25,10 +25,10 @@ from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
 from utils.image import image_pyramid, image_to_tensor, open_image
 from utils.interrupt import Stopped, StopRequest
 from utils.metrics_file import Measured, MetricsFile
+from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 from utils.sifid import load_inception_stem
-from utils.simplified import simplified_image
 from utils.video import Clip, import_av, is_clip, refuse_clip
 
 RESULTS = ("results.png", "metrics.json", "samples.png", "real_a.png", "real_b.png", "a2b.mp4")
@@ -112,7 +112,7 @@ def open_inputs(
     if not a:
         return None, image_b
     image = open_image(a, "--input_a", coarsest)
-    return simplified_image(image, quant_level, image.size[::-1]), image_b
+    return simplified(image, quant_level, image.size[::-1]), image_b
 
 
 def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:

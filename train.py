@@ -27,9 +27,9 @@ from utils.image import fingerprint, image_pyramid, open_image
 from utils.interrupt import Stopped, StopRequest
 from utils.log import RunLog
 from utils.metrics_file import MetricsFile
+from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
-from utils.simplified import first_frame, simplified
 from utils.video import Clip, is_clip, refuse_clip
 
 SHEET_LEVELS = 5
@@ -63,15 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = run_record(recorded(options), device) | {"fingerprints": list(prints.values())}
     results = {name: recorded(options)[name] for name in (*RESULT_OPTIONS, "manualSeed")}
     with writing(run, source, "train.py", record, results), StopRequest() as stop:
-        reals = tuple(
-            image_pyramid(first_frame(image, options.quant_level, shapes[-1]), shapes, device)
-            for image, shapes in zip(inputs, run.geometry.domain_shapes, strict=True)
-        )
+        stills = (next(iter(a)) if isinstance(a, Clip) else a, b)
+        shapes_a, shapes_b = run.geometry.domain_shapes
+        real_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
+        reals = real_a, image_pyramid(b, shapes_b, device)
         recipe = pair_recipe(options, run, a, reals)
         try:
             if not train(run, recipe, options.schedule, state, stop, tensorboard=options.tensorboard):
                 raise Stopped
-            write_results(options, run, inputs, reals, stop)
+            write_results(options, run, stills, reals, stop)
         except Stopped:
             return stopped("train.py", run, stop)
         run.folder.finish()
@@ -104,8 +104,8 @@ def pair_recipe(options: TrainOptions, run: Run, a: Image.Image | Clip, reals: R
     coarsest_sigmas, source_a = noise_amps, still(reals[0])
     if isinstance(a, Clip):
         shapes = run.geometry.domain_shapes[0]
-        clip = simplified(a, options.quant_level, shapes[-1])
-        source_a, coarsest_sigmas = frames(clip, shapes, options.seed, run.device, options.out), (1.0, 1.0)
+        source_a = frames(a, options.quant_level, shapes, options.seed, run.device, options.out)
+        coarsest_sigmas = (1.0, 1.0)
     return PairRecipe(
         optimiser=options.optimiser,
         reals=(source_a, still(reals[1])),
@@ -121,9 +121,11 @@ def pair_recipe(options: TrainOptions, run: Run, a: Image.Image | Clip, reals: R
     )
 
 
-def write_results(options: TrainOptions, run: Run, inputs: Inputs, reals: Reals, stop: StopRequest) -> None:
+def write_results(
+    options: TrainOptions, run: Run, stills: tuple[Image.Image, Image.Image], reals: Reals, stop: StopRequest
+) -> None:
     """The paired generation, the real images translated and finished, the loss curves; last the sheet
-    (docs/method.md, section 7)."""
+    (docs/method.md, section 7). A clip is shown by its first frame."""
     # Sample, and translate from every injection scale.
     folder, pair = run.folder, TrainedPair.of_run(run)
     samples = {
@@ -141,7 +143,7 @@ def write_results(options: TrainOptions, run: Run, inputs: Inputs, reals: Reals,
     save_loss_curves(RunLog(folder.log).records(), folder.claim("losses.png"))
 
     # Finish.
-    images = [first_frame(image, options.quant_level, image.size[::-1]) for image in inputs]
+    images = [simplified(stills[0], options.quant_level, stills[0].size[::-1]), stills[1]]
     finishing = None
     if options.finish_size:
         named = [(f"--input_{x}", image) for x, image in zip("ab", images, strict=True)]

@@ -14,11 +14,11 @@ from utils.flicker import Flicker
 from utils.geometry import Shapes
 from utils.image import image_to_tensor, to_uint8
 from utils.interrupt import StopRequest
+from utils.palette import simplified
 from utils.progress import Bar
 from utils.rng import stream
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
-from utils.simplified import simplified
 from utils.video import Clip
 from utils.video_writer import even_size, save_gif, video_writer
 
@@ -69,8 +69,9 @@ def translate_clip(
             for name, own in sizes.items()
         }
         bar = stack.enter_context(Bar(len(clip)))
-        for index, frame in enumerate(simplified(clip, quant_level, shapes[-1])):
+        for index, source in enumerate(clip):
             stop.check()
+            frame = simplified(source, quant_level, shapes[-1])
             real = image_to_tensor(frame, shapes[-1], pair.device)
             injected = image_to_tensor(frame, shapes[scale], pair.device)
             redrawn, translated = inject(pyramids, "a2b", injected, scale, seed, noise)

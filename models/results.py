@@ -14,10 +14,10 @@ from models.inference import DIRECTIONS, Pyramids, TrainedPair, inject, sample
 from utils.errors import UserError
 from utils.image import fingerprint, open_image, save_image
 from utils.interrupt import Stopped
+from utils.palette import simplified
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
-from utils.simplified import first_frame
 from utils.video import Clip, is_clip
 
 SHEET_SAMPLES, SHEET_SIDE = 16, 256  # at most so many samples on a sheet; the side of a finished one there, pixels
@@ -77,8 +77,9 @@ def find_references(
             source = Clip(path, "--load") if is_clip(path) else open_image(path, "--load")
             if (source.fingerprint() if isinstance(source, Clip) else fingerprint(source)) != prints[index]:
                 raise UserError("another image is there")
-            levels = options["quant_level"] if isinstance(source, Clip) else 0
-            found[index] = (str(path), first_frame(source, levels, source.size[::-1]))
+            if isinstance(source, Clip):
+                source = simplified(next(iter(source)), options["quant_level"], source.size[::-1])
+            found[index] = (str(path), source)
         except UserError as error:
             reason = str(error).removeprefix(f"--load {path}: ")
             print(f"note: nothing is finished with {name}'s patches; trained on {path}: {reason}", file=sys.stderr)

@@ -21,7 +21,7 @@ from models.blocks import ConvStack, Mirror
 from models.inference import inject, refined_from, sample
 from training.batching import share_call
 from training.draws import StepDraws, one_after_other, rec_start, steps_per_chunk
-from training.frames import FrameStore, frames
+from training.frames import frames
 from training.losses import LossWeights
 from training.one_image import OneImageRecipe
 from training.step import autocast
@@ -61,7 +61,9 @@ def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypa
 
 
 def test_a_clips_step_stays_on_its_device(tmp_path):
-    pair_steps(META, watch=one_device, real_a=frames(clip_of(tmp_path), GEOMETRY.domain_shapes[0], 1, META, tmp_path))
+    pair_steps(
+        META, watch=one_device, real_a=frames(clip_of(tmp_path), 0, GEOMETRY.domain_shapes[0], 1, META, tmp_path)
+    )
 
 
 @pytest.mark.parametrize("scale", [0, 1])
@@ -72,11 +74,6 @@ def test_one_images_step_stays_on_its_device(scale):
 def test_one_images_step_in_few_colours_stays_on_its_device():
     palette = torch.zeros(5, 3, device=META)
     one_image_steps(META, watch=one_device, scale=1, recolour=lambda image: recolour(image, palette))
-
-
-def test_a_clips_frame_is_sent_without_a_wait(tmp_path):
-    with FrameStore(clip_of(tmp_path), (12, 11), META, tmp_path) as store, one_device():
-        assert store[1].device == META
 
 
 def test_translations_and_samples_stay_on_their_device():

@@ -54,7 +54,7 @@ def test_no_clips_step_waits(tmp_path):
     for seed in range(3):
         make_picture(tmp_path / f"{seed}.png", seed)
     geometry = Geometry(img_size=14, min_size=11)
-    source = frames(Clip(tmp_path, "--input_a"), geometry.domain_shapes[0], 1, GPU, tmp_path)
+    source = frames(Clip(tmp_path, "--input_a"), 0, geometry.domain_shapes[0], 1, GPU, tmp_path)
     pair_steps(GPU)
     pair_steps(GPU, watch=no_waits, count=5, real_a=source)
 

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from utils.commands import install
 from utils.errors import UserError
-from utils.files import write_atomic
+from utils.files import replacing
+
+with contextlib.suppress(ImportError):
+    import pillow_heif  # what phones save; not required
+
+    pillow_heif.register_heif_opener()
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of a file, the error line says, too
-# Pillow's mode for the colours an ICC profile is made for.
-HEIC = {".heic", ".heif"}
-PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 
 
 def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
@@ -48,10 +50,7 @@ def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
 def check_file(path: Path, name: str) -> None:
     """UserError where there is no regular file to be read."""
     if not path.is_file():
-        reason = "no such file or folder"
-        if path.exists():
-            reason = "is a folder, not an image" if path.is_dir() else "is not a regular file"
-        raise UserError(f"{name}: {reason}")
+        raise UserError(f"{name}: {'is not a regular file' if path.exists() else 'no such file or folder'}")
 
 
 def check_size(size: tuple[int, int], min_side: int, name: str) -> None:
@@ -61,7 +60,7 @@ def check_size(size: tuple[int, int], min_side: int, name: str) -> None:
 
 
 @functools.cache
-def print_warning(line: str) -> None:
+def warn_once(line: str) -> None:
     """One line on standard error, whatever the names in it; the same one once, as clips are read again and again."""
     print("warning:", " ".join(line.split()), file=sys.stderr)
 
@@ -69,25 +68,18 @@ def print_warning(line: str) -> None:
 @contextlib.contextmanager
 def opened(path: Path, name: str) -> Iterator[Image.Image]:
     """An image as Pillow opens it; whatever goes wrong with it while it is used, as UserError."""
-    if path.suffix.lower() in HEIC:
-        with contextlib.suppress(ImportError):
-            import pillow_heif  # not required
-
-            pillow_heif.register_heif_opener()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Read whole first: Pillow maps an uncompressed TIFF into memory, and lays its rows out as if upright.
-            with Image.open(io.BytesIO(path.read_bytes())) as image:
-                if image.format == "EPS":  # Pillow hands PostScript, which is a program, to Ghostscript.
-                    raise UserError(f"{name}: is PostScript; save it as PNG first")
+            # Not by its name: Pillow would map an uncompressed TIFF into memory, its rows laid out as if upright.
+            with path.open("rb") as file, Image.open(file) as image:
                 yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS / 1e6
         raise UserError(f"{name}: has more than {limit:.0f} million pixels; shrink it first") from None
     except UnidentifiedImageError:
-        heic = f", or have HEIC read: {install('pillow-heif')}" if path.suffix.lower() in HEIC else ""
+        heic = f", or, for HEIC, {install('pillow-heif')}" if path.suffix.lower() in (".heic", ".heif") else ""
         raise UserError(f"{name}: cannot be read: not an image Pillow knows; save it anew as PNG{heic}") from None
     except (UserError, MemoryError):
         raise
@@ -98,21 +90,22 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
 def as_rgb(image: Image.Image, name: str) -> Image.Image:
     """An opened image as 8-bit sRGB, upright, on white where it is transparent; any kind of pixels.
 
-    Grey of 16 bits is white at 65535; of 32 bits at 255 if no value is larger, else at 65535; of floating point at 1.
+    Grey of 16 or 32 bits is white at 65535, of floating point at 1.
 
     Raises:
         UserError: values beyond that, or NaN; the line begins with `name`.
     """
     profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
-    opacity = None
+    image, opacity = ImageOps.exif_transpose(image), None
     if image.mode.startswith(("I", "F")):
-        image = _grey_of_8_bits(image, name)
-    elif image.has_transparency_data and image.mode not in ("CMYK", "LAB"):
-        grey = image.mode in ("LA", "La")
-        opacity = image.convert("RGBA").getchannel("A")
-        image = image.convert("LA").convert("L") if grey else image.convert("RGBA").convert("RGB")
-    elif image.mode not in ("L", "CMYK", "LAB"):
+        values, white = np.asarray(image).astype(np.float64), 1 if image.mode == "F" else 65535
+        if not ((values >= 0) & (values <= white)).all():
+            raise UserError(f"{name}: has pixels beyond 0 (black) to {white} (white); save it with 8 bits a channel")
+        image = Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
+    elif image.has_transparency_data:
+        coloured = image.convert("RGBA")
+        image, opacity = coloured.convert("L" if image.mode in ("L", "LA") else "RGB"), coloured.getchannel("A")
+    elif image.mode not in ("L", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     image = _as_srgb(image, profile, name)
     if opacity is not None:
@@ -120,39 +113,16 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
     return image
 
 
-def _grey_of_8_bits(image: Image.Image, name: str) -> Image.Image:
-    values = np.asarray(image).astype(np.float64)
-    most = values.max()
-    white = 1 if image.mode == "F" else 65535 if image.mode.startswith("I;16") or most > 255 else 255
-    if not np.isfinite(values).all() or values.min() < 0 or most > white:
-        raise UserError(
-            f"{name}: has pixels from {values.min():g} to {most:g}, not within 0 (black) to {white} (white); "
-            "scale them, or save it with 8 bits a channel"
-        )
-    return Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
-
-
 def _as_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    """Colours of mode L, RGB, CMYK or LAB as RGB; by their ICC profile where it can be used."""
-    srgb = ImageCms.createProfile("sRGB")
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
-        if source is None and image.mode == "LAB":
-            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        if source is not None:
-            mode = PROFILE_MODES[source.profile.xcolor_space.strip()]
-            if (mode, image.mode) == ("RGB", "L"):  # The reverse would take the colours away.
-                image = image.convert(mode)
-            return ImageCms.profileToProfile(
-                image,
-                source,
-                srgb,
-                ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                "RGB",
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-    except (ImageCms.PyCMSError, OSError, KeyError, ValueError):
-        print_warning(f"{name}: its colour profile cannot be used and is left out")
+    """Colours of mode L, RGB or CMYK as RGB, by their ICC profile where it can be used."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if image.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
+                image = image.convert("RGB")
+            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            warn_once(f"{name}: its colour profile cannot be used and is left out")
     return image.convert("RGB")
 
 
@@ -190,6 +160,5 @@ def to_uint8(image: Tensor) -> np.ndarray:
 
 def save_image(image: Tensor, path: Path) -> None:
     """Write a (1, 3, H, W) image in [-1, 1] as PNG in its true colours, never stretched."""
-    buffer = io.BytesIO()
-    Image.fromarray(to_uint8(image)).save(buffer, format="PNG")
-    write_atomic(path, buffer.getvalue())
+    with replacing(path) as temporary:
+        Image.fromarray(to_uint8(image)).save(temporary, format="PNG")

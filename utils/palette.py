@@ -1,10 +1,14 @@
-"""Few colours: those of an image, and any image in them (docs/method.md, section 11, quantised)."""
+"""Few colours: those of an image, and any image in them (docs/method.md, section 11, quantised); few greys (12)."""
 
 import torch
+from PIL import Image
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
+from utils.image import image_to_tensor, to_uint8
 from utils.rng import stream
+
+LUMA = (0.299, 0.587, 0.114)
 
 
 def main_colours(image: Tensor, count: int) -> Tensor:
@@ -28,3 +32,28 @@ def recolour(image: Tensor, palette: Tensor) -> Tensor:
     """Every pixel of (N, 3, H, W) in the nearest colour of (K, 3)."""
     distances = (image.unsqueeze(1) - palette.view(1, -1, 3, 1, 1)).square().sum(dim=2)
     return palette[distances.argmin(dim=1)].permute(0, 3, 1, 2).contiguous()
+
+
+def simplify(image: Tensor, levels: int) -> Tensor:
+    """Few grey levels, dark and bright exchanged, as the paper has some clips (docs/method.md, section 12).
+
+    With x the inverted grey value in [-1, 1], the result is `trunc((x - 0.01) levels) / levels`: a multiple
+    of 1 / levels from -1 to 1 - 1 / levels, rounded towards mid-grey. The 0.01 takes white out of a level
+    of its own. Two levels give -1, -0.5, 0 and 0.5.
+
+    Args:
+        image: (1, 3, H, W) in [-1, 1].
+        levels: the published `quant_level`, 2 there.
+
+    Returns:
+        (1, 3, H, W), all channels alike.
+    """
+    inverted = -(image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    return (torch.trunc((inverted - 0.01) * levels) / levels).expand_as(image).contiguous()
+
+
+def simplified(image: Image.Image, levels: int, shape: tuple[int, int]) -> Image.Image:
+    """An image simplified at a (height, width); as it is where `levels` is 0."""
+    if not levels:
+        return image
+    return Image.fromarray(to_uint8(simplify(image_to_tensor(image, shape, torch.device("cpu")), levels)))

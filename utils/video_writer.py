@@ -1,8 +1,9 @@
 """Clips out: H.264 in MP4, and GIF."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from utils.files import replacing
 from utils.interrupt import Stopped
-from utils.video import Times, import_av
+from utils.video import import_av
 
 GIF_FASTEST = Fraction(1, 50)  # seconds; browsers play frames shorter than this at a tenth of a second
 CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
@@ -22,14 +23,16 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 @contextmanager
-def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Callable[[np.ndarray], None]]:
+def video_writer(
+    path: Path, times: Sequence[Fraction], size: tuple[int, int]
+) -> Iterator[Callable[[np.ndarray], None]]:
     """Write a video: H.264 in MP4, to be played anywhere. `with video_writer(...) as write: write(frame)`.
 
     The file appears under its name at the end: when all is written, or, after Stopped, with the frames until then;
     after any other error not at all. Memory does not grow with the length.
 
     Args:
-        times: when each frame is shown.
+        times: when each frame is shown and when the last one ends, seconds from 0 (`Clip.times`).
         size: (width, height) of the frames, pixels, both even (`even_size`).
 
     Yields:
@@ -37,35 +40,29 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
     """
     av = import_av(f"{path}: ")
     stopped: Stopped | None = None
+    ticks = [round(time / CLOCK) for time in times]
+    spans, written = (end - start for start, end in pairwise(ticks)), 0
     with replacing(path) as temporary, av.open(f"file:{temporary}", "w", format="mp4") as container:
-        # Without B frames: MP4 keeps durations in the order of decoding, so the last frame shown would get another's.
-        options = {"crf": "18", "bf": "0"}
-        stream = container.add_stream("libx264", rate=times.rate.limit_denominator(10**6), options=options)
+        # Without B frames, so that packets come in the order of the frames, whose durations they get.
+        rate = ((len(times) - 1) / times[-1]).limit_denominator(10**6)
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "bf": "0"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = CLOCK
-        # BT.601 with the narrow range: said here, and assumed of small images by readers that do not look.
+        # BT.601 with the narrow range, which is what frames are converted to.
         stream.codec_context.colorspace = 6
         stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
-        formats, written, lasting = av.video.reformatter, 0, {}
 
-        def mux(packets: list) -> None:
-            for packet in packets:
-                packet.duration = lasting.pop(packet.pts)  # The encoder takes the mean.
+        def encode(frame: object) -> None:
+            for packet in stream.encode(frame):
+                packet.duration = next(spans)  # The encoder takes the mean.
                 container.mux(packet)
 
         def write(pixels: np.ndarray) -> None:
             nonlocal written
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24").reformat(
-                format="yuv420p",
-                src_color_range=formats.ColorRange.JPEG,
-                dst_colorspace=formats.Colorspace.ITU601,
-                dst_color_range=formats.ColorRange.MPEG,
-            )
-            start, end = (round(times.seconds(index) / CLOCK) for index in (written, written + 1))
-            frame.pts, frame.time_base = start, CLOCK
-            lasting[start] = end - start
-            mux(stream.encode(frame))
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
+            frame.pts, frame.time_base = ticks[written], CLOCK
+            encode(frame)
             written += 1
 
         try:
@@ -74,32 +71,23 @@ def video_writer(path: Path, times: Times, size: tuple[int, int]) -> Iterator[Ca
             if not written:
                 raise
             stopped = error
-        mux(stream.encode(None))
+        encode(None)
     if stopped is not None:
         raise stopped
 
 
-def save_gif(frames: Iterable[np.ndarray], path: Path, times: Times) -> None:
+def save_gif(frames: Iterable[np.ndarray], path: Path, times: Sequence[Fraction]) -> None:
     """Write an endless GIF of (height, width, 3) 8-bit frames, each with a palette of its own.
 
     Frames last whole hundredths of a second, rounded so that the sum stays true; where more than 50 come in a
-    second, those in between are left out. Pillow keeps all frames until the end, so this is meant for short clips.
+    second, those in between are left out. All frames are kept until the end, so this is meant for short clips.
     """
-    images = _timed(frames, times)
-    first = next(images)
+    images, starts = [], []
+    for pixels, start in zip(frames, times, strict=False):
+        if not starts or start - starts[-1] >= GIF_FASTEST:
+            images.append(Image.fromarray(pixels))
+            starts.append(start)
+    hundredths = [round(100 * time) for time in (*starts, times[-1])]
+    durations = [10 * (end - start) for start, end in pairwise(hundredths)]
     with replacing(path) as temporary:
-        first.save(temporary, format="GIF", save_all=True, append_images=images, loop=0)
-
-
-def _timed(frames: Iterable[np.ndarray], times: Times) -> Iterator[Image.Image]:
-    shown = [0]
-    for index in range(1, len(times)):
-        if times.seconds(index) - times.seconds(shown[-1]) >= GIF_FASTEST:
-            shown.append(index)
-    ends = dict(zip(shown, [*shown[1:], len(times)], strict=True))
-    for index, pixels in enumerate(frames):
-        if index in ends:
-            image = Image.fromarray(pixels)
-            start, end = (round(100 * times.seconds(number)) for number in (index, ends[index]))
-            image.info["duration"] = 10 * (end - start)
-            yield image
+        images[0].save(temporary, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
