@@ -29,7 +29,7 @@ from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 from utils.sifid import load_inception_stem
-from utils.video import Clip, import_av, is_clip, refuse_clip
+from utils.video import Clip, is_clip
 
 RESULTS = ("results.png", "metrics.json", "samples.png", "real_a.png", "real_b.png", "a2b.mp4")
 
@@ -103,11 +103,10 @@ def open_inputs(
 ) -> tuple[Image.Image | Clip | None, Image.Image | None]:
     """A, an image or a clip, and B; a still in place of a clip is simplified as the clip was."""
     a, b = options.input_a, options.input_b
-    if b:
-        refuse_clip(b, "--input_b")
     image_b = open_image(b, "--input_b", coarsest) if b else None
     if a and is_clip(a):
-        import_av(f"--out {options.out}: ")  # now, not when the old results are cleared
+        import av  # noqa: F401  (an error now, not when the old results are cleared)
+
         return Clip(a, "--input_a", coarsest), image_b
     if not a:
         return None, image_b

@@ -20,7 +20,6 @@ from utils.interrupt import Stopped, StopRequest
 from utils.metrics_file import MetricsFile
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
-from utils.video import refuse_clip
 
 RESULTS = ("finished.png", "finished_source.png", "metrics.json", "results.png")
 
@@ -28,8 +27,6 @@ RESULTS = ("finished.png", "finished_source.png", "metrics.json", "results.png")
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     options = parse_finish(arguments)
-    for flag, path in [("--input", options.input), *(("--reference", path) for path in options.reference)]:
-        refuse_clip(path, flag)
     image = open_image(options.input, "--input", PATCH)
     references = {f"--reference {path}": open_image(path, "--reference", PATCH) for path in options.reference}
     longer, own_shape = max(image.size), (image.height, image.width)

@@ -31,7 +31,6 @@ from utils.palette import main_colours, recolour
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
-from utils.video import refuse_clip
 
 COLOURS = 5  # of the quantised refinement
 ROW = 4  # images in a row of the sheet
@@ -42,8 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     options = parse_refine(arguments)
     device = pick_device(options.gpu_id, options.not_cuda)
-    refuse_clip(options.input, "--input")
-    refuse_clip(options.reference, "--reference")
     image = open_image(options.input, "--input")
     reference = open_image(options.reference, "--reference", options.min_size)
     try:

@@ -30,7 +30,7 @@ from utils.metrics_file import MetricsFile
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
-from utils.video import Clip, is_clip, refuse_clip
+from utils.video import Clip, is_clip
 
 SHEET_LEVELS = 5
 RESULTS = ("results.png", "losses.png", "real_a2b.png", "real_b2a.png", "finished_a2b.png", "finished_b2a.png")
@@ -82,7 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def open_inputs(options: TrainOptions) -> Inputs:
     """An image or a clip, and an image; UserError where one cannot be used."""
     coarsest = min(options.geometry.shapes[0])
-    refuse_clip(options.input_b, "--input_b")
     kind = Clip if is_clip(options.input_a) else open_image
     return kind(options.input_a, "--input_a", coarsest), open_image(options.input_b, "--input_b", coarsest)
 

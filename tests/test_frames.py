@@ -1,14 +1,16 @@
 """The frames of a clip as training sees them, simplified frames, flicker; numbers worked out by hand."""
 
+import numpy as np
 import pytest
 import torch
 from clips import GREYS, film
 from conftest import make_picture
+from PIL import Image
 
 from training.frames import frame_of_step, frames
 from utils.flicker import Flicker
 from utils.image import image_to_tensor
-from utils.palette import simplify
+from utils.palette import simplified
 from utils.video import Clip
 
 CPU = torch.device("cpu")
@@ -21,17 +23,17 @@ def test_a_step_sees_the_frame_of_its_turn(tmp_path, shape):
         make_picture(tmp_path / "frames" / f"{seed}.png", seed)
     clip = Clip(tmp_path / "frames", "--input_a")
     wanted = [image_to_tensor(frame, shape, CPU) for frame in clip]
-    with frames(clip, 0, ((9, 9), shape), 1, CPU, tmp_path)(1) as real:
-        for step in (3, 0, 6, 13, 3):
-            shown = real(step)
-            assert torch.equal(shown, wanted[frame_of_step(step, 7, seed=1, scale=1)])
-            shown.zero_()  # In its own memory: the next one is whole again.
-        assert [path.name for path in tmp_path.iterdir()] == ["frames"]  # nameless
+    real = frames(clip, 0, ((9, 9), shape), 1, CPU, tmp_path)(1)
+    for step in (3, 0, 6, 13, 3):
+        shown = real(step)
+        assert torch.equal(shown, wanted[frame_of_step(step, 7, seed=1, scale=1)])
+        shown.zero_()  # In its own memory: the next one is whole again.
+    assert [path.name for path in tmp_path.iterdir()] == ["frames"]  # nameless
 
 
 def test_frames_of_a_film(tmp_path):
-    with frames(Clip(film(tmp_path / "x.mp4"), "--input_a"), 0, ((8, 8),), 1, CPU, tmp_path)(0) as real:
-        levels = sorted((real(step).mean().item() + 1) * 127.5 for step in range(len(GREYS)))
+    real = frames(Clip(film(tmp_path / "x.mp4"), "--input_a"), 0, ((8, 8),), 1, CPU, tmp_path)(0)
+    levels = sorted((real(step).mean().item() + 1) * 127.5 for step in range(len(GREYS)))
     assert levels == pytest.approx(GREYS, abs=2)
 
 
@@ -45,28 +47,28 @@ def test_the_order_of_frames():
 
 
 @pytest.mark.parametrize(
-    ("grey", "levels", "wanted"),
+    ("colour", "levels", "wanted"),
     [
-        # 2 (-grey - 0.01) without its fraction, halved.
-        (1.0, 2, -1.0),  # -2.02 -> -2
-        (0.98, 2, -0.5),  # -1.98 -> -1
-        (0.5, 2, -0.5),  # -1.02 -> -1
-        (0.48, 2, 0.0),  # -0.98 -> 0
-        (-0.5, 2, 0.0),  # 0.98 -> 0
-        (-0.52, 2, 0.5),  # 1.02 -> 1
-        (-1.0, 2, 0.5),  # 1.98 -> 1
-        (-1.0, 4, 0.75),  # 3.96 -> 3
+        # With the inverted grey value x in [-1, 1]: 2 (x - 0.01) without its fraction, halved.
+        (255, 2, -1.0),  # -2.02 -> -2
+        (252, 2, -0.5),  # -1.97 -> -1
+        (192, 2, -0.5),  # -1.03 -> -1
+        (188, 2, 0.0),  # -0.97 -> 0
+        (64, 2, 0.0),  # 0.98 -> 0
+        (60, 2, 0.5),  # 1.04 -> 1
+        (0, 2, 0.5),  # 1.98 -> 1
+        (0, 4, 0.75),  # 3.96 -> 3
+        # It is brightness that counts. Pure red is grey 2 0.299 - 1 = -0.402, green 0.174, blue -0.772.
+        ((255, 0, 0), 10, 0.3),  # 3.92 -> 3
+        ((0, 255, 0), 10, -0.1),  # -1.84 -> -1
+        ((0, 0, 255), 10, 0.7),  # 7.62 -> 7
     ],
 )
-def test_simplify(grey, levels, wanted):
-    assert torch.equal(simplify(torch.full((1, 3, 2, 3), grey), levels), torch.full((1, 3, 2, 3), wanted))
-
-
-def test_simplify_sees_brightness_not_colour():
-    # Pure red, green, blue are grey 2 (0.299, 0.587, 0.114) - 1 = -0.402, 0.174, -0.772.
-    colours = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]]).view(1, 3, 1, 3)
-    # 10 x (0.402, -0.174, 0.772), less 0.1 -> 3, -1, 7.
-    assert simplify(colours, 10).tolist() == [[[pytest.approx([0.3, -0.1, 0.7])]] * 3]
+def test_simplified(colour, levels, wanted):
+    image = Image.new("RGB", (4, 4), colour if isinstance(colour, tuple) else (colour,) * 3)
+    assert simplified(image, 0, (2, 3)) is image
+    shown = simplified(image, levels, (2, 3))
+    assert shown.size == (3, 2) and (np.asarray(shown) == round(127.5 * (wanted + 1))).all()
 
 
 def test_flicker():

@@ -10,7 +10,7 @@ from PIL import Image, ImageSequence
 
 from utils.errors import UserError
 from utils.interrupt import Stopped
-from utils.video import Clip, is_clip, refuse_clip
+from utils.video import Clip, is_clip
 from utils.video_writer import even_size, save_gif, video_writer
 
 IMAGES = [Image.fromarray(flat(grey)) for grey in GREYS]
@@ -36,8 +36,6 @@ def test_a_video_comes_back_with_its_frames_times_and_size(tmp_path):
     assert milliseconds(clip) == pytest.approx([0, 100, 150, 400, 700], abs=0.1)
     assert [np.asarray(frame).mean() for frame in clip] == pytest.approx(GREYS[:4], abs=4)
     assert is_clip(path)
-    with pytest.raises(UserError, match="must be a still image"):
-        refuse_clip(path, "--input_b")
     assert even_size((27, 48)) == (28, 48)
 
 
@@ -122,7 +120,7 @@ def test_a_folder_of_frames(tmp_path):
     clip = Clip(tmp_path, "--input_a")
     assert [frame.getpixel((0, 0))[0] for frame in clip] == [100, 200] and clip.rate == 25
     Image.new("RGB", (22, 16)).save(tmp_path / "11.png")
-    with pytest.raises(UserError, match="frame 3 is 22x16 pixels, the ones before 20x16"):
+    with pytest.raises(UserError, match="frame 3 has another size"):
         Clip(tmp_path, "--input_a")
 
 

@@ -1,35 +1,26 @@
 """The real images the steps of a scale see: one and the same, or the frames of a clip in turn."""
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from utils.device import send
 from utils.geometry import Shapes
-from utils.image import pixels_to_tensor, resize_image
+from utils.image import image_to_tensor, pixels_to_tensor, to_uint8
 from utils.palette import simplified
 from utils.rng import stream
 from utils.video import Clip
 
-# The real image of a step, (1, 3, H, W) in [-1, 1].
-RealOfStep = Callable[[int], Tensor]
-# A domain's real images: open those of a scale.
-RealSource = Callable[[int], AbstractContextManager[RealOfStep]]
+# A domain's real images: of a scale, what gives the real image of a step, (1, 3, H, W) in [-1, 1].
+RealSource = Callable[[int], Callable[[int], Tensor]]
 
 
 def still(pyramid: list[Tensor]) -> RealSource:
     """One image, at every scale."""
-
-    @contextmanager
-    def at_scale(scale: int) -> Iterator[RealOfStep]:
-        yield lambda _: pyramid[scale]
-
-    return at_scale
+    return lambda scale: lambda step: pyramid[scale]
 
 
 def frames(clip: Clip, quant_level: int, shapes: Shapes, seed: int, device: torch.device, folder: Path) -> RealSource:
@@ -42,22 +33,17 @@ def frames(clip: Clip, quant_level: int, shapes: Shapes, seed: int, device: torc
         quant_level: to how many greys they are simplified, at the finest of the `shapes`; 0: not at all.
     """
 
-    @contextmanager
-    def at_scale(scale: int) -> Iterator[RealOfStep]:
+    def of_scale(scale: int) -> Callable[[int], Tensor]:
+        # Written, not mapped to begin with: a full disk would then end the process without a word.
         with tempfile.TemporaryFile(dir=folder) as file:
-            for frame in clip:
-                pixels = resize_image(simplified(frame, quant_level, shapes[-1]), shapes[scale])
-                file.write(pixels.numpy().tobytes())
+            for each in clip:
+                frame = image_to_tensor(simplified(each, quant_level, shapes[-1]), shapes[scale], torch.device("cpu"))
+                file.write(to_uint8(frame).tobytes())
             file.flush()
-            stored = np.memmap(file, np.uint8, "r", shape=(len(clip), 3, *shapes[scale]))
+            stored = np.memmap(file, np.uint8, "r", shape=(len(clip), *shapes[scale], 3))
+        return lambda step: pixels_to_tensor(np.array(stored[frame_of_step(step, len(clip), seed, scale)]), device)
 
-            def real(step: int) -> Tensor:
-                pixels = torch.from_numpy(np.array(stored[frame_of_step(step, len(clip), seed, scale)]))
-                return pixels_to_tensor(send(pixels, device), device)
-
-            yield real
-
-    return at_scale
+    return of_scale
 
 
 def frame_of_step(step: int, count: int, seed: int, scale: int) -> int:

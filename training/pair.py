@@ -60,7 +60,7 @@ class PairRecipe:
             both = threads or one_after_other
 
             # Open the real images, and measure sigma.
-            real_a, real_b = (stack.enter_context(source(scale)) for source in self.reals)
+            real_a, real_b = (source(scale) for source in self.reals)
             draws = StepDraws(pyramids, scale, self.seed, self.device, both, self_term, self.fixed_rec, self.real_start)
             if not state.sigmas:
                 first = real_a(0), real_b(0)

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import io
-import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from utils.commands import install
+from utils.device import send
 from utils.errors import UserError
 from utils.files import replacing
 
@@ -23,8 +23,6 @@ with contextlib.suppress(ImportError):
     import pillow_heif  # what phones save; not required
 
     pillow_heif.register_heif_opener()
-
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it says of a file, the error line says, too
 
 
 def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
@@ -40,17 +38,12 @@ def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
             range is not known (`as_rgb`).
     """
     name = f"{flag} {path}"
-    check_file(path, name)
+    if not path.is_file():
+        raise UserError(f"{name}: {'is not a regular file' if path.exists() else 'no such file or folder'}")
     with opened(path, name) as image:
         shown = as_rgb(image, name)
     check_size(shown.size, min_side, name)
     return shown
-
-
-def check_file(path: Path, name: str) -> None:
-    """UserError where there is no regular file to be read."""
-    if not path.is_file():
-        raise UserError(f"{name}: {'is not a regular file' if path.exists() else 'no such file or folder'}")
 
 
 def check_size(size: tuple[int, int], min_side: int, name: str) -> None:
@@ -71,20 +64,15 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Not by its name: Pillow would map an uncompressed TIFF into memory, its rows laid out as if upright.
             with path.open("rb") as file, Image.open(file) as image:
                 yield image
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = Image.MAX_IMAGE_PIXELS / 1e6
-        raise UserError(f"{name}: has more than {limit:.0f} million pixels; shrink it first") from None
-    except UnidentifiedImageError:
-        heic = f", or, for HEIC, {install('pillow-heif')}" if path.suffix.lower() in (".heic", ".heif") else ""
-        raise UserError(f"{name}: cannot be read: not an image Pillow knows; save it anew as PNG{heic}") from None
     except (UserError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files.
-        raise UserError(f"{name}: cannot be read: {error or type(error).__name__}; save it anew as PNG") from None
+        reason = "not an image Pillow knows" if isinstance(error, UnidentifiedImageError) else error
+        heic = f" (HEIC needs: {install('pillow-heif')})" if path.suffix.lower() in (".heic", ".heif") else ""
+        raise UserError(f"{name}: cannot be read: {reason}{heic}; save it anew as PNG, or smaller") from None
 
 
 def as_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -95,35 +83,28 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
     Raises:
         UserError: values beyond that, or NaN; the line begins with `name`.
     """
-    profile = image.info.get("icc_profile")
-    image, opacity = ImageOps.exif_transpose(image), None
+    profile, opacity = image.info.get("icc_profile"), None
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         values, white = np.asarray(image).astype(np.float64), 1 if image.mode == "F" else 65535
         if not ((values >= 0) & (values <= white)).all():
             raise UserError(f"{name}: has pixels beyond 0 (black) to {white} (white); save it with 8 bits a channel")
         image = Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
-    elif image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        image, opacity = coloured.convert("L" if image.mode in ("L", "LA") else "RGB"), coloured.getchannel("A")
-    elif image.mode not in ("L", "CMYK"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    image = _as_srgb(image, profile, name)
-    if opacity is not None:
-        image = Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
-    return image
-
-
-def _as_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    """Colours of mode L, RGB or CMYK as RGB, by their ICC profile where it can be used."""
-    if profile:
-        try:
+    else:
+        if image.has_transparency_data:
+            opacity = image.convert("RGBA").getchannel("A")
+        if image.mode not in ("L", "CMYK"):
+            image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
+    try:
+        if profile:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if image.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
-                image = image.convert("RGB")
-            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            warn_once(f"{name}: its colour profile cannot be used and is left out")
-    return image.convert("RGB")
+            grey_of_rgb = image.mode == "L" and source.profile.xcolor_space.strip() == "RGB"
+            image = image.convert("RGB") if grey_of_rgb else image
+            image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        warn_once(f"{name}: its colour profile cannot be used and is left out")
+    image = image.convert("RGB")
+    return image if opacity is None else Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
 
 
 def fingerprint(image: Image.Image) -> str:
@@ -131,20 +112,15 @@ def fingerprint(image: Image.Image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def resize_image(image: Image.Image, shape: tuple[int, int]) -> Tensor:
-    """Resize an image to (height, width) with Pillow's antialiased bilinear; (3, H, W) 8-bit."""
-    resized = image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
-
-
-def pixels_to_tensor(pixels: Tensor, device: torch.device) -> Tensor:
-    """(3, H, W) 8-bit -> (1, 3, H, W) in [-1, 1] on `device`."""
-    return pixels.to(device, torch.float32).div_(255).sub_(0.5).div_(0.5).unsqueeze(0)
+def pixels_to_tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
+    """(H, W, 3) 8-bit -> (1, 3, H, W) in [-1, 1] on `device`."""
+    tensor = send(torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), device)
+    return tensor.float().div_(255).sub_(0.5).div_(0.5).unsqueeze(0)
 
 
 def image_to_tensor(image: Image.Image, shape: tuple[int, int], device: torch.device) -> Tensor:
     """Resize an image to (height, width) with Pillow's antialiased bilinear; (1, 3, H, W) in [-1, 1]."""
-    return pixels_to_tensor(resize_image(image, shape), device)
+    return pixels_to_tensor(np.array(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)), device)
 
 
 def image_pyramid(image: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:

@@ -4,7 +4,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from utils.files import write_json
@@ -108,4 +107,4 @@ class MetricsFile:
 
 
 def _as_saved(image: Tensor) -> Tensor:
-    return pixels_to_tensor(torch.from_numpy(to_uint8(image)).permute(2, 0, 1), image.device)
+    return pixels_to_tensor(to_uint8(image), image.device)

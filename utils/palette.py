@@ -34,7 +34,7 @@ def recolour(image: Tensor, palette: Tensor) -> Tensor:
     return palette[distances.argmin(dim=1)].permute(0, 3, 1, 2).contiguous()
 
 
-def simplify(image: Tensor, levels: int) -> Tensor:
+def simplified(image: Image.Image, levels: int, shape: tuple[int, int]) -> Image.Image:
     """Few grey levels, dark and bright exchanged, as the paper has some clips (docs/method.md, section 12).
 
     With x the inverted grey value in [-1, 1], the result is `trunc((x - 0.01) levels) / levels`: a multiple
@@ -42,18 +42,11 @@ def simplify(image: Tensor, levels: int) -> Tensor:
     of its own. Two levels give -1, -0.5, 0 and 0.5.
 
     Args:
-        image: (1, 3, H, W) in [-1, 1].
-        levels: the published `quant_level`, 2 there.
-
-    Returns:
-        (1, 3, H, W), all channels alike.
+        levels: the published `quant_level`, 2 there; 0 leaves the image as it is.
+        shape: (height, width) it is resized to first.
     """
-    inverted = -(image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    return (torch.trunc((inverted - 0.01) * levels) / levels).expand_as(image).contiguous()
-
-
-def simplified(image: Image.Image, levels: int, shape: tuple[int, int]) -> Image.Image:
-    """An image simplified at a (height, width); as it is where `levels` is 0."""
     if not levels:
         return image
-    return Image.fromarray(to_uint8(simplify(image_to_tensor(image, shape, torch.device("cpu")), levels)))
+    colours = image_to_tensor(image, shape, torch.device("cpu"))
+    inverted = -(colours * colours.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    return Image.fromarray(to_uint8((torch.trunc((inverted - 0.01) * levels) / levels).expand_as(colours)))

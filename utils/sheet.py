@@ -1,13 +1,12 @@
 """What a person looks at first: the labelled sheet of results, and the loss curves."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from utils.files import write_atomic
+from utils.files import replacing
 from utils.image import to_uint8
 from utils.log import positions
 
@@ -15,86 +14,73 @@ Cell = tuple[str, Tensor]
 
 WIDEST = 2200  # pixels of a sheet
 LARGEST, SMALLEST, GAP, LABEL = 512, 192, 12, 26  # pixels: sides of a picture, space between two, height of a label
-PANELS = {  # of the loss curves, so that terms of unlike size do not hide one another
-    "adversarial, D": ("D/real", "D/fake"),
-    "gradient penalty": ("D/penalty",),
-    "adversarial, G": ("G/adversarial",),
-    "reconstruction": ("G/reconstruction",),
-    "cycle": ("G/cycle",),
-    "layout": ("G/layout",),
-}
 
 
 def save_sheet(rows: Sequence[Sequence[Cell]], path: Path) -> None:
     """Write a sheet of labelled pictures: (label, (1, 3, H, W) in [-1, 1]) cells, in true colours.
 
     Small pictures are enlarged by a whole factor without smoothing, so that their pixels can be judged; large ones are
-    shrunk. A row stands beside the one before where there is room, and goes on below where it is too wide itself. PNG,
-    or JPEG where the name ends so.
+    shrunk. A row stands beside the one before where there is room, and goes on below where it is too wide itself.
+    `path` ends as PNG or JPEG.
     """
-    # Place the pictures.
-    placed: list[tuple[str, Image.Image, int, int]] = []
-    left, top, height = GAP, GAP, 0
+    lines: list[list[Image.Image]] = [[]]
     for row in rows:
-        pictures = [(label, _sized(Image.fromarray(to_uint8(image)))) for label, image in row]
-        whole = sum(picture.width + GAP for _, picture in pictures)
-        highest = max(picture.height for _, picture in pictures)
-        begins = True
-        for label, picture in pictures:
-            fits = left + (whole if begins else picture.width + GAP) <= WIDEST and (not begins or highest <= height)
-            if placed and not fits:
-                left, top, height = GAP, top + height + LABEL + GAP, 0
-            placed.append((label, picture, left, top))
-            left, height, begins = left + picture.width + GAP, max(height, picture.height), False
-        left += 2 * GAP
-
-    # Draw them.
-    width = GAP + max(x + picture.width for _, picture, x, _ in placed)
-    sheet = Image.new("RGB", (width, top + height + LABEL + GAP), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
-    for label, picture, x, y in placed:
-        shown = label
-        while len(shown) > 1 and draw.textlength(shown, font) > picture.width:
-            shown = shown.removesuffix("…")[:-1] + "…"
-        draw.text((x, y + 2), shown, "black", font)
-        sheet.paste(picture, (x, y + LABEL))
-    buffer = io.BytesIO()
-    sheet.save(buffer, **({"format": "JPEG", "quality": 90} if path.suffix == ".jpg" else {"format": "PNG"}))
-    write_atomic(path, buffer.getvalue())
+        tiles = [_tile(label, image) for label, image in row]
+        if lines[-1] and (_width(lines[-1] + tiles) > WIDEST or _height(tiles) > _height(lines[-1])):
+            lines.append([])
+        for tile in tiles:
+            if lines[-1] and _width([*lines[-1], tile]) > WIDEST:
+                lines.append([])
+            lines[-1].append(tile)
+    sheet = Image.new("RGB", (max(map(_width, lines)), GAP + sum(map(_height, lines))), "white")
+    top = GAP
+    for line in lines:
+        for index, tile in enumerate(line):
+            sheet.paste(tile, (_width(line[:index]), top))
+        top += _height(line)
+    with replacing(path) as temporary:
+        sheet.save(temporary, format=Image.registered_extensions()[path.suffix], quality=90)
 
 
-def _sized(picture: Image.Image) -> Image.Image:
+def _tile(label: str, image: Tensor) -> Image.Image:
+    """A picture under its label."""
+    picture = Image.fromarray(to_uint8(image))
     longer = max(picture.size)
-    if longer > LARGEST:
-        size = [max(1, round(side * LARGEST / longer)) for side in picture.size]
-        return picture.resize(size, Image.Resampling.LANCZOS)
-    factor = max(1, -(-SMALLEST // longer))
-    return picture.resize([factor * side for side in picture.size], Image.Resampling.NEAREST)
+    factor = LARGEST / longer if longer > LARGEST else max(1, -(-SMALLEST // longer))
+    smooth = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
+    picture = picture.resize([max(1, round(factor * side)) for side in picture.size], smooth)
+    tile = Image.new("RGB", (picture.width, LABEL + picture.height), "white")
+    ImageDraw.Draw(tile).text((0, 2), label, "black", ImageFont.load_default(size=14))
+    tile.paste(picture, (0, LABEL))
+    return tile
+
+
+def _width(line: list[Image.Image]) -> int:
+    return GAP + sum(tile.width + GAP for tile in line)
+
+
+def _height(line: list[Image.Image]) -> int:
+    return GAP + max(tile.height for tile in line)
 
 
 def save_loss_curves(records: list[dict], path: Path) -> None:
-    """Write the weighted loss terms over the whole run from the log's records, terms of a kind in a panel."""
+    """Write the weighted loss terms over the whole run from the log's records, each in a panel, for both domains."""
     from matplotlib.figure import Figure  # takes a third of a second to import, and only this needs it
 
     steps, ends = positions(records)
-    names = {key for record in records for key in record if "/" in key}
-    panels = {title: [name for name in sorted(names) if name.startswith(terms)] for title, terms in PANELS.items()}
-    panels = {title: found for title, found in panels.items() if found}
-    figure = Figure(figsize=(11, 2.6 * max(1, -(-len(panels) // 2)) + 0.4), layout="constrained")
-    axes = list(figure.subplots(max(1, -(-len(panels) // 2)), 2, squeeze=False).flat)
-    for axis, (title, terms) in zip(axes, panels.items(), strict=False):
-        for name in terms:
+    panels: dict[str, list[str]] = {}
+    for name in dict.fromkeys(key for record in records for key in record if "/" in key):
+        panels.setdefault(name.removesuffix("_a").removesuffix("_b"), []).append(name)
+    rows = max(1, -(-len(panels) // 2))
+    figure = Figure(figsize=(11, 2.6 * rows + 0.4), layout="constrained")
+    for index, names in enumerate(panels.values(), start=1):
+        axis = figure.add_subplot(rows, 2, index)
+        for name in names:
             values = [record.get(name, float("nan")) for record in records]
-            label = name[2:].replace("_a", ", A").replace("_b", ", B")
-            axis.plot(steps, values, label=label, marker="." if len(records) < 40 else None, linewidth=1)
+            axis.plot(steps, values, label=name, marker="." if len(records) < 40 else None, linewidth=1)
         for end in ends[:-1]:
             axis.axvline(end, color="0.8", linewidth=1, zorder=0)
-        axis.set_title(title, fontsize=10)
-        axis.legend(fontsize=8)
-        axis.tick_params(labelsize=8)
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
-    figure.supxlabel("step, all scales (grey lines divide them)", fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100, format="png")
-    write_atomic(path, buffer.getvalue())
+        axis.legend()
+    figure.supxlabel("step, all scales (grey lines divide them)")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")

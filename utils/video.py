@@ -8,13 +8,11 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from statistics import median_low
-from types import ModuleType
 
 from PIL import Image
 
-from utils.commands import install
 from utils.errors import UserError
-from utils.image import as_rgb, check_file, check_size, open_image, opened, warn_once
+from utils.image import as_rgb, check_size, open_image, opened, warn_once
 
 RATE = Fraction(25)  # frames per second of a folder, and of a video that does not say
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics (ITU-T H.273) that a screen of 8 bits cannot show as they are
@@ -39,24 +37,19 @@ class Clip:
         name = f"{flag} {path}"
         if path.is_dir():
             self._files = _images_in(path, name)
-            self._frames = partial(_folder_frames, self._files, flag)
+            self._frames = lambda: ((open_image(file, flag), None, 1 / RATE) for file in self._files)
         else:
-            check_file(path, name)
             self._files = [path]
             self._frames = partial(_animation_frames if _pillow_frames(path) > 1 else _video_frames, path, name)
         shown: list[tuple[Fraction | None, Fraction | None]] = []
         for image, start, lasts in self._frames():
+            check_size(image.size, min_side, name)
             if shown and image.size != self.size:
-                one, other = ("x".join(map(str, size)) for size in (image.size, self.size))
-                raise UserError(
-                    f"{name}: frame {len(shown) + 1} is {one} pixels, the ones before {other}; all frames must have "
-                    "the same size"
-                )
+                raise UserError(f"{name}: frame {len(shown) + 1} has another size than those before it")
             self.size = image.size
             shown.append((start, lasts))
         if not shown:
             raise UserError(f"{name}: has no frames that can be decoded")
-        check_size(self.size, min_side, name)
         self.times = _times(shown)
 
     @property
@@ -87,21 +80,6 @@ def is_clip(path: Path) -> bool:
     return frames > 1 or suffix in {".mpg", ".mpeg"} or (frames == 0 and suffix not in Image.registered_extensions())
 
 
-def refuse_clip(path: Path, flag: str) -> None:
-    """UserError where a path that must be a still image is a clip."""
-    if path.is_file() and is_clip(path):
-        raise UserError(f"{flag} {path}: is a clip, but must be a still image; save one of its frames as PNG")
-
-
-def import_av(start: str) -> ModuleType:
-    """The package av, needed for videos alone; UserError, its line beginning with `start`, where it is missing."""
-    try:
-        import av
-    except ImportError:
-        raise UserError(f"{start}videos need the package av: {install('av')}") from None
-    return av
-
-
 def _pillow_frames(path: Path) -> int:
     """How many frames Pillow finds in a file; 0 where it cannot open it: opening it as an image says why."""
     try:
@@ -113,21 +91,13 @@ def _pillow_frames(path: Path) -> int:
 
 def _images_in(folder: Path, name: str) -> list[Path]:
     """The images in a folder in natural order, 2 before 10; hidden and other files are passed over."""
-
-    def key(path: Path) -> list[str | int]:
-        parts = re.split(r"([0-9]+)", path.name.lower())  # texts and numbers by turns
-        return [int(part) if place % 2 else part for place, part in enumerate(parts)]
-
     known = Image.registered_extensions()
-    files = [file for file in folder.iterdir() if file.suffix.lower() in known and file.name[0] != "."]
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in known and file.name[0] != ".")
     if not files:
         raise UserError(f"{name}: has no images in it; a folder given as a clip holds one per frame")
-    return sorted(sorted(files), key=key)
-
-
-def _folder_frames(files: list[Path], flag: str) -> Iterator[Frame]:
-    for file in files:
-        yield open_image(file, flag), None, 1 / RATE
+    # By turns texts and numbers.
+    parts = {file: re.split(r"(\d+)", file.name.lower()) for file in files}
+    return sorted(files, key=lambda file: [int(part) if part.isdecimal() else part for part in parts[file]])
 
 
 def _animation_frames(path: Path, name: str) -> Iterator[Frame]:
@@ -143,7 +113,8 @@ def _animation_frames(path: Path, name: str) -> Iterator[Frame]:
 
 def _video_frames(path: Path, name: str) -> Iterator[Frame]:
     """Of what FFmpeg decodes, as a player shows them: turned, and with square pixels, the height kept."""
-    av = import_av(f"{name}: ")
+    import av  # needed for videos alone
+
     try:
         # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
         with av.open(f"file:{path}", metadata_errors="replace") as container:
@@ -162,8 +133,7 @@ def _video_frames(path: Path, name: str) -> Iterator[Frame]:
                 lasts = frame.duration * frame.time_base if frame.duration else None
                 yield image.rotate(frame.rotation, expand=True), start, lasts
     except av.error.FFmpegError as error:
-        reason = error.strerror or error
-        raise UserError(f"{name}: cannot be read, as an image or a video: {reason}; save it anew, as MP4") from None
+        raise UserError(f"{name}: cannot be read, as image or video: {error.strerror or error}; save it anew") from None
 
 
 def _times(shown: list[tuple[Fraction | None, Fraction | None]]) -> tuple[Fraction, ...]:

@@ -11,7 +11,6 @@ from PIL import Image
 
 from utils.files import replacing
 from utils.interrupt import Stopped
-from utils.video import import_av
 
 GIF_FASTEST = Fraction(1, 50)  # seconds; browsers play frames shorter than this at a tenth of a second
 CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
@@ -38,31 +37,27 @@ def video_writer(
     Yields:
         A function that takes the next frame, (height, width, 3) 8-bit.
     """
-    av = import_av(f"{path}: ")
+    import av  # needed for videos alone
+
     stopped: Stopped | None = None
-    ticks = [round(time / CLOCK) for time in times]
-    spans, written = (end - start for start, end in pairwise(ticks)), 0
+    ticks, written = [round(time / CLOCK) for time in times], 0
     with replacing(path) as temporary, av.open(f"file:{temporary}", "w", format="mp4") as container:
-        # Without B frames, so that packets come in the order of the frames, whose durations they get.
+        # MP4 keeps durations in the order of decoding; without B frames, this is that of the frames.
         rate = ((len(times) - 1) / times[-1]).limit_denominator(10**6)
         stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "bf": "0"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = CLOCK
         # BT.601 with the narrow range, which is what frames are converted to.
-        stream.codec_context.colorspace = 6
-        stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
-
-        def encode(frame: object) -> None:
-            for packet in stream.encode(frame):
-                packet.duration = next(spans)  # The encoder takes the mean.
-                container.mux(packet)
+        stream.codec_context.colorspace, stream.codec_context.color_range = 6, 1
+        stream.codec_context.flags |= av.codec.context.Flags.frame_duration
 
         def write(pixels: np.ndarray) -> None:
             nonlocal written
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
-            frame.pts, frame.time_base = ticks[written], CLOCK
-            encode(frame)
+            frame.time_base, frame.pts = CLOCK, ticks[written]
+            frame.duration = ticks[written + 1] - ticks[written]
+            container.mux(stream.encode(frame))
             written += 1
 
         try:
@@ -71,7 +66,7 @@ def video_writer(
             if not written:
                 raise
             stopped = error
-        encode(None)
+        container.mux(stream.encode(None))
     if stopped is not None:
         raise stopped
 
