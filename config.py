@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from finishing.sizes import LEAST_SIDE
+from finishing.canvas import LEAST_SIDE
 from options import HEADINGS, Common, RefineOptions, TrainOptions
 from presets import CLIP, PRESETS, REFINE_PRESETS
 from use_options import EvalOptions, FinishOptions

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from config import parse_finish, recorded
 from finishing.canvas import PATCH
+from finishing.finished import legend
 from finishing.full_size import CPU, Finisher, Job, finish_all, whole
-from finishing.source_map import legend
 from options import LEARNED_SIZE
 from utils.device import run_record
 from utils.errors import UserError
@@ -36,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.finish_size < side:
         raise UserError(f"--finish_size {options.finish_size}: must be at least the --learned_size, {side}")
     finisher = Finisher(references, options.finish_size, options.structure, stretched=False)
-    if fault := finisher.fault(own_shape):
-        raise UserError(f"--input {options.input}: cannot be finished: {fault}")
+    try:
+        finisher.sizes(own_shape)
+    except ValueError as error:
+        raise UserError(f"--input {options.input}: cannot be finished: {error}") from None
     out = RunFolder(options.out)
-    inputs = {"--input": options.input} | {f"--reference {path}": path for path in options.reference}
     if out.recorded("script") in {"train.py", "refine.py"}:
         raise UserError(f"--out {out.path}: holds a training run; choose another --out")
+    inputs = {"--input": options.input} | {f"--reference {path}": path for path in options.reference}
     out.check_free(RESULTS, options.overwrite, inputs)
 
     # Finish.

@@ -20,8 +20,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from finishing.full_size import whole
 from utils.commands import ROOT
-from utils.image import image_to_tensor, open_image
+from utils.image import open_image
 
 LEARNED_SIDE = 64
 CALLS = 3
@@ -30,12 +31,8 @@ QUERIES_AT_ONCE = 512
 
 def inputs(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The learned image and the reference, (1, 3, side, side) in [-1, 1]."""
-    sides = {"oranges": LEARNED_SIDE, "bowls": size}
-    learned, reference = (
-        image_to_tensor(open_image(ROOT / "images" / f"{name}.jpg", "images"), (side, side), torch.device("cpu"))
-        for name, side in sides.items()
-    )
-    return learned, reference
+    oranges, bowls = (open_image(ROOT / "images" / f"{name}.jpg", "images") for name in ("oranges", "bowls"))
+    return whole(oranges, (LEARNED_SIDE, LEARNED_SIDE)), whole(bowls, (size, size))
 
 
 def peak() -> float:
@@ -47,13 +44,14 @@ def finish_row(size: int) -> str:
     """A line of the table, measured in this process."""
     start = time.perf_counter()
     from finishing.coarse_to_fine import finish
+    from finishing.references import References
 
     loaded = time.perf_counter() - start
     learned, reference = inputs(size)
     before, seconds = peak(), []
     for _ in range(1 + CALLS):
         start = time.perf_counter()
-        finished = finish(learned, [reference], (size, size))
+        finished = finish(learned, References([reference], (LEARNED_SIDE, LEARNED_SIDE), (size, size), 1.0))
         seconds.append(time.perf_counter() - start)
     first, least, most = seconds[0] + loaded, min(seconds[1:]), peak()
     return f"{size:6} {first:12.2f} {least:10.2f} {most - before:12.0f} {most:10.0f} {finished.copied:8.2f}"
@@ -62,18 +60,15 @@ def finish_row(size: int) -> str:
 @torch.no_grad()
 def exact_row(size: int) -> str:
     """What one exact search by matrix products costs at the last level, instead of the start from the level before."""
-    from finishing.features import Features
     from finishing.references import References
     from utils.resize import resize
 
     learned, reference = inputs(size)
     references = References([reference], (LEARNED_SIDE, LEARNED_SIDE), (size, size), 1.0)
-    level, large = references.level(len(references.factors) - 1), resize(learned, size / LEARNED_SIDE, (size, size))
-    features = Features((size, size), level.canvas.places, bool, keep=False)
-    features.compare(large, level.anchors)
-    features.compare(large, level.sharp)
-    keys = torch.from_numpy(features.keys[level.canvas.usable])
-    queries = torch.from_numpy(features.queries).flatten(0, 1)
+    level = references.level(len(references.factors) - 1, check=bool, keep=False)
+    large = resize(learned, size / LEARNED_SIDE, (size, size))
+    keys = torch.from_numpy(level.keys[level.canvas.usable])
+    queries = torch.from_numpy(level.features(large, large, bool)).flatten(0, 1)
     start = time.perf_counter()
     lengths = keys.square().sum(dim=1)
     for some in queries.split(QUERIES_AT_ONCE):

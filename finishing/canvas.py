@@ -1,61 +1,42 @@
 """All references at one size on one canvas, so that a place in any of them is one number."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
 
+Shape = tuple[int, int]  # height, width
+
 PATCH = 7  # pixels, side
+LEAST_SIDE = 2 * PATCH  # pixels; below it nothing has room for a few patches, and what comes out shows nothing
 
 
-@dataclass(frozen=True, eq=False)
 class Canvas:
     """References below one another, flush left. Place `row * width + column` is the patch with that top left corner.
 
     Args:
         images: (1, 3, H, W) each, CPU.
+
+    Attributes:
+        shapes: (references, 2), height and width of each. tops: (references,), the row each begins at.
+        values: (places, 3) float32, the pixels, 0 beside a narrow reference.
+        usable: (places,) bool, whether a whole patch of one reference begins there. The last columns never are, so
+            that one step to the side never leads from a usable place around the edge to another.
     """
 
-    images: list[Tensor]
+    def __init__(self, images: Sequence[Tensor]) -> None:
+        self.shapes = np.array([image.shape[-2:] for image in images])
+        self.tops = self.shapes[:, 0].cumsum() - self.shapes[:, 0]
+        self.width = int(self.shapes[:, 1].max())
+        self.values = self.spread([image[0].permute(1, 2, 0).numpy() for image in images])
+        self.usable = self.spread([np.ones(shape - PATCH + 1, np.bool_) for shape in self.shapes])
 
-    @cached_property
-    def shapes(self) -> np.ndarray:
-        """(references, 2): height and width of each."""
-        return np.array([image.shape[-2:] for image in self.images])
-
-    @cached_property
-    def tops(self) -> np.ndarray:
-        """(references,): the row each begins at."""
-        return self.shapes[:, 0].cumsum() - self.shapes[:, 0]
-
-    @cached_property
-    def width(self) -> int:
-        return int(self.shapes[:, 1].max())
-
-    @cached_property
-    def places(self) -> int:
-        return int(self.shapes[:, 0].sum()) * self.width
-
-    @cached_property
-    def values(self) -> np.ndarray:
-        """(places, 3): the pixels, 0 beside a narrow reference."""
-        values = np.zeros((self.places // self.width, self.width, 3), np.float32)
-        for top, image in zip(self.tops, self.images, strict=True):
-            values[top : top + image.shape[-2], : image.shape[-1]] = image[0].permute(1, 2, 0)
-        return values.reshape(-1, 3)
-
-    @cached_property
-    def usable(self) -> np.ndarray:
-        """(places,) bool: whether a whole patch of one reference begins there.
-
-        The last columns never are, so that one step to the side never leads from a usable place around the edge to
-        another.
-        """
-        usable = np.zeros((self.places // self.width, self.width), np.bool_)
-        for top, (height, width) in zip(self.tops, self.shapes, strict=True):
-            usable[top : top + height - PATCH + 1, : width - PATCH + 1] = True
-        return usable.reshape(-1)
+    def spread(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """On the canvas an array of each reference, (h, w, ...), from its top left corner on; (places, ...), else 0."""
+        out = np.zeros((self.shapes[:, 0].sum(), self.width, *arrays[0].shape[2:]), arrays[0].dtype)
+        for top, array in zip(self.tops, arrays, strict=True):
+            out[top : top + len(array), : array.shape[1]] = array
+        return out.reshape(-1, *out.shape[2:])
 
     def position(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Which reference a place is in, and its row and column there."""

@@ -1,4 +1,4 @@
-"""The coarse-to-fine loop of finishing (docs/method.md, section 14)."""
+"""The coarse-to-fine loop of finishing (docs/method.md, section 14), and the learned image's colours before it."""
 
 from collections.abc import Callable
 
@@ -6,118 +6,95 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finishing.colours import colour_map, recoloured
-from finishing.features import Features
 from finishing.field import copied_share, enlarge, search, settle, source_of
-from finishing.full_size import Finished
-from finishing.references import References, shape_of, shrunk
-from finishing.sizes import Shape, shares_done
+from finishing.finished import Finished
+from finishing.references import References, resized
 from finishing.votes import averaged, seamless
-from utils.resize import resize, resize_matrix
+from utils.geometry import ceil_side
+from utils.resize import resize_matrix
 
-
-def finish(
-    learned: Tensor,
-    references: list[Tensor],
-    shape: Shape,
-    *,
-    structure: float = 1.0,
-    before: Finished | None = None,
-    progress: Callable[[float], object] | None = None,
-) -> Finished:
-    """Finish a learned image with patches of references. Deterministic; computed on the CPU.
-
-    Memory: about 400 bytes for each pixel of the finished image and of its references (`finishing.sizes.BYTES`).
-
-    Args:
-        learned: (1, 3, h, w) in [-1, 1]; brought to the aspect of `shape`.
-        references, shape, structure: see `finishing.references.References`, which says what it raises.
-        before, progress: see `finish_with`.
-    """
-    images = [image.detach().float().cpu() for image in references]
-    return finish_with(References(images, shape_of(learned), shape, structure), learned, before, progress)
+FAINT = 0.01  # standard deviation, [-1, 1], below which a colour's variation counts as none
 
 
 @torch.no_grad()
-def finish_with(
-    references: References,
+def finish(
     learned: Tensor,
+    references: References,
     before: Finished | None = None,
-    progress: Callable[[float], object] | None = None,
+    progress: Callable[[float], object] = bool,
 ) -> Finished:
-    """Finish a learned image, one of a clip's frames, say, with references that were prepared for its shape.
+    """Finish a learned image with patches of references that were prepared for its size. Deterministic; on the CPU.
 
     Args:
-        learned: (1, 3, h, w) in [-1, 1].
-        before: the frame before, finished with the same references: a match is kept where no other is clearly better.
-        progress: called every fraction of a second, after each band of rows, with the share of the time that is over
-            at the last stage's end, up to 1; may raise to stop it.
+        learned: (1, 3, h, w) in [-1, 1]; brought to the aspect of the finished image.
+        before: the frame before of a clip: a match is kept where no other is clearly better.
+        progress: called every fraction of a second, after each band of rows, with the share of the passes' pixels
+            that is done, up to 1; may raise to stop it.
 
     Raises:
-        ValueError: the frame before was finished otherwise.
+        ValueError: the frame before was finished with other references.
     """
-    shape, scale, factors, device = references.shape, references.scale, references.factors, learned.device
-    shares, done = iter(shares_done(shape, [shape_of(image) for image in references.images], factors)), 0.0
+    if before is not None and before.prepared is not references:
+        raise ValueError("the frame before was finished with other references")
+    shape, scale, device = references.shape, references.scale, learned.device
+    work = np.square(references.factors).cumsum()
+    done = 0.0
 
     def check() -> None:
-        if progress is not None:
-            progress(done)
+        progress(done)
 
-    def say() -> None:
-        nonlocal done
-        done = next(shares)
-        check()
-
-    # The learned image in its own aspect and in the references' colours.
-    learned = _stretched(learned.detach().float().cpu(), shrunk(shape, scale))
-    colours = colour_map(learned, references.small) if before is None else before.colours
-    learned = recoloured(learned, colours)
-
-    # From level to level; `image` is at `size`, the field's places are in `canvas`.
-    image, size, field, canvas, fields = learned, scale, None, None, []
-    for index, factor in enumerate(factors):
-        level = references.level(index)
-        old, canvas, here = canvas, level.canvas, shrunk(shape, factor)
-        check()
-        features = Features(here, canvas.places, check, references.keeps(level))
-        if level.anchors is not None:
-            features.compare(resize(learned, factor / scale, here), level.anchors)
-        features.compare(resize(image, factor / size, here), level.patches)
-        kept = _kept(before, index, features.shape)
-        if fields:
-            start = enlarge(field, old, canvas, factor / size, features.shape)
-        else:
-            start = search(features, canvas)
-            say()
-        field = settle(start, features, canvas, kept)
-        fields.append(field)
-        image, size = averaged(field, canvas, here, check), factor
-        say()
-
-    # Once more at the full size, sharp against sharp.
-    features.compare(image, level.sharp)
-    field = settle(field, features, canvas, _kept(before, len(fields), features.shape))
-    fields.append(field)
-    say()
-    del features, level  # by far the largest
-    finished = seamless(field, canvas, shape, 1 / scale, check).to(device)  # over a pixel of the learned image
-    source = source_of(field, canvas)
-    return Finished(finished, source, copied_share(field, canvas), tuple(references.images), tuple(fields), colours)
-
-
-def _stretched(image: Tensor, shape: Shape) -> Tensor:
-    """(1, 3, H, W) resampled to (height, width), each axis by its own factor."""
+    # The learned image in the finished one's aspect, each axis by a factor of its own, and in the references' colours.
+    learned = learned.detach().float().cpu()
     rows, columns = (
-        resize_matrix(length, wanted / length, wanted, image.device)
-        for length, wanted in zip(image.shape[-2:], shape, strict=True)
+        resize_matrix(length, wanted / length, wanted, learned.device)
+        for length, wanted in zip(learned.shape[-2:], (ceil_side(side * scale) for side in shape), strict=True)
     )
-    return rows @ image @ columns.T
+    learned = rows @ learned @ columns.T
+    colours = colour_map(learned, references.small) if before is None else before.colours
+    learned = torch.einsum("ij,njhw->nihw", colours[:, :3], learned) + colours[:, 3].view(1, 3, 1, 1)
+    learned = learned.clamp(-1, 1)
+
+    # From pass to pass; `image` is at `size`, the last field's places are in `canvas`.
+    image, size, canvas, fields = learned, scale, None, []
+    for index, factor in enumerate(references.factors):
+        check()
+        here = [ceil_side(side * factor) for side in shape]
+        level = references.level(index, check, keep=before is not None)
+        pictures = resized(image, factor / size, here), resized(learned, factor / scale, here)
+        queries = level.features(*pictures, check)
+        if fields:
+            field = enlarge(fields[-1], canvas, level.canvas, factor / size, queries.shape[:2])
+        else:
+            field = search(queries, level, check)
+        kept = before.fields[index] if before is not None else np.full(field.shape, -1, np.int32)
+        canvas = level.canvas
+        fields.append(settle(field, queries, level, kept, check))
+        del level, queries  # by far the largest, before the next ones are made
+        image, size, done = averaged(fields[-1], canvas, here, check), factor, work[index] / work[-1]
+    finished = seamless(image, fields[-1], canvas, 1 / scale, check).to(device)  # over a pixel of the learned image
+    source, copied = source_of(fields[-1], canvas), copied_share(fields[-1], canvas)
+    return Finished(finished, source, copied, references.images, references, fields, colours)
 
 
-def _kept(before: Finished | None, index: int, shape: Shape) -> np.ndarray:
-    """The frame before's field of a pass; -1 everywhere where there is none."""
-    if before is None:
-        return np.full(shape, -1, np.int32)
-    if index >= len(before.fields) or before.fields[index].shape != shape:
-        raise ValueError("the frame before was finished at another size")
-    return before.fields[index]
+def colour_map(image: Tensor, references: list[Tensor]) -> Tensor:
+    """The affine map (3, 4) of least change that gives an image the mean and covariance of its references' colours.
+
+    Training for minutes leaves a learned image pale.
+
+    Args:
+        image, references: (1, 3, H, W) in [-1, 1].
+    """
+    pixels = image[0].flatten(1).double()
+    wanted = torch.cat([reference[0].flatten(1) for reference in references], dim=1).double()
+    faint = FAINT**2 * torch.eye(3, dtype=torch.float64)
+    root = _root(torch.cov(pixels, correction=0) + faint)
+    inverse = torch.linalg.inv(root)
+    linear = inverse @ _root(root @ (torch.cov(wanted, correction=0) + faint) @ root) @ inverse
+    shift = wanted.mean(dim=1) - linear @ pixels.mean(dim=1)
+    return torch.cat([linear, shift[:, None]], dim=1).float()
+
+
+def _root(matrix: Tensor) -> Tensor:
+    """The positive root of a symmetric, positive matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors * values.clamp_min(0).sqrt() @ vectors.T

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from finishing.canvas import PATCH, Canvas
-from finishing.features import Features
-from finishing.kernels import distances, in_bands, nearest, sweep
+from finishing.canvas import PATCH, Canvas, Shape
+from finishing.kernels import Check, distances, in_bands, nearest, sweep
+from finishing.references import Level
 
 CENTRE = (PATCH - 1) / 2
 TURN = 128  # patches that choose at the same time, far from one another
@@ -16,56 +16,59 @@ USE, COHERENCE, LOYALTY = 0.3, 2.5, 4.0
 SWEEPS = 4
 
 
-def search(features: Features, canvas: Canvas) -> np.ndarray:
+def search(queries: np.ndarray, level: Level, check: Check = bool) -> np.ndarray:
     """For every patch the nearest patch of the references, each use making that one dearer: (h, w) int32, places.
 
     Without that plain surfaces would all come from the one patch that is plainest. Exact, and quadratic.
+
+    Args:
+        queries: (h, w, K), features of an image's patches.
     """
-    places = np.flatnonzero(canvas.usable).astype(np.int32)
-    by_value = np.ascontiguousarray(features.keys[places].T)
-    queries = features.queries.reshape(-1, features.queries.shape[-1])
-    prices, chosen = np.zeros(len(places), np.float32), np.empty(len(queries), np.int64)
+    places = np.flatnonzero(level.canvas.usable).astype(np.int32)
+    by_value = np.ascontiguousarray(level.keys[places].T)
+    asked = queries.reshape(-1, queries.shape[-1])
+    prices, chosen = np.zeros(len(places), np.float32), np.empty(len(asked), np.int64)
 
     def choose(some: slice) -> np.ndarray:
         """Indices of the nearest keys of some queries, at the prices of now."""
-        asked = np.ascontiguousarray(queries[some])
-        found = np.empty(len(asked), np.int64)
-        in_bands(nearest, len(asked), asked, by_value, prices, found, check=features.check)
+        rows = np.ascontiguousarray(asked[some])
+        found = np.empty(len(rows), np.int64)
+        in_bands(nearest, len(rows), rows, by_value, prices, found, check=check)
         return found
 
-    sample = slice(None, None, max(1, len(queries) // SAMPLE))
-    gaps = features.keys[places[choose(sample)]] - queries[sample]
+    sample = slice(None, None, max(1, len(asked) // SAMPLE))
+    gaps = level.keys[places[choose(sample)]] - asked[sample]
     price = np.float32(USE * np.median((gaps**2).sum(axis=1)))
-    turns = -(-len(queries) // TURN)
+    turns = -(-len(asked) // TURN)
     for turn in range(turns):
         some = slice(turn, None, turns)
         chosen[some] = choose(some)
         np.add.at(prices, chosen[some], price)
-    return places[chosen].reshape(features.shape)
+    return places[chosen].reshape(queries.shape[:2])
 
 
-def settle(field: np.ndarray, features: Features, canvas: Canvas, kept: np.ndarray) -> np.ndarray:
+def settle(field: np.ndarray, queries: np.ndarray, level: Level, kept: np.ndarray, check: Check = bool) -> np.ndarray:
     """Make a field coherent (Hertzmann et al. 2001, Ashikhmin 2001): sweeps forwards and backwards in turn.
 
     Args:
         field: (h, w), places to start from.
+        queries: (h, w, K), features of the image's patches.
         kept: (h, w), places of the frame before, which are stayed with where nothing is clearly better; -1 for none.
 
     Returns:
         (h, w) int32, places.
     """
     field, distance = field.copy(), np.empty(field.shape, np.float32)
-    in_bands(distances, len(field), features.queries, features.keys, field, distance, check=features.check)
+    in_bands(distances, len(field), queries, level.keys, field, distance, check=check)
     median = np.median(distance)
     coherence, loyalty = np.float32(COHERENCE * median), np.float32(LOYALTY * median)
-    fixed = (features.queries, features.keys, canvas.usable, canvas.width, coherence, kept, loyalty)
+    fixed = (queries, level.keys, level.canvas.usable, level.canvas.width, coherence, kept, loyalty)
     for turn in range(SWEEPS):
-        work = (*fixed, turn % 2 == 1, field, distance)
-        in_bands(sweep, len(field), *work, neighbours_apart=True, check=features.check)
+        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, neighbours_apart=True, check=check)
     return field
 
 
-def enlarge(field: np.ndarray, old: Canvas, new: Canvas, ratio: float, shape: tuple[int, int]) -> np.ndarray:
+def enlarge(field: np.ndarray, old: Canvas, new: Canvas, ratio: float, shape: Shape) -> np.ndarray:
     """The field of the level before for a level `ratio` times as large.
 
     A patch goes on from the match of the patch it lies in before: position and the offset inside the enlarged pixel
@@ -75,20 +78,16 @@ def enlarge(field: np.ndarray, old: Canvas, new: Canvas, ratio: float, shape: tu
         field: (h, w), places in `old`.
         shape: (height, width) of the result, places in `new`.
     """
-    (rows, row_offsets), (columns, column_offsets) = (
-        _before(length, ratio, before) for length, before in zip(shape, field.shape, strict=True)
-    )
-    reference, row, column = old.position(field[np.ix_(rows, columns)])
-    row = (row + CENTRE + row_offsets[:, None]) * ratio - 0.5 - CENTRE
-    column = (column + CENTRE + column_offsets) * ratio - 0.5 - CENTRE
+    centres = [(np.arange(length) + CENTRE + 0.5) / ratio for length in shape]
+    patches = [
+        np.clip(np.floor(each - CENTRE).astype(np.int64), 0, length - 1)
+        for each, length in zip(centres, field.shape, strict=True)
+    ]
+    down, right = (each - (patch + CENTRE) for each, patch in zip(centres, patches, strict=True))
+    reference, row, column = old.position(field[np.ix_(*patches)])
+    row = (row + CENTRE + down[:, None]) * ratio - 0.5 - CENTRE
+    column = (column + CENTRE + right) * ratio - 0.5 - CENTRE
     return new.place(reference, np.rint(row).astype(np.int64), np.rint(column).astype(np.int64))
-
-
-def _before(length: int, ratio: float, before: int) -> tuple[np.ndarray, np.ndarray]:
-    """Along one axis: the patch of the level before that each patch's centre lies in, and where from its corner."""
-    centres = (np.arange(length) + CENTRE + 0.5) / ratio
-    patches = np.clip(np.floor(centres - CENTRE).astype(np.int64), 0, before - 1)
-    return patches, centres - (patches + CENTRE)
 
 
 def copied_share(field: np.ndarray, canvas: Canvas) -> float:
@@ -103,11 +102,7 @@ def source_of(field: np.ndarray, canvas: Canvas) -> np.ndarray:
 
     A pixel's source is that of the patch it is the centre of; at the border, of the nearest patch there is.
     """
-    indices = []
-    for length in field.shape:
-        pixels = np.arange(length + PATCH - 1)
-        patches = np.clip(pixels - PATCH // 2, 0, length - 1)
-        indices.append((patches, pixels - patches))
-    (rows, below), (columns, beside) = indices
-    reference, row, column = canvas.position(field[np.ix_(rows, columns)])
-    return np.stack([reference, row + below[:, None], column + beside]).astype(np.int32)
+    patches = [np.clip(np.arange(length + PATCH - 1) - PATCH // 2, 0, length - 1) for length in field.shape]
+    down, right = (np.arange(len(each)) - each for each in patches)
+    reference, row, column = canvas.position(field[np.ix_(*patches)])
+    return np.stack([reference, row + down[:, None], column + right]).astype(np.int32)

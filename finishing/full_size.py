@@ -4,56 +4,29 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from finishing.canvas import PATCH
-from finishing.sizes import BYTES, Shape, finished_sizes
+from finishing.canvas import PATCH, Shape
+from finishing.finished import Finished
 from utils.geometry import ceil_side
 from utils.image import image_to_tensor, save_image
 from utils.interrupt import Stopped
 from utils.progress import Bar
-from utils.resize import resize
 
 CPU = torch.device("cpu")
+BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
 MUCH = 4e9  # bytes; who needs more is told so
 
 
 def whole(image: Image.Image, shape: Shape | None = None) -> Tensor:
     """An image at its own size, or resized to a (height, width), (1, 3, H, W) in [-1, 1], on the CPU."""
     return image_to_tensor(image, shape or (image.height, image.width), CPU)
-
-
-class Finished(NamedTuple):
-    """A finished image and where it comes from.
-
-    Args:
-        image: (1, 3, H, W) in [-1, 1].
-        source: (3, H, W) int32: for every pixel the index of its reference, and its row and column there.
-        copied: share of patches whose right and lower neighbours continue in the reference, 0 to 1: "copied in one
-            piece".
-        references: as large as their patches were copied, (1, 3, H', W') in [-1, 1] each.
-        fields, colours: for the next frame of a clip.
-    """
-
-    image: Tensor
-    source: np.ndarray
-    copied: float
-    references: tuple[Tensor, ...]
-    fields: tuple[np.ndarray, ...]
-    colours: Tensor
-
-    def source_map(self) -> Tensor:
-        """(1, 3, H, W) in [-1, 1]: in colours where in the references each pixel comes from."""
-        from finishing.source_map import source_map
-
-        return source_map(self.source, [(one.shape[-2], one.shape[-1]) for one in self.references])
 
 
 @dataclass(frozen=True)
@@ -71,60 +44,61 @@ class Finisher:
     size: int
     structure: float
     stretched: bool
-    _prepared: dict = field(default_factory=dict, repr=False, compare=False)  # by shapes; the last only
 
-    def sizes(self, shape: Shape) -> tuple[Shape, tuple[float, ...], str | None]:
-        """Of a finished image of this aspect: (height, width), the references' factors, and which of them limits it."""
-        shapes = [(image.height, image.width) for image in self.references.values()]
-        finished, factors, limit = finished_sizes(shape, shapes, self.size, stretched=self.stretched)
-        return finished, factors, None if limit is None else list(self.references)[limit]
+    def sizes(self, shape: Shape) -> tuple[Shape, list[float], str | None]:
+        """The largest finished image up to `size` for which no reference has to be enlarged.
 
-    def fault(self, shape: Shape) -> str:
-        """Why nothing of this aspect can be finished: too thin for a patch; "" where it can."""
-        (height, width), factors, _ = self.sizes(shape)
+        References keep the magnification they had in training, where a reference's longer side was as long as that of
+        the structure image. Where both were stretched to squares there, the learned image is given its own shape again
+        and no reference is distorted: magnification then is that of equal areas.
+
+        Args:
+            shape: (height, width) of what it depicts, in any unit.
+
+        Returns:
+            Its (height, width), by what each reference is to be shrunk, at most 1, and which of them limits it.
+
+        Raises:
+            ValueError: one of them is too thin for a patch then.
+        """
+
+        def length(sides: Sequence[int]) -> float:
+            return math.sqrt(math.prod(sides)) if self.stretched else max(sides)
+
+        unit = max(shape) / length(shape)  # longer side of the finished image where `length` is 1
+        available = {name: length(image.size) * unit for name, image in self.references.items()}
+        limit = min(available, key=available.get)
+        longer = min(self.size, math.floor(available[limit] + 1e-6))
+        height, width = (max(1, round(longer * side / max(shape))) for side in shape)
         if min(height, width) < PATCH:
-            return f"at {width}x{height} pixels it is thinner than {PATCH}"
+            raise ValueError(f"at {width}x{height} pixels it is thinner than {PATCH}")
+        factors = [min(1.0, longer / most) for most in available.values()]
         for (name, image), factor in zip(self.references.items(), factors, strict=True):
             if ceil_side(min(image.size) * factor) < PATCH:
-                return f"{name}, shrunk for {max(height, width)} pixels, is thinner than {PATCH}"
-        return ""
-
-    def memory(self, shape: Shape) -> float:
-        """About how many bytes are needed to finish something of this aspect."""
-        finished, factors, _ = self.sizes(shape)
-        images = zip(self.references.values(), factors, strict=True)
-        return BYTES * (math.prod(finished) + sum(math.prod(image.size) * factor**2 for image, factor in images))
+                raise ValueError(f"{name}, shrunk for {longer} pixels, is thinner than {PATCH}")
+        return (height, width), factors, limit if longer < self.size else None
 
     def __call__(
         self,
         learned: Tensor,
         shape: Shape,
         before: Finished | None = None,
-        progress: Callable[[float], object] | None = None,
+        progress: Callable[[float], object] = bool,
     ) -> Finished:
         """Finish a learned image, (1, 3, h, w) in [-1, 1], in the aspect of a (height, width).
 
-        From the second image of the same two shapes on, as of a clip, what depends on the references alone is held.
-
         Args:
-            before: the frame before of a clip, finished by the same finisher.
-            progress: called every fraction of a second with the share of the work that is done; may raise to stop it.
+            before, progress: see `finishing.coarse_to_fine.finish`. From a clip's third frame on, what depends on the
+                references alone is there.
         """
-        from finishing.coarse_to_fine import finish_with  # loads numba, which only this needs
-        from finishing.references import References
+        from finishing.coarse_to_fine import finish  # loads numba, which only this needs
+        from finishing.references import References, resized
 
+        if before is not None:
+            return finish(learned, before.prepared, before, progress)
         finished, factors, _ = self.sizes(shape)
-        known = (tuple(learned.shape[-2:]), finished)
-        references = self._prepared.get(known)
-        if references is None:
-            pairs = zip(map(whole, self.references.values()), factors, strict=True)
-            images = [resize(one, factor) if factor < 1 else one for one, factor in pairs]
-            references = References(images, *known, self.structure)
-            self._prepared.clear()
-            self._prepared[known] = references
-        else:
-            references.keep = True
-        return finish_with(references, learned, before, progress)
+        images = [resized(whole(one), by) for one, by in zip(self.references.values(), factors, strict=True)]
+        return finish(learned, References(images, tuple(learned.shape[-2:]), finished, self.structure), None, progress)
 
 
 class Job(NamedTuple):
@@ -154,9 +128,8 @@ def finish_all(
         Stopped: a stop was asked for; what is finished is written.
     """
     left = possible({job.name: (job.finisher, job.shape) for job in jobs})
-    jobs = [job for job in jobs if job.name in left]
-    with Bar(len(jobs)) as bar:
-        for index, job in enumerate(jobs):
+    with Bar(len(left)) as bar:
+        for index, job in enumerate(job for job in jobs if job.name in left):
 
             def progress(share: float, index: int = index, name: str = job.name) -> None:
                 bar.show(index + share, f"finishing {name}")
@@ -179,17 +152,20 @@ def possible(wanted: dict[str, tuple[Finisher, Shape]]) -> set[str]:
     """
     left, notes = set(), defaultdict(list)
     for name, (finisher, own) in wanted.items():
-        if fault := finisher.fault(own):
-            notes[f"is left out: {fault}"].append(name)
+        try:
+            shape, factors, limit = finisher.sizes(own)
+        except ValueError as error:
+            notes[f"is left out: {error}"].append(name)
             continue
         left.add(name)
-        shape, _, limit = finisher.sizes(own)
         if limit is not None:
             width, height = finisher.references[limit].size
             why = f"{limit} has {width}x{height} and is never enlarged"
             notes[f"gets {max(shape)} pixels, not {finisher.size}: {why}"].append(name)
-        if (needed := finisher.memory(own)) > MUCH:
-            notes[f"needs about {needed / 1e9:.0f} GB of memory"].append(name)
+        images = zip(finisher.references.values(), factors, strict=True)
+        pixels = math.prod(shape) + sum(math.prod(image.size) * factor**2 for image, factor in images)
+        if pixels * BYTES > MUCH:
+            notes[f"needs about {pixels * BYTES / 1e9:.0f} GB of memory"].append(name)
     for note, names in notes.items():
         more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
         print(f"note: {names[0]}{more} {note}", file=sys.stderr)

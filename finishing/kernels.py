@@ -5,9 +5,9 @@ top left corner. Sums run in the order written (no fast-math), and threads share
 matter: the same bits on one and on many.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numba
@@ -17,50 +17,41 @@ from numba.core.caching import NullCache
 
 BAND = 32  # rows a thread takes at a time
 CHUNK = 12  # values of a squared distance between two looks whether it is too large already
-KERNELS: list[Any] = []  # all there are, for `_compile`
+KERNELS: list[Any] = []  # all there are, for `in_bands`
+Check = Callable[[], object]  # called every fraction of a second; may raise to stop
 
 
 def compiled(function: Callable) -> Any:
     """Compile on the first call; kept for the next process where numba finds a folder it may write."""
-    try:
-        kernel = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        kernel = numba.njit(nogil=True)(function)
+    kernel = numba.njit(nogil=True)(function)
+    with suppress(RuntimeError):
+        kernel.enable_caching()
     KERNELS.append(kernel)
     return kernel
 
 
-def in_bands(
-    kernel: Any, rows: int, *arguments: Any, neighbours_apart: bool = False, check: Callable[[], object] = bool
-) -> None:
+def in_bands(kernel: Any, rows: int, *arguments: Any, neighbours_apart: bool = False, check: Check = bool) -> None:
     """Call `kernel(first, last, *arguments)` for every band of rows, on as many threads as PyTorch uses.
 
     Args:
         neighbours_apart: first every other band, then the rest: for a kernel that changes what it reads of the
             rows next to its own.
-        check: called after every band, in this thread; may raise to stop: bands not yet begun are left out.
+        check: called after every band, in this thread; if it raises, bands not yet begun are left out.
     """
-    bands = [(first, min(first + BAND, rows)) for first in range(0, rows, BAND)]
-    turns = (bands[::2], bands[1::2]) if neighbours_apart else (bands,)
-    _compile(kernel, arguments)
-    threads = min(len(bands), torch.get_num_threads())
-    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
-        for turn in turns:
-            for _ in (pool.map if pool else map)(lambda band: kernel(*band, *arguments), turn):
-                check()
-
-
-def _compile(kernel: Any, arguments: Sequence[Any]) -> None:
-    """Compile for these arguments, by a call for no rows; without the cache where its files cannot be used.
-
-    A crash may have cut them short, or the disk may be full; numba lets through whatever that raises.
-    """
-    try:
+    try:  # Compile.
         kernel(0, 0, *arguments)
-    except Exception:  # where it is another's fault, the second call says so
+    except (
+        Exception
+    ):  # A crash cut numba's cache files short, or the disk is full; numba lets through what that raises.
         for each in KERNELS:
             each._cache = NullCache()
-        kernel(0, 0, *arguments)
+        kernel(0, 0, *arguments)  # where it was another's fault, this says so
+    bands = [(first, min(first + BAND, rows)) for first in range(0, rows, BAND)]
+    threads = min(len(bands), torch.get_num_threads())
+    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
+        for turn in (bands[::2], bands[1::2]) if neighbours_apart else (bands,):
+            for _ in (pool.map if pool else map)(lambda band: kernel(*band, *arguments), turn):
+                check()
 
 
 @compiled

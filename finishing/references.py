@@ -1,129 +1,163 @@
 """What finishing takes from the references alone: nothing here depends on the image, so a clip makes it once."""
 
 import math
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Sequence
 
+import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
-from finishing.canvas import PATCH, Canvas
-from finishing.features import Keys
-from finishing.sizes import Shape, level_factors
-from utils.geometry import ceil_side
+from finishing.canvas import LEAST_SIDE, PATCH, Canvas, Shape
+from finishing.kernels import Check, in_bands, project
 from utils.resize import resize
 
-# Levels with more places are made anew for every frame: all kept ones together have at most about 700 bytes a place.
+COMPONENTS = 24  # of a patch's 147 values
+ANCHOR, ANCHOR_COMPONENTS = 5, 30  # samples on a side; of their 75 values
+SAMPLES = 4096  # at most about this many patches decide about the components
+RATIO = 4 / 3  # at most, of a level to the one before
+FIRST_SIDE = 128  # pixels; the first level is searched exhaustively, in time that grows with its side's fourth power
+# Levels with more places are made anew for every frame: all kept ones together have at most about 800 bytes a place.
 MOST_KEPT = 2**21
 
 
-class Faithfulness(NamedTuple):
-    """How strictly the learned image is followed, all from one number.
-
-    Args:
-        weight: of the anchors against the patches.
-        reach: distance of the anchors' samples, in pixels of the learned image.
-        start: ratio of the first level to the learned image.
-    """
-
-    weight: float
-    reach: float
-    start: float
-
-
-def faithfulness(structure: float) -> Faithfulness:
-    """The curve of `structure`: 0 hides the learned image's faults, 1 is the default and follows it closely.
-
-    On pairs of things on a ground, of textures and of letters alike, 0.5 made rounder things and 1 kept more of the
-    layout, with nearer patches and colours; above 1 only the weight grows further.
-    """
-    bounded = min(structure, 1.0)
-    return Faithfulness(weight=8 * structure, reach=2 * 4**-bounded, start=0.75 * (64 / 27) ** bounded)
-
-
 class Level:
-    """The references at one level.
+    """The references at the size of one pass, and what patches are compared by there.
+
+    A patch's feature has components of its own pixels, and of an anchor, samples about the same centre.
 
     Args:
-        images: the references at full size, (1, 3, H, W) each.
-        small: likewise, at the learned image's size.
-        factor: of the level, to the full size.
-        size: factor of the image that is enlarged to this level.
-        scale: factor of the learned image's size.
+        sharp: (1, 3, H, W) each, what is copied.
+        blurred: likewise, of which patches are compared.
+        small: likewise, of which anchors are.
+        spacing: of an anchor's samples, pixels.
+        weight: 1 makes an anchor's samples count as much as a patch's pixels.
+
+    Attributes:
+        keys: (places, K) float32, the features of all patches.
     """
 
     def __init__(
-        self, images: list[Tensor], small: list[Tensor], factor: float, size: float, scale: float, strict: Faithfulness
+        self,
+        sharp: Sequence[Tensor],
+        blurred: Sequence[Tensor],
+        small: Sequence[Tensor],
+        spacing: int,
+        weight: float,
+        check: Check,
     ) -> None:
-        self.canvas = Canvas([resize(image, factor) for image in images])
-        self.anchors = None
-        if strict.weight:
-            pairs = zip(small, self.canvas.images, strict=True)
-            anchors = [resize(one, factor / scale, shape_of(at)) for one, at in pairs]
-            self.anchors = Keys(self.canvas, anchors, max(1, round(strict.reach * factor / scale)), strict.weight)
-        # What was enlarged is compared with references enlarged likewise, or blur would find blur.
-        blurred = self.canvas.images
-        if size < factor:
-            pairs = zip(images, blurred, strict=True)
-            blurred = [resize(resize(one, size), factor / size, shape_of(at)) for one, at in pairs]
-        self.patches = Keys(self.canvas, blurred)
+        self.spacing = spacing
+        self.margin = ANCHOR // 2 * spacing - PATCH // 2  # negative where the samples lie inside the patch
+        self.patches = principal_components(blurred, PATCH, 1, COMPONENTS)
+        self.anchors = principal_components(list(map(self._padded, small)), ANCHOR, spacing, ANCHOR_COMPONENTS)
+        self.anchors *= np.float32(weight * PATCH / ANCHOR)
+        self.canvas = Canvas(sharp)
+        self.keys = self.canvas.spread([self.features(*each, check) for each in zip(blurred, small, strict=True)])
 
-    @cached_property
-    def sharp(self) -> Keys:
-        """The patches unblurred, for the last pass."""
-        return Keys(self.canvas, self.canvas.images)
+    def features(self, image: Tensor, small: Tensor, check: Check) -> np.ndarray:
+        """Of all patches of an image, (h, w, K) float32.
+
+        Args:
+            image, small: (1, 3, H, W), at this size, what patches and anchors are taken from.
+        """
+        height, width = image.shape[-2:]
+        out = np.empty((height - PATCH + 1, width - PATCH + 1, COMPONENTS + ANCHOR_COMPONENTS), np.float32)
+        for picture, components, spacing, part in (
+            (image, self.patches, 1, out[..., :COMPONENTS]),
+            (self._padded(small), self.anchors, self.spacing, out[..., COMPONENTS:]),
+        ):
+            in_bands(project, len(out), picture[0].contiguous().numpy(), components, spacing, part, check=check)
+        return out
+
+    def _padded(self, image: Tensor) -> Tensor:
+        return F.pad(image, (self.margin,) * 4, mode="replicate")
 
 
 class References:
-    """The references of a finished image and of all its levels.
+    """The references prepared for finished images of one size.
 
     Args:
-        images: (1, 3, H, W) in [-1, 1] each, on the CPU, as large as they are to be in the finished image
-            (`finishing.sizes.finished_sizes`).
-        learned: (height, width) of the learned image.
-        shape: (height, width) of the finished image.
-        structure: how strictly the learned image is followed, see `faithfulness`.
+        images: (1, 3, H, W) in [-1, 1] each, on the CPU, as large as their patches are to be copied.
+        learned: (height, width) of the learned images.
+        shape: (height, width) of the finished images.
+        structure: 0 hides a learned image's faults, 1 is the default and follows it closely. On pairs of things on a
+            ground, of textures and of letters alike, 0.5 made rounder things and 1 kept more of the layout, with
+            nearer patches and colours; above 1 only the weight grows further.
 
     Attributes:
-        keep: whether levels are held for the next image, see `MOST_KEPT`.
-        scale: ratio of the learned image to the finished one.
-        factors: ratios of the levels to the finished image, the last one 1.
-
-    Raises:
-        ValueError: no reference, one smaller than a patch, `shape` smaller than a patch, or a negative `structure`.
+        scale: ratio of a learned image to the finished one.
+        factors: ratio of every pass's size to the finished image.
+        small: `images` at the learned size.
     """
 
-    def __init__(self, images: list[Tensor], learned: Shape, shape: Shape, structure: float) -> None:
+    def __init__(self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float) -> None:
+        bounded = min(structure, 1.0)
+        self.weight = 8 * structure  # of the anchors against the patches
+        self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
+        start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
         sides = [*shape, *(side for image in images for side in image.shape[-2:])]
-        if structure < 0 or not images:
-            raise ValueError("there must be a reference, and structure must not be negative")
-        if min(sides) < PATCH:
-            raise ValueError(f"the finished image and its references must have at least {PATCH} pixels on each side")
-        self.images, self.shape, self.strict, self.keep = images, shape, faithfulness(structure), False
         self.scale = min(1.0, math.sqrt(math.prod(learned) / math.prod(shape)))
-        self.factors = level_factors(self.strict.start * self.scale, min(sides), max(sides))
-        self.small = [resize(image, self.scale) for image in images]
-        self._levels: dict[int, Level] = {}
+        self.factors = pass_factors(start * self.scale, min(sides), max(sides))
+        self.images, self.shape, self.small = images, shape, [resized(image, self.scale) for image in images]
+        self.kept: dict[int, Level] = {}
 
-    def level(self, index: int) -> Level:
-        """The references at a level; the one it held before, if it did."""
-        if index in self._levels:
-            return self._levels[index]
-        size = self.factors[index - 1] if index else self.scale
-        level = Level(self.images, self.small, self.factors[index], size, self.scale, self.strict)
-        if self.keeps(level):
-            self._levels[index] = level
+    def level(self, index: int, check: Check, keep: bool) -> Level:
+        """The references at the size of a pass.
+
+        Args:
+            check: called now and then; may raise to stop.
+            keep: whether to hold it for the next image, unless it is too large for that.
+        """
+        if index in self.kept:
+            return self.kept[index]
+        factor, before = self.factors[index], self.factors[index - 1] if index else self.scale
+        sharp = [resized(image, factor) for image in self.images]
+        shapes = [image.shape[-2:] for image in sharp]
+
+        def enlarged(images: Sequence[Tensor], ratio: float) -> list[Tensor]:
+            return [resized(image, ratio, shape) for image, shape in zip(images, shapes, strict=True)]
+
+        # What was enlarged is compared with references enlarged likewise, or blur would find blur.
+        blurred = sharp
+        if before < factor:
+            blurred = enlarged([resize(image, before) for image in self.images], factor / before)
+        small = enlarged(self.small, factor / self.scale)
+        spacing = max(1, round(self.reach * factor / self.scale))
+        level = Level(sharp, blurred, small, spacing, self.weight, check)
+        if keep and len(level.keys) <= MOST_KEPT:
+            self.kept[index] = level
         return level
 
-    def keeps(self, level: Level) -> bool:
-        """Whether a level is held for the next image."""
-        return self.keep and level.canvas.places <= MOST_KEPT
+
+def principal_components(images: Sequence[Tensor], side: int, spacing: int, count: int) -> np.ndarray:
+    """The first principal components of the patches of some images, (1, 3, H, W) each: side x side pixels, spaced.
+
+    Returns:
+        (count, 3, side, side) float32, orthonormal up to 2**-20, to which they are rounded, so that they do not
+        depend on the order in which a library sums.
+    """
+    reach, samples = (side - 1) * spacing + 1, []
+    step = max(1, round((sum(image[0, 0].numel() for image in images) / SAMPLES) ** 0.5))
+    for image in images:
+        patches = image[0].unfold(1, reach, step).unfold(2, reach, step)[..., ::spacing, ::spacing]
+        samples.append(patches.permute(1, 2, 0, 3, 4).reshape(-1, 3 * side * side).numpy())
+    centred = np.concatenate(samples, dtype=np.float64)
+    centred -= centred.mean(axis=0)
+    vectors = np.linalg.eigh(centred.T @ centred)[1].T[::-1][:count]
+    return (np.rint(vectors * 2**20) / 2**20).astype(np.float32).reshape(-1, 3, side, side)
 
 
-def shape_of(image: Tensor) -> Shape:
-    """(height, width)."""
-    return image.shape[-2], image.shape[-1]
+def pass_factors(start: float, shortest: int, longest: int) -> list[float]:
+    """Ratios of the passes' sizes to the finished one: equal steps of at most RATIO up to 1, and 1 once more, sharp.
+
+    Args:
+        start: of the first, if that has room for a few patches and is not too large to be searched.
+        shortest, longest: sides at the finished size, over the image and all references.
+    """
+    first = min(1.0, max(min(start, FIRST_SIDE / longest), LEAST_SIDE / shortest))
+    steps = math.ceil(math.log(1 / first) / math.log(RATIO) - 1e-9)
+    return [first ** (1 - step / steps) for step in range(steps)] + [1.0, 1.0]
 
 
-def shrunk(shape: Shape, factor: float) -> Shape:
-    """(height, width) by a factor, rounded up."""
-    return ceil_side(shape[0] * factor), ceil_side(shape[1] * factor)
+def resized(image: Tensor, factor: float, shape: Shape | None = None) -> Tensor:
+    """`utils.resize.resize`, without work where nothing changes."""
+    return image if factor == 1 else resize(image, factor, shape)

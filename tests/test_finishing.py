@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +18,10 @@ from finishing import references
 from finishing.canvas import PATCH, Canvas
 from finishing.coarse_to_fine import finish
 from finishing.field import copied_share, enlarge, search, settle, source_of
-from finishing.full_size import Finisher, Job, finish_all, possible, whole
+from finishing.finished import legend
+from finishing.full_size import Finisher, Job, finish_all, possible
 from finishing.kernels import in_bands, nearest, sweep
-from finishing.references import faithfulness
-from finishing.sizes import PAIR, finished_sizes, level_factors, shares_done
-from finishing.source_map import legend, source_map
+from finishing.references import References, pass_factors
 from finishing.votes import EDGE, averaged, seamless
 from utils.commands import ROOT
 from utils.image import to_uint8
@@ -36,48 +36,35 @@ def texture(height, width, seed=0):
     return resize(noise, 2.0, (height, width)).clamp(-1, 1)
 
 
-class Plain:
-    """Features that are given, in place of those of images."""
-
-    check = bool
-
-    def __init__(self, queries, keys):
-        self.queries, self.keys, self.shape = queries, keys, queries.shape[:2]
+def finished(learned, images, shape, structure=1.0, **more):
+    return finish(learned, References(images, tuple(learned.shape[-2:]), shape, structure), **more)
 
 
-def random_features(canvas, shape, seed=0, values=4):
-    rng = np.random.default_rng(seed)
-    queries = rng.normal(size=(*shape, values)).astype(np.float32)
-    return Plain(queries, rng.normal(size=(canvas.places, values)).astype(np.float32))
+def random_features(canvas, shape):
+    """Queries, and a level of random keys."""
+    rng = np.random.default_rng(0)
+    queries, keys = (rng.normal(size=(*of, 4)).astype(np.float32) for of in (shape, canvas.usable.shape))
+    return queries, SimpleNamespace(canvas=canvas, keys=keys)
 
 
 def test_an_image_comes_back_from_its_own_shrunk_copy():
     image = texture(96, 80)
-    finished = finish(resize(image, 0.5), [image], (96, 80))
-    assert max(sliced_wasserstein(finished.image, image)) < 1e-4
-    assert finished.copied > 0.9
-    assert (finished.source[0] == 0).all()
-    right = (finished.source[1] == np.arange(96)[:, None]) & (finished.source[2] == np.arange(80))
+    full = finished(resize(image, 0.5), [image], (96, 80))
+    assert max(sliced_wasserstein(full.image, image)) < 1e-4
+    assert full.copied > 0.9
+    right = (full.source[1] == np.arange(96)[:, None]) & (full.source[2] == np.arange(80))
     assert right.mean() > 0.95
 
 
 def test_every_part_comes_from_the_reference_that_has_it():
     left, right = texture(48, 40, 1), texture(64, 36, 2)
-    learned = resize(torch.cat([left, right[..., :48, :]], dim=3), 0.5)
-    finished = finish(learned, [left, right], (48, 76))
-    reference = finished.source[0]
-    assert (reference[:, :34] == 0).mean() > 0.95
-    assert (reference[:, 42:] == 1).mean() > 0.95
-    shapes = [(48, 40), (64, 36)]
-    for index, (height, width) in enumerate(shapes):
-        assert (finished.source[1][reference == index] < height).all()
-        assert (finished.source[2][reference == index] < width).all()
+    full = finished(resize(torch.cat([left, right[..., :48, :]], dim=3), 0.5), [left, right], (48, 76))
+    assert (full.source[0, :, :34] == 0).mean() > 0.95
+    assert (full.source[0, :, 42:] == 1).mean() > 0.95
     # The map shows both in the colours of their legends.
-    pictured = source_map(finished.source, shapes)
-    row, column = finished.source[1:, 20, 5]
-    assert torch.equal(pictured[0, :, 20, 5], legend(shapes[0], 0, 2)[0, :, row, column])
-    row, column = finished.source[1:, 20, 70]
-    assert torch.equal(pictured[0, :, 20, 70], legend(shapes[1], 1, 2)[0, :, row, column])
+    for index, shape, x in ((0, (48, 40), 5), (1, (64, 36), 70)):
+        row, column = full.source[1:, 20, x]
+        assert torch.equal(full.source_map()[0, :, 20, x], legend(shape, index, 2)[0, :, row, column])
 
 
 def test_same_bits_on_one_and_two_threads():
@@ -87,7 +74,7 @@ def test_same_bits_on_one_and_two_threads():
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            results.append(finish(learned, [reference], (96, 128)))
+            results.append(finished(learned, [reference], (96, 128)))
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(results[0].image, results[1].image)
@@ -106,11 +93,10 @@ def test_nearest_is_what_brute_force_finds():
 
 
 def test_alike_patches_share_the_references_patches_out():
-    canvas = Canvas([torch.zeros(1, 3, 30, 30)])
-    features = random_features(canvas, (20, 20))
-    features.queries[:] = 0
-    assert len(np.unique(search(features, canvas))) > 2
-    assert canvas.usable[search(features, canvas)].all()
+    queries, level = random_features(Canvas([torch.zeros(1, 3, 30, 30)]), (20, 20))
+    found = search(np.zeros_like(queries), level)
+    assert len(np.unique(found)) > 2
+    assert level.canvas.usable[found].all()
 
 
 def energy(field, distance, width, coherence):
@@ -122,43 +108,42 @@ def energy(field, distance, width, coherence):
 @pytest.mark.parametrize("shape", [(70, 20), (5, 9), (1, 1)])
 def test_a_sweep_never_raises_the_energy(shape):
     canvas = Canvas([torch.zeros(1, 3, 20, 31), torch.zeros(1, 3, 25, 17)])
-    features = random_features(canvas, shape)
+    queries, level = random_features(canvas, shape)
     field = np.random.default_rng(1).choice(np.flatnonzero(canvas.usable), shape).astype(np.int32)
-    distance = ((features.queries - features.keys[field]) ** 2).sum(axis=2)
+    distance = ((queries - level.keys[field]) ** 2).sum(axis=2)
     nothing, coherence = np.full(shape, -1, np.int32), np.float32(2.0)
-    fixed = (features.queries, features.keys, canvas.usable, canvas.width, coherence, nothing, np.float32(0))
+    fixed = (queries, level.keys, canvas.usable, canvas.width, coherence, nothing, np.float32(0))
     energies = [energy(field, distance, canvas.width, coherence)]
     for turn in range(6):
         in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, neighbours_apart=True)
         assert canvas.usable[field].all()
-        assert np.allclose(distance, ((features.queries - features.keys[field]) ** 2).sum(axis=2), atol=1e-4)
+        assert np.allclose(distance, ((queries - level.keys[field]) ** 2).sum(axis=2), atol=1e-4)
         energies.append(energy(field, distance, canvas.width, coherence))
     assert all(after <= before + 1e-3 for before, after in pairwise(energies))
     assert energies[-1] < energies[0] or shape == (1, 1)
 
 
 def test_a_match_is_kept_where_no_other_is_clearly_better():
-    canvas = Canvas([torch.zeros(1, 3, 30, 30)])
-    features = random_features(canvas, (12, 12))
-    usable = np.flatnonzero(canvas.usable).astype(np.int32)
+    queries, level = random_features(Canvas([torch.zeros(1, 3, 30, 30)]), (12, 12))
+    usable = np.flatnonzero(level.canvas.usable).astype(np.int32)
     first, other = (np.random.default_rng(seed).choice(usable, (12, 12)) for seed in (1, 2))
-    features.keys[other[3, 3]] = features.queries[3, 3]  # an exact match
-    features.keys[first[3, 3]] = features.queries[3, 3] + 9  # clearly worse
-    settled = settle(first, features, canvas, np.where(np.arange(144).reshape(12, 12) == 39, other, first))
+    level.keys[other[3, 3]] = queries[3, 3]  # an exact match
+    level.keys[first[3, 3]] = queries[3, 3] + 9  # clearly worse
+    settled = settle(first, queries, level, np.where(np.arange(144).reshape(12, 12) == 39, other, first))
     assert settled[3, 3] == other[3, 3]
-    free = settle(first, features, canvas, np.full((12, 12), -1, np.int32))
+    free = settle(first, queries, level, np.full((12, 12), -1, np.int32))
     assert (settled == first).mean() > (free == first).mean()
 
 
 def test_a_frame_keeps_to_the_frame_before():
-    reference, noise = texture(64, 64, 5), 0.1 * texture(32, 32, 6)
-    learned = texture(32, 32, 7)
-    one = finish(learned, [reference], (64, 64))
-    alone, after = (finish(learned + noise, [reference], (64, 64), before=before) for before in (None, one))
+    references = References([texture(64, 64, 5)], (32, 32), (64, 64), 1.0)
+    learned, noise = texture(32, 32, 7), 0.1 * texture(32, 32, 6)
+    one = finish(learned, references)
+    alone, after = (finish(learned + noise, references, before) for before in (None, one))
     assert (after.fields[-1] == one.fields[-1]).mean() > (alone.fields[-1] == one.fields[-1]).mean()
-    assert torch.equal(finish(learned, [reference], (64, 64), before=one).image, one.image)
-    with pytest.raises(ValueError, match="another size"):
-        finish(learned, [reference], (48, 64), before=one)
+    assert torch.equal(finish(learned, references, one).image, one.image)
+    with pytest.raises(ValueError, match="other references"):
+        finished(learned, references.images, (48, 64), before=one)
 
 
 @settings(max_examples=12, deadline=None)
@@ -170,21 +155,21 @@ def test_a_frame_keeps_to_the_frame_before():
     structure=st.sampled_from([0.0, 0.5, 1.0, 2.0, 9.0]),
 )
 def test_sources_lie_in_the_references_for_every_size_and_aspect(height, width, sides, learned, structure):
-    references = [texture(*shape, seed) for seed, shape in enumerate(sides)]
-    finished = finish(texture(*learned, 9), references, (height, width), structure=structure)
-    assert finished.image.shape == (1, 3, height, width)
-    assert finished.image.isfinite().all()
-    heights, widths = (np.array(length)[finished.source[0]] for length in zip(*sides, strict=True))
-    assert (finished.source >= 0).all()
-    assert (finished.source[1] < heights).all()
-    assert (finished.source[2] < widths).all()
+    images = [texture(*shape, seed) for seed, shape in enumerate(sides)]
+    full = finished(texture(*learned, 9), images, (height, width), structure)
+    assert full.image.shape == (1, 3, height, width)
+    assert full.image.isfinite().all()
+    heights, widths = (np.array(length)[full.source[0]] for length in zip(*sides, strict=True))
+    assert (full.source >= 0).all()
+    assert (full.source[1] < heights).all()
+    assert (full.source[2] < widths).all()
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.tuples(*[st.integers(7, 60)] * 4), st.floats(1, 1.5))
 def test_an_enlarged_field_stays_inside(lengths, ratio):
     old = Canvas([torch.zeros(1, 3, *lengths[:2]), torch.zeros(1, 3, *lengths[1:3])])
-    new = Canvas([torch.zeros(1, 3, *np.ceil(np.array(image.shape[-2:]) * ratio).astype(int)) for image in old.images])
+    new = Canvas([torch.zeros(1, 3, *np.ceil(shape * ratio).astype(int)) for shape in old.shapes])
     field = np.random.default_rng(0).choice(np.flatnonzero(old.usable), lengths[2:]).astype(np.int32)
     larger = enlarge(field, old, new, ratio, tuple(np.ceil(np.array(field.shape) * ratio).astype(int)))
     assert new.usable[larger].all()
@@ -202,10 +187,16 @@ def test_a_field_in_one_piece_stays_so():
     assert (column == np.arange(3, 36)).all()
 
 
+def joined(field, canvas, shape, reach):
+    """The picture of a field, with its seams and without."""
+    picture = averaged(field, canvas, shape)
+    return picture, seamless(picture, field, canvas, reach)
+
+
 def test_a_picture_in_one_piece_is_not_changed():
-    canvas = Canvas([texture(30, 40)])
+    image = texture(30, 40)
     field = (np.arange(2, 18)[:, None] * 40 + np.arange(3, 28)).astype(np.int32)
-    assert torch.allclose(seamless(field, canvas, (22, 31), 4.0), canvas.images[0][..., 2:24, 3:34], atol=1e-6)
+    assert torch.allclose(joined(field, Canvas([image]), (22, 31), 4.0)[1], image[..., 2:24, 3:34], atol=1e-6)
 
 
 def two_pieces(step, shape=(20, 60)):
@@ -220,7 +211,7 @@ def two_pieces(step, shape=(20, 60)):
 def test_a_seam_fades_out_over_the_reach():
     step, reach = 0.02, 5.0
     canvas, field = two_pieces(step)
-    before, after = averaged(field, canvas, (20, 60)), seamless(field, canvas, (20, 60), reach)
+    before, after = joined(field, canvas, (20, 60), reach)
     assert before.diff(dim=3).abs().max() > 0.45 * step
     assert after.diff(dim=3).abs().max() < 0.11 * step  # half of it on either side, falling by exp(-1 / reach) a pixel
     line = after[0, 0, 10]
@@ -231,7 +222,7 @@ def test_a_seam_fades_out_over_the_reach():
 
 def test_an_edge_is_no_seam():
     canvas, field = two_pieces(1.0)  # a distance of sqrt(3) in three channels, over two pixels
-    before, after = averaged(field, canvas, (20, 60)), seamless(field, canvas, (20, 60), 5.0)
+    before, after = joined(field, canvas, (20, 60), 5.0)
     assert before.diff(dim=3).norm(dim=1).max() > EDGE
     assert (after - before).abs().max() < 0.1
 
@@ -240,8 +231,8 @@ def test_the_correction_is_the_least_squares_solution():
     canvas = Canvas([0.05 * texture(40, 50)])
     shape, reach = (12, 9), 2.5
     field = np.random.default_rng(0).choice(np.flatnonzero(canvas.usable), (6, 3)).astype(np.int32)
-    image = averaged(field, canvas, shape)
-    correction = seamless(field, canvas, shape, reach) - image
+    image, after = joined(field, canvas, shape, reach)
+    correction = after - image
     # What each pair of neighbours lacks, voted for by every patch that holds both.
     equations, wanted = [np.eye(108) / reach], [np.zeros(108)]
     values, bell = canvas.values[:, 0], np.exp(-0.5 * (np.arange(-3, 4) / 0.8) ** 2)
@@ -263,125 +254,88 @@ def test_the_correction_is_the_least_squares_solution():
 
 @pytest.mark.parametrize("learned", [texture(20, 20), torch.full((1, 3, 20, 20), 0.3), torch.zeros(1, 3, 1, 1)])
 def test_a_reference_of_one_colour_gives_that_colour(learned):
-    finished = finish(learned, [torch.full((1, 3, 30, 40), 0.25)], (32, 32))
-    assert torch.allclose(finished.image, torch.full_like(finished.image, 0.25), atol=1e-6)
-
-
-def test_what_cannot_be_finished_is_said():
-    image = texture(20, 20)
-    with pytest.raises(ValueError, match=f"at least {PATCH} pixels"):
-        finish(image, [texture(6, 20)], (20, 20))
-    with pytest.raises(ValueError, match=f"at least {PATCH} pixels"):
-        finish(image, [image], (20, 6))
-    with pytest.raises(ValueError, match="must not be negative"):
-        finish(image, [image], (20, 20), structure=-1)
-    with pytest.raises(ValueError, match="must be a reference"):
-        finish(image, [], (20, 20))
+    full = finished(learned, [torch.full((1, 3, 30, 40), 0.25)], (32, 32))
+    assert torch.allclose(full.image, torch.full_like(full.image, 0.25), atol=1e-6)
 
 
 def test_progress_goes_up_to_one():
     shares = []
-    finish(texture(20, 20), [texture(64, 64)], (64, 64), progress=shares.append)
+    finished(texture(20, 20), [texture(64, 64)], (64, 64), progress=shares.append)
     assert shares == sorted(shares)
-    assert len(shares) > 2
+    assert len(set(shares)) > 3
     assert shares[-1] == 1
 
 
 def test_structure_rules_all_three_together():
-    loose, middle, strict = map(faithfulness, (0, 0.5, 1))
-    assert loose.weight < middle.weight < strict.weight
-    assert loose.reach > middle.reach > strict.reach
-    assert loose.start < middle.start < strict.start
-    assert faithfulness(2).weight > strict.weight
+    loose, middle, strict, more = (References([texture(64, 64)], (32, 32), (64, 64), of) for of in (0, 0.5, 1, 2))
+    assert loose.weight < middle.weight < strict.weight < more.weight
+    assert loose.reach > middle.reach > strict.reach == more.reach
+    assert loose.factors[0] < middle.factors[0] < strict.factors[0] == more.factors[0]
 
 
 @pytest.mark.parametrize(
-    ("structure", "references", "size", "stretched", "shape", "factors", "limited_by"),
+    ("structure", "references", "size", "stretched", "expected"),
     [
-        ((300, 400), [(220, 220)], 110, False, (82, 110), (0.5,), None),
-        ((300, 400), [(220, 220)], 512, False, (165, 220), (1.0,), 0),
-        ((100, 400), [(200, 200)], 1000, True, (100, 400), (1.0,), 0),  # of equal area
-        ((64, 64), [(200, 400), (100, 100)], 300, False, (100, 100), (0.25, 1.0), 1),
+        ((300, 400), [(220, 220)], 110, False, ((82, 110), [0.5], None)),
+        ((300, 400), [(220, 220)], 512, False, ((165, 220), [1.0], "0")),
+        ((100, 400), [(200, 200)], 1000, True, ((100, 400), [1.0], "0")),  # of equal area
+        ((64, 64), [(400, 200), (100, 100)], 300, False, ((100, 100), [0.25, 1.0], "1")),
     ],
 )
-def test_no_reference_is_enlarged(structure, references, size, stretched, shape, factors, limited_by):
-    sizes = finished_sizes(structure, references, size, stretched=stretched)
-    assert sizes.shape == shape
-    assert sizes.factors == pytest.approx(factors)
-    assert sizes.limited_by == limited_by
+def test_no_reference_is_enlarged(structure, references, size, stretched, expected):
+    images = {str(index): Image.new("RGB", each) for index, each in enumerate(references)}
+    assert Finisher(images, size, 1.0, stretched).sizes(structure) == expected
 
 
-def test_levels_grow_by_at_most_a_third_to_the_full_size():
-    factors = level_factors(0.2, 300, 400)
+def test_passes_grow_by_at_most_a_third_to_the_full_size():
+    factors = pass_factors(0.2, 300, 400)
     assert factors[0] == pytest.approx(0.2)
-    assert factors[-1] == 1
-    assert all(1 < after / before < 1.3334 for before, after in pairwise(factors))
-    assert level_factors(1.5, 300, 400)[0] == pytest.approx(128 / 400)  # searched exhaustively: not too large
-    assert level_factors(0.001, 28, 400)[0] == 0.5  # nor too small for patches
-    assert level_factors(0.5, 7, 7) == [1.0]
+    assert factors[-2:] == [1, 1]
+    assert all(1 < after / before < 1.3334 for before, after in pairwise(factors[:-1]))
+    assert pass_factors(1.5, 300, 400)[0] == pytest.approx(128 / 400)  # searched exhaustively: not too large
+    assert pass_factors(0.001, 28, 400)[0] == 0.5  # nor too small for patches
+    assert pass_factors(0.5, 7, 7) == [1.0, 1.0]
 
 
-def test_the_shares_of_the_time_are_those_of_the_work():
-    done = shares_done((32, 32), [(16, 64)], [0.5, 1.0])
-    # The first level's pairs, the pixels of both levels, and half of the last one's again.
-    search, levels = PAIR * 256 * 256, [512, 2048]
-    whole = search + sum(levels) + 1024
-    assert done == pytest.approx([search / whole, (search + 512) / whole, (search + 2560) / whole, 1])
-    assert done[-1] == 1
-
-
-def picture(height, width, seed=0):
-    """`texture` as an image file holds it."""
-    return Image.fromarray(to_uint8(texture(height, width, seed)))
-
-
-def test_a_clip_prepares_its_references_once(monkeypatch):
+@pytest.mark.parametrize("most", [references.MOST_KEPT, 0])
+def test_a_clip_prepares_its_references_once(monkeypatch, most):
     made = []
+    monkeypatch.setattr(references, "MOST_KEPT", most)
     monkeypatch.setattr(references, "Level", lambda *of, make=references.Level: made.append(make(*of)) or made[-1])
-    finisher, frames = (
-        Finisher({"a": picture(60, 70, 1)}, 60, 1.0, False),
-        [texture(24, 32, seed) for seed in (2, 3, 4, 5)],
-    )
-    before, counts = None, []
-    for frame in frames:
-        alone = finish(frame, [resize(whole(finisher.references["a"]), 60 / 70)], (45, 60), before=before)
+    finisher = Finisher({"a": Image.fromarray(to_uint8(texture(60, 70, 1)))}, 60, 1.0, False)
+    before, alone, counts = None, None, []
+    for frame in [texture(24, 32, seed) for seed in (2, 3, 4, 5)]:
+        if before is not None:
+            alone = finished(frame, before.references, (45, 60))
+            alone = finish(frame, alone.prepared, alone._replace(fields=before.fields, colours=before.colours))
         made.clear()
         before = finisher(frame, (45, 60), before=before)
         counts.append(len(made))
-        assert torch.equal(before.image, alone.image)
-        assert np.array_equal(before.source, alone.source)
-    # The second frame shows that it is a clip; from then on all is there.
-    assert counts[0] == counts[1] > 0 and counts[2:] == [0, 0]
-    # What is large is not held.
-    monkeypatch.setattr(references, "MOST_KEPT", 0)
-    large = Finisher(finisher.references, 60, 1.0, False)
-    for _ in range(3):
-        made.clear()
-        assert torch.equal(large(frames[0], (45, 60)).image, finisher(frames[0], (45, 60)).image)
-        assert len(made) == counts[0]
+        assert alone is None or torch.equal(before.image, alone.image)
+    # The second frame shows that it is a clip; from then on all is there, but for what is too large.
+    assert counts[0] == counts[1] > 0
+    assert counts[2:] == ([0, 0] if most else counts[:2])
 
 
 def test_a_stop_is_honoured_in_the_middle_of_a_level(tmp_path):
-    finisher = Finisher({"a": picture(512, 512, 1)}, 512, 1.0, False)
-    job, asked = Job("x", texture(64, 64, 2), (512, 512), finisher), []
+    finisher = Finisher({"a": Image.fromarray(to_uint8(texture(512, 512, 1)))}, 512, 1.0, False)
+    asked = []
 
     def should_stop():
         asked.append(time.monotonic())
         return len(asked) > 400
 
     with pytest.raises(Stopped):
-        list(finish_all([job], tmp_path, should_stop))
+        list(finish_all([Job("x", texture(64, 64, 2), (512, 512), finisher)], tmp_path, should_stop))
     assert len(asked) == 401
     assert not list(tmp_path.iterdir())
     assert max(after - before for before, after in pairwise(asked[20:])) < 1  # of the first ones, some compile
 
 
 def test_what_needs_much_memory_is_said(capsys):
-    large = Finisher({"a": Image.new("RGB", (4096, 4096))}, 4096, 1.0, False)
-    assert possible({"finished": (large, (10, 10))}) == {"finished"}
-    assert capsys.readouterr().err == "note: finished needs about 13 GB of memory\n"
-    possible({"finished": (Finisher(large.references, 1024, 1.0, False), (10, 10))})
-    assert not capsys.readouterr().err
+    large, small = (Finisher({"a": Image.new("RGB", (4096, 4096))}, size, 1.0, False) for size in (4096, 1024))
+    assert possible({"x": (large, (10, 10)), "y": (large, (9, 10)), "z": (small, (10, 10))}) == {"x", "y", "z"}
+    assert capsys.readouterr().err == "note: x (and 1 more) needs about 13 GB of memory\n"
 
 
 COMPILE = """
