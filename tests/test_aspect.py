@@ -52,12 +52,6 @@ def test_a_scale_enlarged_reaches_the_next(aspect, side):
             assert before <= after <= math.ceil(before / geometry.factor)
 
 
-@pytest.mark.parametrize("aspects", [(2.0, 1.0), (1.0, 0.5), (0.0, 1.0), (-1.0, 1.0)])
-def test_aspects_without_their_option(aspects):
-    with pytest.raises(ValueError, match="aspect"):
-        Geometry(aspect_a=aspects[0], aspect_b=aspects[1])
-
-
 # The command lines.
 
 

@@ -132,13 +132,6 @@ def test_what_is_no_video_is_one_line(tmp_path, content):
         Clip(path, "--input_a")
 
 
-def test_what_goes_while_a_video_is_read_is_one_line(tmp_path):
-    clip = Clip(film(tmp_path / "x.mp4"), "--input_a")
-    (tmp_path / "x.mp4").unlink()
-    with pytest.raises(UserError, match=r"^--input_a .*x\.mp4: cannot be read"):
-        list(clip)
-
-
 def test_what_is_wrong_with_a_clip_is_said_once(tmp_path, capsys):
     colours = animation(tmp_path / "x.webp", "WEBP", 40, icc_profile=bytes(99))
     hdr = {"x264-params": "transfer=smpte2084"}

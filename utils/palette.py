@@ -8,8 +8,6 @@ from torch import Tensor
 from utils.image import image_to_tensor, to_uint8
 from utils.rng import stream
 
-LUMA = (0.299, 0.587, 0.114)
-
 
 def main_colours(image: Tensor, count: int) -> Tensor:
     """The centres k-means finds among an image's RGB triples, always the same ones for the same image.
@@ -48,5 +46,5 @@ def simplified(image: Image.Image, levels: int, shape: tuple[int, int]) -> Image
     if not levels:
         return image
     colours = image_to_tensor(image, shape, torch.device("cpu"))
-    inverted = -(colours * colours.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    inverted = -(colours * colours.new_tensor((0.299, 0.587, 0.114)).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     return Image.fromarray(to_uint8((torch.trunc((inverted - 0.01) * levels) / levels).expand_as(colours)))
