@@ -181,8 +181,10 @@ def test_a_sheet_is_compact_and_in_true_colours(tmp_path):
     # The four small ones stand beside the large one, each pixel a block of the same grey.
     assert sheet.shape[1] <= WIDEST and sheet.shape[0] < 400 < LARGEST
     assert (sheet == 128).all(axis=2).sum() >= 4 * 192 * 192
-    save_sheet([[("a name that is much wider than its image", grey[..., :1])]], tmp_path / "y.jpg")
-    assert Image.open(tmp_path / "y.jpg").format == "JPEG"
+    # A row that is too wide goes on below.
+    save_sheet([[("a name that is much wider than its image", grey)] * 12], tmp_path / "y.jpg")
+    with Image.open(tmp_path / "y.jpg") as sheet:
+        assert sheet.format == "JPEG" and sheet.width <= WIDEST and 400 < sheet.height < 500
 
 
 def test_loss_curves_of_two_points_a_scale(tmp_path):

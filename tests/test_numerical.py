@@ -67,11 +67,3 @@ def test_deterministic_runs_and_changes_nothing_on_the_cpu(cli, monkeypatch, pai
     assert seen == [True, True]
     for path in trained.glob("scale_*.safetensors"):
         assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
-
-
-def test_postscript_is_not_run(cli, pair, trained, tmp_path):
-    Image.new("RGB", (40, 32)).save(tmp_path / "a.png", "EPS")
-    words = ["--input_a", tmp_path / "a.png", "--input_b", pair[1], "--gpu_id", -1, "--out", tmp_path / "out"]
-    result = cli("eval.py", *words, "--load", trained)
-    assert result.code == 2
-    assert "--input_a" in result.err and "PostScript" in result.err
