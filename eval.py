@@ -31,8 +31,6 @@ from utils.sheet import save_sheet
 from utils.sifid import load_inception_stem
 from utils.video import Clip, is_clip
 
-RESULTS = ("results.png", "metrics.json", "samples.png", "real_a.png", "real_b.png", "a2b.mp4")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
@@ -54,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     structure = as_trained["structure"] if options.structure is None else options.structure
     keep_aspect = pair.geometry.keep_aspect or options.keep_aspect
     out = RunFolder(options.out)
-    out.check_unlocked("--out")
-    check_out(options, out, trained)
+    read = {"--input_a": options.input_a, "--input_b": options.input_b}
+    read |= {f"--load {trained.path}: its image {x}": Path(as_trained[f"input_{x}"]) for x in "ab"}
+    out.check_free("eval.py", {flag: path for flag, path in read.items() if path is not None}, options.overwrite)
     finishing = None
     if finish_size:
         references = find_references(trained, inputs, "b" if isinstance(inputs[0], Clip) else "ab")
         finishing = Finishing(references, finish_size, structure, keep_aspect)
     with out.locked(), StopRequest() as stop:
-        check_out(options, out, trained)  # again: another process may have been there meanwhile
         out.begin("eval.py", run_record(recorded(options), device))
         print(f"on {device_name(device)}, seed {options.seed}")
         metrics = MetricsFile(out.path / "metrics.json")
@@ -78,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Stopped:
             print(f"stopped; what was made until then is in {out.path}", file=sys.stderr)
             return stop.status
-        out.finish()
+        out.record(finished=True)
     print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
     return 0
 
@@ -112,15 +110,6 @@ def open_inputs(
         return None, image_b
     image = open_image(a, "--input_a", coarsest)
     return simplified(image, quant_level, image.size[::-1]), image_b
-
-
-def check_out(options: EvalOptions, out: RunFolder, trained: RunFolder) -> None:
-    """UserError where the results must not be written there."""
-    if out.recorded("script") in {"train.py", "refine.py"}:
-        raise UserError(f"--out {out.path}: holds a training run; choose another --out")
-    inputs = {"--input_a": options.input_a, "--input_b": options.input_b}
-    inputs |= {f"--load {trained.path}: its image {x}": Path(trained.options()[f"input_{x}"]) for x in "ab"}
-    out.check_free(RESULTS, options.overwrite, {flag: path for flag, path in inputs.items() if path is not None})
 
 
 def translate_images(

@@ -21,8 +21,6 @@ from utils.metrics_file import MetricsFile
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 
-RESULTS = ("finished.png", "finished_source.png", "metrics.json", "results.png")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
@@ -41,10 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         raise UserError(f"--input {options.input}: cannot be finished: {error}") from None
     out = RunFolder(options.out)
-    if out.recorded("script") in {"train.py", "refine.py"}:
-        raise UserError(f"--out {out.path}: holds a training run; choose another --out")
     inputs = {"--input": options.input} | {f"--reference {path}": path for path in options.reference}
-    out.check_free(RESULTS, options.overwrite, inputs)
+    out.check_free("finish.py", inputs, options.overwrite)
 
     # Finish.
     with out.locked(), StopRequest() as stop:
@@ -63,6 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             colours = legend(reference.shape[-2:], index, len(references))
             sources.append((f"colours of reference {index + 1}", colours))
         save_sheet([[*shown, ("finished", full.image)], sources], out.claim("results.png"))
-        out.finish()
+        out.record(finished=True)
     print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % copied in one piece")
     return 0

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = RunFolder(options.load) if options.load is not None else None
     prints = {"--reference": fingerprint(reference)}
     paths = {"--input": options.input, "--reference": options.reference}
-    state = prepare(run, source, paths, prints, OPTIMISER, options.overwrite, ["results.png"])
+    state = prepare("refine.py", run, source, paths, prints, OPTIMISER, options.overwrite)
     print(cost_table(run, options.niter, PASSES, estimate=options.dry_run))
     print(f"seed {'random' if options.seed is None else options.seed}")
     if run.finished:
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         except Stopped:
             return stopped("refine.py", run, stop)
-        run.folder.finish()
+        run.folder.record(finished=True)
     print(run.folder.path / "results.png")
     return 0
 

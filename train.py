@@ -33,7 +33,6 @@ from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, is_clip
 
 SHEET_LEVELS = 5
-RESULTS = ("results.png", "losses.png", "real_a2b.png", "real_b2a.png", "finished_a2b.png", "finished_b2a.png")
 RESULT_OPTIONS = ("input_a", "input_b", "finish_size", "structure")  # what only the results are made with
 Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = Run(RunFolder(options.out), fitted_geometry(options, inputs), options.architecture, device)
     source = RunFolder(options.load) if options.load is not None else None
     paths = {"--input_a": options.input_a, "--input_b": options.input_b}
-    state = prepare(run, source, paths, prints, options.optimiser, options.overwrite, RESULTS)
+    state = prepare("train.py", run, source, paths, prints, options.optimiser, options.overwrite)
     print(cost_table(run, options.niter, PASSES, estimate=options.dry_run))
     print(f"seed {'random' if options.seed is None else options.seed}")
     if run.finished:
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_results(options, run, stills, reals, stop)
         except Stopped:
             return stopped("train.py", run, stop)
-        run.folder.finish()
+        run.folder.record(finished=True)
     print(run.folder.path / "results.png")
     return 0
 

@@ -154,11 +154,11 @@ def train_scale(
 
         # Save now and then.
         if time.monotonic() - saved >= schedule.save_every:
-            state.save(folder.claim(folder.state.name))
+            state.save(folder.state)
             saved = time.monotonic()
     finished = state.step >= schedule.niter
     if not finished:
-        state.save(folder.claim(folder.state.name))
+        state.save(folder.state)
     return finished
 
 
@@ -166,13 +166,12 @@ class Report:
     """Context manager: the log, the sample images and, if asked for, TensorBoard's events of a run."""
 
     def __init__(self, folder: RunFolder, tensorboard: bool) -> None:
-        self.folder, self.log = folder, RunLog(folder.log)
+        self.folder, self.log = folder, RunLog(folder.claim(folder.log.name, folder.state.name))
         self.writer: Any = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # optional; config.py has seen that it is there
 
-            self.writer = SummaryWriter(str(folder.path / "tensorboard"))
-            folder.adopt(*(folder.path / "tensorboard").iterdir())
+            self.writer = SummaryWriter(str(folder.claim("tensorboard")))
 
     def __enter__(self) -> "Report":
         return self
@@ -186,7 +185,7 @@ class Report:
         means = state.sums.means(state.scale, state.step)
         record = {"scale": state.scale, "step": state.step, **means, "seconds": round(state.seconds, 2)}
         names = {name: f"samples/{state.scale:02d}_step{state.step:05d}_{name}.png" for name in images}
-        self.folder.claim(self.folder.log.name, *names.values())
+        self.folder.claim(*names.values())
         self.log.append(record)
         self.folder.samples.mkdir(exist_ok=True)
         for name, image in images.items():

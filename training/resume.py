@@ -1,7 +1,7 @@
 """What every script that trains does around the loop: check, resume, hold the folder, stop."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from utils.run_folder import RunFolder
 
 
 def prepare(
+    script: str,
     run: Run,
     source: RunFolder | None,
     inputs: dict[str, Path],
     fingerprints: dict[str, str],
     optimiser: OptimiserSettings,
     overwrite: bool,
-    names: Sequence[str],
 ) -> ScaleState | None:
     """Take up what was trained already: finished scales into `run`; the scale in progress is returned. Writes nothing.
 
@@ -32,18 +32,13 @@ def prepare(
         source: the folder of the run to resume, if any.
         inputs: every file or folder that is read, by the option it came from.
         fingerprints: of those the run must be trained on.
-        names: of the results that the script writes.
 
     Raises:
         UserError: the run to resume does not fit, or the folder to write into holds another one, or an input.
     """
-    run.folder.check_unlocked("--out")
-    scales = [run.folder.scale(scale).name for scale in range(run.geometry.stop_scale + 1)]
-    trained = [run.folder.state.name, run.folder.log.name, *scales]
-    run.folder.check_free([*trained, *names], overwrite, inputs, source)
+    run.folder.check_free(script, inputs, overwrite, source)
     if source is None:
         return None
-    source.check_unlocked("--load")
     for (flag, mine), theirs in zip(fingerprints.items(), source.recorded("fingerprints", []), strict=False):
         if mine != theirs:
             raise UserError(f"{flag} {inputs[flag]}: not the image the run in --load {source.path} is trained on")
@@ -66,10 +61,7 @@ def writing(
         if source is None:
             folder.begin(script, record)
         else:
-            if not folder.is_same(source):
-                folder.clear()
-                folder.copy_trained(source)
-            folder.clear_results()
+            folder.resume(source)
             folder.record(**({"results": results} if finished else record | {"results": {}}))
         yield
 
