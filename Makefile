@@ -7,10 +7,10 @@ DEMO := output_demo
 .PHONY: demo test test-all clean
 
 demo: $(VENV)/.installed
-	$(BIN)/python train.py --input_a images/balloons.jpg --input_b images/jellyfish.jpg \
-		--preset quick --seed 1 --out $(DEMO)/train --overwrite
-	$(BIN)/python eval.py --input_a images/balloons.jpg --input_b images/jellyfish.jpg \
-		--load $(DEMO)/train --seed 1 --out $(DEMO)/eval --overwrite
+	$(BIN)/python train.py --input_a images/autumn_ridge.jpg --input_b images/alpine_path.jpg \
+		--preset quick --keep_aspect --finish_size 1024 --seed 2 --out $(DEMO)/train --overwrite
+	$(BIN)/python eval.py --input_a images/autumn_ridge.jpg --input_b images/alpine_path.jpg \
+		--load $(DEMO)/train --seed 2 --out $(DEMO)/eval --overwrite
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=90

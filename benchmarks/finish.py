@@ -2,10 +2,10 @@
 
     python benchmarks/finish.py [--sizes 220 512 1024] [--exact 220]
 
-The learned image is oranges.jpg at 64 pixels, the reference bowls.jpg brought to each size: larger than it is that only
-makes it smooth, which costs as much. Every size has a process of its own, whose first call compiles, or loads what was
-compiled before; the least of three later calls counts. Memory is the process's peak less what it had before the first
-call; the whole peak stands beside it. Use an idle machine.
+The learned image is balloons.jpg at 64 pixels, the reference jellyfish.jpg brought to each size: larger than it is
+that only makes it smooth, which costs as much. Every size has a process of its own, whose first call compiles, or loads
+what was compiled before; the least of three later calls counts. Memory is the process's peak less what it had before
+the first call; the whole peak stands beside it. Use an idle machine.
 """
 
 import argparse
@@ -31,8 +31,8 @@ QUERIES_AT_ONCE = 512
 
 def inputs(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The learned image and the reference, (1, 3, side, side) in [-1, 1]."""
-    oranges, bowls = (open_image(ROOT / "images" / f"{name}.jpg", "images") for name in ("oranges", "bowls"))
-    return whole(oranges, (LEARNED_SIDE, LEARNED_SIDE)), whole(bowls, (size, size))
+    balloons, jellyfish = (open_image(ROOT / "images" / f"{name}.jpg", "images") for name in ("balloons", "jellyfish"))
+    return whole(balloons, (LEARNED_SIDE, LEARNED_SIDE)), whole(jellyfish, (size, size))
 
 
 def peak() -> float:

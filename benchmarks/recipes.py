@@ -29,7 +29,7 @@ from utils.image import image_to_tensor, open_image
 from utils.measures import measure
 from utils.run_folder import RunFolder
 
-PAIRS = ("oranges", "bowls", "balloons", "jellyfish", "brick", "gravel", "letters_wood", "letters_neon")
+PAIRS = ("autumn_ridge", "alpine_path", "balloons", "jellyfish", "brick", "gravel", "letters_wood", "letters_neon")
 SIDE = 96  # pixels
 SHOWN = ("sliced_wasserstein", "colour_mean", "layout_agreement")
 HEADING = "| run | learned: patches ↓ | colour ↓ | layout ↑ | finished: patches ↓ | colour ↓ | layout ↑ | copied | s |"

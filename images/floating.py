@@ -1,21 +1,17 @@
-"""Things that float, for make_images.py: hot-air balloons in the sky and jellyfish in the sea."""
+"""Things that float, for make_images.py: jellyfish in the sea and hot-air balloons, painted, in ink, and crudely."""
 
 import numpy as np
-from render import LIGHT, SIDE, STEP, XX, YY, finish, mix, noise, scatter, smoothstep, window
+from PIL import Image, ImageDraw
+from render import LIGHT, SAMPLES, SIDE, STEP, XX, YY, finish, inside, mix, noise, paint, scatter, smoothstep, window
 
 TALL = 1.35  # a balloon or a jellyfish with all that hangs from it, relative to its width
 GORES = 5  # strips of cloth on the visible half of a balloon
 RED, GOLD = (0.87, 0.08, 0.10), (1.0, 0.75, 0.10)
 
 
-def inside(distance):
-    """Cover where a distance to an outline, in units, is negative; soft over a pixel."""
-    return smoothstep(STEP, -STEP, distance)
-
-
-def paint(picture, color, cover):
-    """Lay a colour (or colour image) over the picture where cover is 1."""
-    picture += (np.asarray(color) - picture) * cover[..., None]
+def half_width(v):
+    """Return half the width of an envelope of radius 1: a ball above, below v = 0.65 a cone that touches it."""
+    return np.where(v < 0.65, np.sqrt(np.clip(1 - v**2, 0, 1)), 0.76 - 0.855 * (v - 0.65))
 
 
 def add_balloon(picture, x, y, r, turn):
@@ -23,8 +19,7 @@ def add_balloon(picture, x, y, r, turn):
     part = window(x, y, 1.5 * r)
     picture = picture[part]
     u, v = (XX[part] - x) / r, (YY[part] - y) / r + 0.35  # the envelope's middle lies above that of the whole
-    # A ball above, from 0.65 downwards a cone that touches it.
-    width = np.where(v < 0.65, np.sqrt(np.clip(1 - v**2, 0, 1)), 0.76 - 0.855 * (v - 0.65))
+    width = half_width(v)
     across = u / np.maximum(width, 0.02)
     for side in (-0.13, -0.05, 0.05, 0.13):
         rope = np.abs(u - side * np.interp(v, (1.2, 1.55), (1.3, 1.0))) * r - 1.2
@@ -59,6 +54,47 @@ def balloons(rng):
     for x, y, r in scatter(rng, 9, (43, 60), 12, margin=5, tall=TALL):
         add_balloon(picture, x, y, r, rng.choice([0.0, 0.1, 0.2]))
     return finish(picture)
+
+
+def on_sheet(balloon, across, down):
+    """Return Pillow's points, in samples, of points of a balloon (x, y, r), in radii."""
+    x, y, r = balloon
+    return np.stack([x + r * np.asarray(across), y + r * (np.asarray(down) - 0.35)], axis=1) / STEP
+
+
+def sketch(rng):
+    """Eight hot-air balloons in ink lines on white paper: outlines, seams, ropes, and hatching on the dark side."""
+    canvas = Image.new("L", (SAMPLES, SAMPLES), 255)
+    v = np.linspace(-1, 1.3, 30)
+    seams = np.sin(np.pi * (np.arange(GORES + 1) / GORES - 0.5))
+    for balloon in scatter(rng, 8, (44, 62), 12, margin=5, tall=TALL):
+        strokes = [(4 if abs(share) == 1 else 2, share * half_width(v), v) for share in seams]
+        strokes.append((4, (-0.3, 0.3), (1.28, 1.28)))
+        strokes += [(1.5, (1.4 * side, side), (1.3, 1.56)) for side in (-0.13, -0.05, 0.05, 0.13)]
+        strokes += [(3, (-0.15, 0.15), (down, down)) for down in (1.58, 1.66, 1.74, 1.82)]
+        for down in np.arange(-0.75, 1.2, 0.085):
+            edge = half_width(down)
+            strokes.append((2, (edge * rng.uniform(0.45, 0.62), edge * 0.97), (down - 0.03, down + 0.02)))
+        for width, across, down in strokes:
+            points = on_sheet(balloon, across, down)
+            points += np.cumsum(rng.normal(0, 0.5, points.shape), axis=0)  # an unsteady hand
+            ImageDraw.Draw(canvas).line([*map(tuple, points)], fill=0, width=round(width / STEP), joint="curve")
+    return canvas.resize((SIDE, SIDE), Image.Resampling.LANCZOS).convert("RGB")
+
+
+def collage(rng):
+    """A smiling face of balloons on the sky's colour, in flat paint; to be put in place of the balloons."""
+    canvas = Image.new("RGB", (SAMPLES, SAMPLES), (108, 172, 224))
+    pen = ImageDraw.Draw(canvas)
+    mouth = [(256 - 196 * np.cos(a), 246 + 170 * np.sin(a), 46) for a in np.radians(np.linspace(0, 180, 5))]
+    v = np.linspace(-1, 1.3, 30)
+    for balloon in np.array([(170, 100, 54), (342, 100, 54), *mouth]) + rng.normal(0, 2, (7, 3)):
+        for share, color in ((1, (214, 30, 34)), (0.62, (246, 190, 40)), (0.2, (214, 30, 34))):
+            half = share * half_width(v)
+            pen.polygon([*map(tuple, on_sheet(balloon, [*-half, *half[::-1]], [*v, *v[::-1]]))], fill=color)
+        basket = on_sheet(balloon, (-0.17, 0.17, 0.14, -0.14), (1.5, 1.5, 1.82, 1.82))
+        pen.polygon([*map(tuple, basket)], fill=(120, 74, 40))
+    return canvas.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def add_tentacles(rng, picture, frame, r):
@@ -113,10 +149,8 @@ def jellyfish(rng):
     rays = noise(rng, 2.5, stretch=(9, 1), largest=160)
     murk = noise(rng, 3.0, largest=260)
     picture = mix((0.03, 0.27, 0.45), (0.01, 0.05, 0.20), YY / SIDE * 1.1 + 0.05 * murk)
-    fall = np.clip(1.1 - YY / SIDE, 0, 1)[..., None]
-    picture = picture * (1 + 0.16 * rays[..., None] * fall)
-    specks = smoothstep(3.0, 3.8, noise(rng, 0.0, smallest=5))
-    picture += 0.18 * specks[..., None] * np.array((0.6, 0.9, 1.0))
+    picture = picture * (1 + 0.16 * rays * np.clip(1.1 - YY / SIDE, 0, 1))[..., None]
+    picture += 0.18 * smoothstep(3.0, 3.8, noise(rng, 0.0, smallest=5))[..., None] * np.array((0.6, 0.9, 1.0))
     skin = noise(rng.spawn(1)[0], 1.0, largest=24, smallest=2.5)
     for x, y, r in scatter(rng, 8, (44, 64), 12, margin=6, tall=TALL):
         add_jellyfish(rng, picture, skin, x, y, r)

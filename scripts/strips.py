@@ -29,7 +29,7 @@ from utils.video_writer import save_gif
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
 HINT = "make demo, scripts/check_readme.sh --full and benchmarks/README.md's run into output_paper first:"
-PAIRS = ("analogy", "style", "rocket", "texture", "brick", "text", "sketch")
+PAIRS = ("stream", "analogy", "style", "texture", "text", "sketch")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
 SIDE, SMALL, DEMO = 256, 200, 400  # pixels, longer side
 FILM = 160  # pixels, height

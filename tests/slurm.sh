@@ -77,7 +77,7 @@ beta: --beta {1,10}
 alpha: --alpha {2,5}
 narrow: --nfc 2
 END
-runs=$(scripts/sweep.sh --prepare "$dir/grid.txt" "$dir/slurm_runs" images/oranges.jpg images/bowls.jpg)
+runs=$(scripts/sweep.sh --prepare "$dir/grid.txt" "$dir/slurm_runs" images/balloons.jpg images/jellyfish.jpg)
 job=$(sbatch --parsable --array=1-"$runs" --output="$dir/task-%a.out" scripts/sweep.slurm "$PWD" "$dir/slurm_runs")
 echo "job $job: $runs tasks"
 
@@ -92,7 +92,7 @@ for task in "$dir"/task-*.out; do echo "${task##*/}:"; cat "$task"; done
 echo "log of the requeued run:"
 cat "$dir"/slurm_runs/*/plain.log
 
-scripts/sweep.sh "$dir/grid.txt" "$dir/local_runs" images/oranges.jpg images/bowls.jpg
+scripts/sweep.sh "$dir/grid.txt" "$dir/local_runs" images/balloons.jpg images/jellyfish.jpg
 "$PYTHON" - "$dir" <<'END'
 import sys
 from pathlib import Path
