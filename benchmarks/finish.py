@@ -1,6 +1,6 @@
-"""Seconds and memory to finish an image, by size; and what an exact search of the same patches takes.
+"""Seconds and memory to finish an image, by size.
 
-    python benchmarks/finish.py [--sizes 220 512 1024] [--exact 220]
+    python benchmarks/finish.py [--sizes 220 512 1024]
 
 The learned image is balloons.jpg at 64 pixels, the reference jellyfish.jpg brought to each size: larger than it is
 that only makes it smooth, which costs as much. Every size has a process of its own, whose first call compiles, or loads
@@ -26,7 +26,6 @@ from utils.image import open_image
 
 LEARNED_SIDE = 64
 CALLS = 3
-QUERIES_AT_ONCE = 512
 
 
 def inputs(size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,29 +56,9 @@ def finish_row(size: int) -> str:
     return f"{size:6} {first:12.2f} {least:10.2f} {most - before:12.0f} {most:10.0f} {finished.copied:8.2f}"
 
 
-@torch.no_grad()
-def exact_row(size: int) -> str:
-    """What one exact search by matrix products costs at the last level, instead of the start from the level before."""
-    from finishing.references import References
-    from utils.resize import resize
-
-    learned, reference = inputs(size)
-    references = References([reference], (LEARNED_SIDE, LEARNED_SIDE), (size, size), 1.0)
-    level = references.level(len(references.factors) - 1, check=bool, keep=False)
-    large = resize(learned, size / LEARNED_SIDE, (size, size))
-    keys = torch.from_numpy(level.keys[level.canvas.usable])
-    queries = torch.from_numpy(level.features(large, large, bool)).flatten(0, 1)
-    start = time.perf_counter()
-    lengths = keys.square().sum(dim=1)
-    for some in queries.split(QUERIES_AT_ONCE):
-        torch.addmm(lengths, some, keys.T, alpha=-2).argmin(dim=1)
-    return f"one exact search at {size}: {time.perf_counter() - start:.2f} s"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[220, 512, 1024], help="sides, pixels")
-    parser.add_argument("--exact", type=int, default=220, help="side for the exact search; 0: none")
     options = parser.parse_args(arguments)
     print(f"{torch.get_num_threads()} threads")
     print(f"{'side':>6} {'first call s':>12} {'later s':>10} {'added MiB':>12} {'peak MiB':>10} {'copied':>8}")
@@ -87,8 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with fresh.Pool(1, maxtasksperchild=1) as pool:
         for size in options.sizes:
             print(pool.apply(finish_row, (size,)), flush=True)
-        if options.exact:
-            print(pool.apply(exact_row, (options.exact,)))
     return 0
 
 

@@ -70,7 +70,7 @@ def finish(
         canvas = level.canvas
         fields.append(settle(field, queries, level, kept, check))
         del level, queries  # by far the largest, before the next ones are made
-        image, size, done = averaged(fields[-1], canvas, here, check), factor, work[index] / work[-1]
+        image, size, done = averaged(fields[-1], canvas, check), factor, work[index] / work[-1]
     finished = seamless(image, fields[-1], canvas, 1 / scale, check).to(device)  # over a pixel of the learned image
     source, copied = source_of(fields[-1], canvas), copied_share(fields[-1], canvas)
     return Finished(finished, source, copied, references.images, references, fields, colours)

@@ -36,7 +36,7 @@ class Finisher:
     Args:
         references: whose patches are copied, by what error lines call them; none is ever enlarged.
         size: wanted longer side of the finished image, pixels.
-        structure: how strictly the learned image is followed, see `finishing.references.faithfulness`.
+        structure: how strictly the learned image is followed, see `finishing.references.References`.
         stretched: whether training stretched its images to squares.
     """
 

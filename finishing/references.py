@@ -20,36 +20,76 @@ FIRST_SIDE = 128  # pixels; the first level is searched exhaustively, in time th
 MOST_KEPT = 2**21
 
 
+class References:
+    """The references prepared for finished images of one size.
+
+    Args:
+        images: (1, 3, H, W) in [-1, 1] each, on the CPU, as large as their patches are to be copied.
+        learned: (height, width) of the learned images.
+        shape: (height, width) of the finished images.
+        structure: 0 hides a learned image's faults, 1 is the default and follows it closely. On pairs of things on a
+            ground, of textures and of letters alike, 0.5 made rounder things and 1 kept more of the layout, with
+            nearer patches and colours; above 1 only the weight grows further.
+
+    Attributes:
+        scale: ratio of a learned image to the finished one.
+        factors: ratio of every pass's size to the finished image.
+        small: `images` at the learned size.
+    """
+
+    def __init__(self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float) -> None:
+        bounded = min(structure, 1.0)
+        self.weight = 8 * structure  # of the anchors: at 1 their samples count as much as a patch's pixels
+        self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
+        start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
+        sides = [*shape, *(side for image in images for side in image.shape[-2:])]
+        self.scale = min(1.0, math.sqrt(math.prod(learned) / math.prod(shape)))
+        self.factors = pass_factors(start * self.scale, min(sides), max(sides))
+        self.images, self.shape, self.small = images, shape, [resized(image, self.scale) for image in images]
+        self.kept: dict[int, Level] = {}
+
+    def level(self, index: int, check: Check, keep: bool) -> "Level":
+        """The references at the size of a pass; with `keep` held for the next image, unless too large for that."""
+        if index in self.kept:
+            return self.kept[index]
+        level = Level(self, index, check)
+        if keep and len(level.keys) <= MOST_KEPT:
+            self.kept[index] = level
+        return level
+
+
 class Level:
     """The references at the size of one pass, and what patches are compared by there.
 
-    A patch's feature has components of its own pixels, and of an anchor, samples about the same centre.
+    A patch's feature has principal components of its own pixels, and of its anchor: samples about the same centre, of
+    the learned image, and of the references at its size.
 
     Args:
-        sharp: (1, 3, H, W) each, what is copied.
-        blurred: likewise, of which patches are compared.
-        small: likewise, of which anchors are.
-        spacing: of an anchor's samples, pixels.
-        weight: 1 makes an anchor's samples count as much as a patch's pixels.
+        index: of the pass.
+        check: called now and then; may raise to stop.
 
     Attributes:
-        keys: (places, K) float32, the features of all patches.
+        keys: (places, K) float32, the features of all patches of the canvas.
     """
 
-    def __init__(
-        self,
-        sharp: Sequence[Tensor],
-        blurred: Sequence[Tensor],
-        small: Sequence[Tensor],
-        spacing: int,
-        weight: float,
-        check: Check,
-    ) -> None:
-        self.spacing = spacing
-        self.margin = ANCHOR // 2 * spacing - PATCH // 2  # negative where the samples lie inside the patch
+    def __init__(self, references: References, index: int, check: Check) -> None:
+        scale, factor = references.scale, references.factors[index]
+        before = references.factors[index - 1] if index else scale
+        sharp = [resized(image, factor) for image in references.images]
+
+        def enlarged(images: Sequence[Tensor], ratio: float) -> list[Tensor]:
+            return [resized(image, ratio, own.shape[-2:]) for image, own in zip(images, sharp, strict=True)]
+
+        # What was enlarged is compared with references enlarged likewise, or blur would find blur.
+        blurred = sharp
+        if before < factor:
+            blurred = enlarged([resize(image, before) for image in references.images], factor / before)
+        small = enlarged(references.small, factor / scale)
+        self.spacing = max(1, round(references.reach * factor / scale))
+        self.margin = ANCHOR // 2 * self.spacing - PATCH // 2  # negative where the samples lie inside the patch
         self.patches = principal_components(blurred, PATCH, 1, COMPONENTS)
-        self.anchors = principal_components(list(map(self._padded, small)), ANCHOR, spacing, ANCHOR_COMPONENTS)
-        self.anchors *= np.float32(weight * PATCH / ANCHOR)
+        self.anchors = principal_components(list(map(self._padded, small)), ANCHOR, self.spacing, ANCHOR_COMPONENTS)
+        self.anchors *= np.float32(references.weight * PATCH / ANCHOR)
         self.canvas = Canvas(sharp)
         self.keys = self.canvas.spread([self.features(*each, check) for each in zip(blurred, small, strict=True)])
 
@@ -70,62 +110,6 @@ class Level:
 
     def _padded(self, image: Tensor) -> Tensor:
         return F.pad(image, (self.margin,) * 4, mode="replicate")
-
-
-class References:
-    """The references prepared for finished images of one size.
-
-    Args:
-        images: (1, 3, H, W) in [-1, 1] each, on the CPU, as large as their patches are to be copied.
-        learned: (height, width) of the learned images.
-        shape: (height, width) of the finished images.
-        structure: 0 hides a learned image's faults, 1 is the default and follows it closely. On pairs of things on a
-            ground, of textures and of letters alike, 0.5 made rounder things and 1 kept more of the layout, with
-            nearer patches and colours; above 1 only the weight grows further.
-
-    Attributes:
-        scale: ratio of a learned image to the finished one.
-        factors: ratio of every pass's size to the finished image.
-        small: `images` at the learned size.
-    """
-
-    def __init__(self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float) -> None:
-        bounded = min(structure, 1.0)
-        self.weight = 8 * structure  # of the anchors against the patches
-        self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
-        start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
-        sides = [*shape, *(side for image in images for side in image.shape[-2:])]
-        self.scale = min(1.0, math.sqrt(math.prod(learned) / math.prod(shape)))
-        self.factors = pass_factors(start * self.scale, min(sides), max(sides))
-        self.images, self.shape, self.small = images, shape, [resized(image, self.scale) for image in images]
-        self.kept: dict[int, Level] = {}
-
-    def level(self, index: int, check: Check, keep: bool) -> Level:
-        """The references at the size of a pass.
-
-        Args:
-            check: called now and then; may raise to stop.
-            keep: whether to hold it for the next image, unless it is too large for that.
-        """
-        if index in self.kept:
-            return self.kept[index]
-        factor, before = self.factors[index], self.factors[index - 1] if index else self.scale
-        sharp = [resized(image, factor) for image in self.images]
-        shapes = [image.shape[-2:] for image in sharp]
-
-        def enlarged(images: Sequence[Tensor], ratio: float) -> list[Tensor]:
-            return [resized(image, ratio, shape) for image, shape in zip(images, shapes, strict=True)]
-
-        # What was enlarged is compared with references enlarged likewise, or blur would find blur.
-        blurred = sharp
-        if before < factor:
-            blurred = enlarged([resize(image, before) for image in self.images], factor / before)
-        small = enlarged(self.small, factor / self.scale)
-        spacing = max(1, round(self.reach * factor / self.scale))
-        level = Level(sharp, blurred, small, spacing, self.weight, check)
-        if keep and len(level.keys) <= MOST_KEPT:
-            self.kept[index] = level
-        return level
 
 
 def principal_components(images: Sequence[Tensor], side: int, spacing: int, count: int) -> np.ndarray:
