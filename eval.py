@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import nn
 
 from config import parse_eval, recorded
 from finishing.full_size import whole
@@ -24,11 +23,10 @@ from utils.errors import UserError
 from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
 from utils.image import image_pyramid, image_to_tensor, open_image
 from utils.interrupt import Stopped, StopRequest
-from utils.metrics_file import Measured, MetricsFile
+from utils.measures import MetricsFile
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
-from utils.sifid import load_inception_stem
 from utils.video import Clip, is_clip
 
 
@@ -150,12 +148,11 @@ def translate_images(
     add_copied(metrics, {name: full.copied for name, full in finished.items()}, out)
     if options.metrics:
         out.claim("metrics.json")
-        metrics.stem, metrics.without_stem = sifid_network(pair.device)
         real = dict(zip(("a2b", "b2a"), ((reals[0][-1], reals[1][-1]), (reals[1][-1], reals[0][-1])), strict=True))
-        measured = {name: Measured(image, *real[name[-3:]]) for name, image in results.items() if name[-3:] in real}
+        measured = {name: (image, *real[name[-3:]]) for name, image in results.items() if name[-3:] in real}
         for name, full in finished.items():
             own = images[0 if name.endswith("a2b") else 1]
-            measured[name] = Measured(full.image, whole(own, tuple(full.image.shape[-2:])), full.references[0])
+            measured[name] = (full.image, whole(own, tuple(full.image.shape[-2:])), full.references[0])
         metrics.add_measured(measured)
 
 
@@ -164,16 +161,6 @@ def add_copied(metrics: MetricsFile, shares: dict[str, float], out: RunFolder) -
     if shares:
         out.claim("metrics.json")
         metrics.add_copied(shares)
-
-
-def sifid_network(device: torch.device) -> tuple[nn.Module | None, str]:
-    """SIFID's network; or none, for a reason that is said, too."""
-    try:
-        return load_inception_stem(device), ""
-    except UserError as error:
-        reason = " ".join(str(error).split())
-        print(f"warning: {reason}; the other measures are in metrics.json", file=sys.stderr)
-        return None, reason
 
 
 def translate_video(

@@ -17,7 +17,7 @@ from utils.device import run_record
 from utils.errors import UserError
 from utils.image import open_image
 from utils.interrupt import Stopped, StopRequest
-from utils.metrics_file import MetricsFile
+from utils.measures import MetricsFile
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 

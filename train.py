@@ -26,7 +26,7 @@ from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image
 from utils.interrupt import Stopped, StopRequest
 from utils.log import RunLog
-from utils.metrics_file import MetricsFile
+from utils.measures import MetricsFile
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet

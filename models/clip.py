@@ -10,10 +10,10 @@ from torch import Tensor
 from finishing.full_size import Finished, Finisher, possible, whole
 from models.inference import TrainedPair, inject
 from models.pyramid import fixed_noise
-from utils.flicker import Flicker
 from utils.geometry import Shapes
 from utils.image import image_to_tensor, to_uint8
 from utils.interrupt import StopRequest
+from utils.measures import Flicker
 from utils.palette import simplified
 from utils.progress import Bar
 from utils.rng import stream

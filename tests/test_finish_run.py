@@ -12,7 +12,7 @@ from folders import contents, copy_run, eval_files, names, size
 from PIL import Image
 
 from utils.interrupt import StopRequest
-from utils.metrics_file import COPIED, MEASURES
+from utils.measures import COPIED, MEASURES
 from utils.run_folder import RunFolder
 from utils.video import Clip
 

@@ -1,0 +1,259 @@
+"""The measures: a case worked out by hand for each, what they must and must not see; and `metrics.json`."""
+
+import json
+import math
+
+import pytest
+import torch
+from test_sifid import random_inception
+from torch import Tensor
+
+from utils.image import image_to_tensor, open_image
+from utils.measures import (
+    COPIED,
+    HIGHER_IS_BETTER,
+    MEASURES,
+    MIN_SIDE,
+    MetricsFile,
+    contrast_agreement,
+    layout_agreement,
+    measure,
+    sliced_wasserstein,
+)
+from utils.sifid import load_inception_stem, sifid
+
+SIDE = 64
+
+
+def random(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def flat(red: float, green: float, blue: float, height: int = 24, width: int = 24) -> Tensor:
+    return torch.tensor([red, green, blue]).view(1, 3, 1, 1).expand(1, 3, height, width).contiguous()
+
+
+def noise(seed: int, height: int = 32, width: int = 32) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=random(seed)) * 2 - 1
+
+
+def discs(seed: int, count: int = 7) -> list[list[float]]:
+    """A layout: row, column and radius of every disc."""
+    spread, least = torch.tensor([SIDE - 10, SIDE - 10, 5]), torch.tensor([5, 5, 4])
+    return (torch.rand(count, 3, generator=random(seed)) * spread + least).tolist()
+
+
+def scene(layout: list[list[float]], ground: tuple, ball: tuple, grain: float, shift: float = 0) -> Tensor:
+    """The discs of a layout in a colour, on grainy ground of another, all `shift` pixels to the right."""
+    rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    picture = flat(*ground, SIDE, SIDE) + grain * torch.randn(1, 3, SIDE, SIDE, generator=random(len(layout)))
+    for row, column, radius in layout:
+        distance = ((rows - row) ** 2 + (columns - column - shift) ** 2).sqrt()
+        inside = (radius - distance + 0.5).clamp(0, 1)
+        shade = 0.02 * (rows - row + columns - column)
+        picture = picture * (1 - inside) + (flat(*ball, SIDE, SIDE) - shade) * inside
+    return picture.clamp(-1, 1)
+
+
+def oranges(layout: list[list[float]]) -> Tensor:
+    """Bright discs on pale cloth."""
+    return scene(layout, ground=(0.5, 0.5, 0.4), ball=(0.8, 0.1, -0.7), grain=0.03)
+
+
+def bowls(layout: list[list[float]], shift: float = 0) -> Tensor:
+    """Dark discs on grass: the analogy to `oranges`."""
+    return scene(layout, ground=(-0.2, 0.2, -0.6), ball=(-0.8, -0.8, -0.7), grain=0.1, shift=shift)
+
+
+# Patches.
+
+
+@pytest.mark.parametrize("patch", [1, 7])
+def test_distance_of_two_greys(patch):
+    """A projection of flat grey a is a * sum(u); E|sum(u)| is sqrt(2 / pi) for many values, 0.87 for three.
+
+    A unit vector of three values is uniform on the sphere, so its sum is sqrt(3) times a coordinate, which is
+    uniform in [-1, 1].
+    """
+    expected = math.sqrt(3) / 2 if patch == 1 else math.sqrt(2 / math.pi)
+    distance = sliced_wasserstein(flat(0.5, 0.5, 0.5), flat(-0.1, -0.1, -0.1), patch=patch)
+    assert distance == pytest.approx(0.6 * expected, rel=0.15)
+
+
+def test_distance_of_single_pixels_by_sorting():
+    """On a line {0, 1, 0.2} and {0.1, 0.3, 0.9} differ by 0.1 each, {0, 1} and {0, 0.5, 1} by 0.5 on a third."""
+
+    def distance(one: list[float], other: list[float]) -> float:
+        images = (torch.tensor(values).expand(1, 3, 1, -1).contiguous() for values in (one, other))
+        return sliced_wasserstein(*images, patch=1, scales=1)
+
+    unit = distance([1.0], [0.0])
+    assert distance([0.0, 1.0, 0.2], [0.1, 0.3, 0.9]) == pytest.approx(0.1 * unit, rel=1e-5)
+    assert distance([1.0, 0.0], [0.0, 0.5, 1.0]) == pytest.approx(0.5 / 3 * unit, rel=1e-5)
+    assert distance([0.0, 0.5, 1.0], [1.0, 0.0]) == pytest.approx(0.5 / 3 * unit, rel=1e-5)
+
+
+def test_a_place_in_the_image_does_not_matter():
+    """Stripes 8 pixels apart: moved they have the same patches, 8 whole periods of them; turned they do not."""
+    columns = torch.arange(8 * 8 + 6) * 2 * math.pi / 8
+    stripes, moved = ((columns + phase).sin().expand(1, 3, 70, 70).contiguous() for phase in (0, 3 * math.pi / 4))
+    assert sliced_wasserstein(stripes, moved, scales=1) < 1e-5
+    assert sliced_wasserstein(stripes, stripes.transpose(2, 3), scales=1) > 0.05
+
+
+def test_scales_smaller_than_a_patch_are_left_out():
+    small, large = noise(1, 20, 40), noise(2, 64, 64)
+    assert sliced_wasserstein(small, large) == sliced_wasserstein(small, large, scales=2)
+    assert sliced_wasserstein(small, large) != sliced_wasserstein(small, large, scales=1)
+
+
+# Layout.
+
+
+def test_layout_by_hand():
+    """Noise on one half, nothing on the other: the halves agree with themselves and oppose each other."""
+    left, right = (noise(seed, SIDE, SIDE) for seed in (1, 2))
+    left[..., SIDE // 2 :] = 0
+    right[..., : SIDE // 2] = 0
+    assert layout_agreement(left, left.flip(2)) > 0.8
+    assert layout_agreement(left, right) < -0.8
+
+
+@pytest.mark.parametrize("size", [SIDE, 100])
+def test_layout_does_not_see_colours(size):
+    image, other = 0.4 * noise(1, size, size), noise(2, size, size)
+    image[..., : size // 2, :] *= 0.1
+    gain, offset = (torch.tensor(values).view(1, 3, 1, 1) for values in ([2.0, -0.5, 0.3], [0.1, -0.4, 0.6]))
+    for changed in (-image, image * gain + offset):
+        assert layout_agreement(changed, image) == pytest.approx(1, abs=1e-5)
+        assert layout_agreement(changed, other) == pytest.approx(layout_agreement(image, other), abs=1e-5)
+
+
+@pytest.mark.parametrize("shift", [0, 1.5])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_true_layout_ranks_first(seed, shift):
+    """Among other layouts and the shifted and mirrored true one; also where all lies a little off."""
+    result, truth = bowls(discs(seed), shift), oranges(discs(seed))
+    wrong = [truth.roll((dy, dx), (2, 3)) for dy in (0, 21, 42) for dx in (0, 21, 42) if dy or dx]
+    wrong += [truth.flip(2), truth.flip(3), *(oranges(discs(seed + 100 + other)) for other in range(8))]
+    assert layout_agreement(result, truth) > max(layout_agreement(result, layout) for layout in wrong) + 0.05
+
+
+def test_layout_across_sizes():
+    small = oranges(discs(1))
+    large = torch.nn.functional.interpolate(small, (160, 160), mode="bicubic")
+    wide = torch.nn.functional.interpolate(small, (64, 96), mode="bicubic")
+    assert layout_agreement(small, large) > 0.9
+    assert layout_agreement(bowls(discs(1)), wide) > layout_agreement(bowls(discs(1)), wide.flip(3)) + 0.1
+
+
+@pytest.mark.parametrize("kind", ["flat", "half flat"])
+def test_contrast_agreement_has_a_finite_slope_everywhere(kind):
+    """It is a loss, too: where an image is flat there is nothing to follow."""
+    image = torch.zeros(1, 3, 24, 24)
+    if kind == "half flat":  # with the mean of the flat half, so that its contrast is 0 without rounding
+        image[..., :6], image[..., 6:12] = 0.5, -0.5
+    image.requires_grad_()
+    contrast_agreement(image, torch.rand(1, 3, 24, 24, generator=random(2))).backward()
+    assert image.grad.isfinite().all()
+    assert image.grad.any() == (kind != "flat")
+
+
+# All together.
+
+
+def test_a_translation_is_better_than_none_in_every_measure():
+    translated, structure, appearance = bowls(discs(1)), oranges(discs(1)), bowls(discs(2))
+    found, copy = measure(translated, structure, appearance), measure(appearance, structure, appearance)
+    untouched = measure(structure, structure, appearance)
+    assert found.keys() == MEASURES.keys() - {COPIED} and found["sifid"] is None
+    assert all(found[name] < untouched[name] for name in ("sliced_wasserstein", "colour_mean"))
+    # B itself is perfect but for its layout, A in that alone.
+    assert copy["sliced_wasserstein"] == copy["colour_mean"] == 0 < found["colour_mean"]
+    assert copy["layout_agreement"] < found["layout_agreement"] < untouched["layout_agreement"] == pytest.approx(1)
+    for name, means in MEASURES.items():
+        assert name == COPIED or means.endswith("higher is better") == (name in HIGHER_IS_BETTER)
+
+
+def test_colours_by_hand():
+    assert measure(flat(0.5, 0, 0), noise(1), flat(0.2, 0.4, 0))["colour_mean"] == pytest.approx(0.5)
+
+
+def test_sizes_may_differ_but_not_be_tiny():
+    images = noise(1, MIN_SIDE, 32), noise(2, 48, 40), noise(3, 29, 61)
+    found = measure(*images)
+    assert all(math.isfinite(value) for name, value in found.items() if name != "sifid")
+    assert measure(images[0][..., 1:, :], *images[1:]) == {}
+
+
+@pytest.mark.parametrize("other", [flat(0.3, -1, 1), oranges(discs(1))], ids=["flat", "scene"])
+def test_flat_images_have_no_layout(other):
+    grey = flat(0.1, 0.1, 0.1)
+    for measured in (measure(grey, other, other), measure(other, grey, grey)):
+        assert math.isfinite(measured["sliced_wasserstein"]) and measured["layout_agreement"] == 0
+
+
+# metrics.json.
+
+
+def words(pair, trained, out) -> list:
+    return ["--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--out", out, "--gpu_id", -1, "--metrics"]
+
+
+def test_every_translation_is_measured_as_saved(cli, monkeypatch, pair, trained, tmp_path):
+    monkeypatch.setattr("torchvision.models.inception_v3", random_inception)
+    out = tmp_path / "out"
+    result = cli("eval.py", *words(pair, trained, out), "--samples", 1)
+    assert (result.code, result.err) == (0, "")
+    record = json.loads((out / "metrics.json").read_text())
+    translated = [path.stem for path in out.glob("*_?2?.png") if not path.stem.startswith("sample")]
+    assert len(translated) == 2 * (1 + 4)  # directly and from every scale
+    assert sorted(record["values"]) == sorted(translated)
+    stem = load_inception_stem(torch.device("cpu"))
+
+    def saved(name: str) -> Tensor:
+        return image_to_tensor(open_image(out / f"{name}.png", "test"), (20, 20), torch.device("cpu"))
+
+    for name, values in record["values"].items():
+        image, structure, appearance = saved(name), saved(f"real_{name[-3]}"), saved(f"real_{name[-1]}")
+        wanted = measure(image, structure, appearance) | {"sifid": sifid(image, appearance, stem)}
+        assert values == pytest.approx(wanted, rel=1e-4)
+    assert record["measures"] == {name: means for name, means in MEASURES.items() if name != COPIED}
+
+
+def test_without_weights_the_other_measures_come(cli, monkeypatch, pair, trained, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    result = cli("eval.py", *words(pair, trained, tmp_path / "out"))
+    assert result.code == 0
+    (line,) = [line for line in result.err.splitlines() if not line.startswith("Downloading: ")]
+    assert line.startswith("warning: SIFID needs") and "no downloads in tests" in line
+    assert f"put https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth into {tmp_path}" in line
+    text = (tmp_path / "out" / "metrics.json").read_text()
+    assert text.count("put https://") == 1
+    record = json.loads(text)
+    assert "no downloads in tests" in record["measures"]["sifid"]
+    for values in record["values"].values():
+        assert values["sifid"] is None and all(isinstance(values[name], float) for name in values.keys() - {"sifid"})
+
+
+def test_what_was_copied_joins_what_was_measured(tmp_path):
+    path = tmp_path / "metrics.json"
+    file, image = MetricsFile(path), noise(1)
+    file.add_copied({"finished_a2b": 0.5, "sample_000_finished_a2b": 0.25})
+    record = json.loads(path.read_text())
+    assert record["values"]["finished_a2b"] == {COPIED: 0.5} and record["measures"].keys() == {COPIED}
+    file.add_measured({"finished_a2b": (image, image, image)})
+    record = json.loads(path.read_text())
+    assert record["values"]["finished_a2b"].keys() == record["measures"].keys() == MEASURES.keys()
+    assert record["values"]["sample_000_finished_a2b"] == {COPIED: 0.25}
+
+
+def test_nothing_to_measure_is_an_error(cli, trained, tmp_path):
+    common = ["--load", trained, "--out", tmp_path / "out", "--gpu_id", -1, "--metrics"]
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    for more, told in ((["--samples", 1], "--input_a"), (["--input_a", folder], "clip")):
+        result = cli("eval.py", *common, *more)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith("error: --metrics: ") and told in result.err and result.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
