@@ -1,7 +1,7 @@
 """Write one page that compares training runs: `python scripts/report.py RUNS_DIR`.
 
-The page opens from disk: small pictures, style and script are inside, and lead to the runs' own files (with --embed the
-whole pictures are inside, too). Every text goes through the template's escaping (report.html).
+The page opens from disk and can be sent alone: pictures, style and script are inside; links lead to the runs' own
+files. Every text goes through the template's escaping (report.html).
 """
 
 import sys
@@ -33,19 +33,16 @@ from utils.errors import UserError
 from utils.files import write_atomic
 from utils.image import image_to_tensor, open_image
 from utils.log import RunLog
-from utils.measures import HIGHER_IS_BETTER, measure
+from utils.measures import HIGHER_IS_BETTER, MEASURES, measure
 from utils.progress import duration
 from utils.run_folder import RunFolder
+from utils.video import is_clip
 
 NOT_COMPARED = {"input_a", "input_b", "out", "overwrite", "load", "dry_run", "gpu_id", "not_cuda", "tensorboard"}
-MEASURES = {
-    "sliced_wasserstein": ("patches", "distance of the learned image's patches to those of the appearance image"),
-    "colour_mean": ("colour", "distance of the mean colour to the appearance image's"),
-    "layout_agreement": ("layout", "correlation of local contrast with the structure image"),
-}
-DIRECTIONS = {"a2b": ("input_a", "input_b"), "b2a": ("input_b", "input_a")}  # its structure, its appearance
-LARGE, SMALL = 512, 128  # pixels, the longer side of pictures on the page
-SAMPLE = re.compile(r"(\d+)_step(\d+)_(a2b|b2a)\.png")
+SHOWN = {"sliced_wasserstein": "patches", "colour_mean": "colour", "layout_agreement": "layout"}
+DIRECTIONS = ("a2b", "b2a")
+PICTURES = ("finished_a2b", "finished_b2a", "real_a2b", "real_b2a", "losses")
+SIDE, CURVES = 512, 1024  # pixels, the longer side of pictures and of loss curves on the page
 
 
 @dataclass
@@ -58,27 +55,25 @@ class Row:
     options: dict[str, Any]
     problems: list[str] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)  # data URIs, by caption
-    growth: list[tuple[int, str]] = field(default_factory=list)  # scale and data URI
     measures: dict[str, float] = field(default_factory=dict)  # by "name direction"
     seconds: float | None = None
 
     @property
     def pair(self) -> str:
-        names = [Path(str(self.options.get(name, "?"))).stem for name in ("input_a", "input_b")]
-        return " / ".join(names)
+        return " / ".join(Path(str(self.options.get(f"input_{x}", "?"))).stem for x in "ab")
 
 
 def find_runs(top: Path) -> list[Path]:
     """Every training run below a folder, and every log of a sweep whose run did not begin."""
-    found = {
-        path.parent for path in top.rglob("config.json") if RunFolder(path.parent).recorded("script") == "train.py"
-    }
-    logs = {log.with_suffix("") for log in top.rglob("*.log") if log.read_bytes()[:2] == b"$ "}
+    found = {log.with_suffix("") for log in top.rglob("*.log") if log.read_bytes()[:2] == b"$ "}
+    for folder in {config.parent for config in top.rglob("config.json")}:
+        script = RunFolder(folder).recorded("script")
+        # Where config.json is damaged, weights beside it tell a run.
+        if script == "train.py" or (script is None and any(folder.glob("*.safetensors"))):
+            found.add(folder)
     # The numbers in names by their size: x_2 before x_10.
-    return sorted(
-        found | logs,
-        key=lambda path: [(part.isdecimal() and int(part), part) for part in re.split(r"(\d+)", str(path))],
-    )
+    parts = {path: re.split(r"(\d+)", str(path)) for path in found}
+    return sorted(found, key=lambda path: [(part.isdecimal() and int(part), part) for part in parts[path]])
 
 
 def read_run(path: Path, top: Path) -> Row:
@@ -87,64 +82,40 @@ def read_run(path: Path, top: Path) -> Row:
     state = "finished" if run.recorded("finished") else "unfinished" if run.config.is_file() else "not begun"
     name = path.relative_to(top).as_posix() if path != top else top.resolve().name
     row = Row(name, path, state, run.recorded("options", {}) | run.recorded("results", {}))
+    if run.config.is_file() and not row.options:
+        row.problems.append("config.json is damaged")
     log = path.with_name(path.name + ".log")
     if state != "finished" and log.is_file():
-        errors = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("error: ")]
-        row.state, row.problems = ("failed", errors[-1:]) if errors else (state, [])
+        # What the sweep's last try said, from its command on.
+        said = re.split(r"^\$ ", log.read_text(errors="replace").rstrip(), flags=re.MULTILINE)[-1].splitlines()
+        if any(line.startswith(("error: ", "Traceback ")) for line in said):
+            row.state = "failed"
+            row.problems.append(said[-1])
 
-    # Pictures: A and B, the finished translations, else the learned ones; the last samples of every scale.
-    inputs: dict[str, Image.Image] = {}
-    for caption, option in (("A", "input_a"), ("B", "input_b")):
+    # Pictures: A, B and what came of them; a video is not shown.
+    files = {x: Path(row.options[f"input_{x}"]) for x in "ab" if f"input_{x}" in row.options}
+    files = {x: file for x, file in files.items() if not is_clip(file)}
+    files |= {name: file for name in PICTURES if (file := path / f"{name}.png").is_file()}
+    images: dict[str, Image.Image] = {}
+    for name, file in files.items():
         try:
-            inputs[option] = open_image(Path(row.options.get(option, "")), f"--{option}")
-            row.pictures[caption] = data_uri(inputs[option], LARGE)
+            images[name] = open_image(file, f"--input_{name}" if name in "ab" else "RUN")
+            row.pictures[name.upper() if name in "ab" else name] = data_uri(
+                images[name], CURVES if name == "losses" else SIDE
+            )
         except (UserError, OSError) as error:
             row.problems.append(str(error))
-    for kind in ("finished", "real"):
-        for direction in DIRECTIONS:
-            if f"finished_{direction}" not in row.pictures and (
-                image := readable(path / f"{kind}_{direction}.png", row)
-            ):
-                row.pictures[f"{kind}_{direction}"] = data_uri(image, LARGE)
-    last = {}
-    for file in sorted(run.samples.glob("*.png")) if run.samples.is_dir() else []:
-        if match := SAMPLE.fullmatch(file.name):
-            last[int(match[1]), match[3]] = file
-    for (scale, _), file in sorted(last.items()):
-        if image := readable(file, row):
-            row.growth.append((scale, data_uri(image, SMALL)))
 
-    # Numbers.
-    records = RunLog(run.log).records()
-    ends = {record["scale"]: record.get("seconds", 0.0) for record in records}
+    # Numbers, of the learned translations at their own size.
+    for direction in DIRECTIONS:
+        structure, appearance = direction.split("2")
+        if {learned := f"real_{direction}", "a", "b"} <= images.keys():
+            shape = images[learned].size[::-1]
+            three = [image_to_tensor(images[x], shape, torch.device("cpu")) for x in (learned, structure, appearance)]
+            row.measures |= {f"{name} {direction}": x for name, x in measure(*three).items() if name in SHOWN}
+    ends = {record["scale"]: record.get("seconds", 0.0) for record in RunLog(run.log).records()}
     row.seconds = sum(ends.values()) if ends else None
-    for direction, (structure, appearance) in DIRECTIONS.items():
-        if len(inputs) == 2 and (image := readable(path / f"real_{direction}.png", row)):
-            values = measured(image, inputs[structure], inputs[appearance])
-            row.measures |= {f"{name} {direction}": value for name, value in values.items() if name in MEASURES}
     return row
-
-
-def readable(file: Path, row: Row) -> Image.Image | None:
-    """An image of a run; None where there is none, and, with a line among its problems, where it cannot be read."""
-    if not file.is_file():
-        return None
-    try:
-        return open_image(file, "RUN")
-    except UserError as error:
-        if str(error) not in row.problems:
-            row.problems.append(str(error))
-        return None
-
-
-def measured(translated: Image.Image, structure: Image.Image, appearance: Image.Image) -> dict[str, float]:
-    """The measures of a learned translation, at its own size; none where it is smaller than a patch."""
-    shape = (translated.height, translated.width)
-    tensors = [image_to_tensor(image, shape, torch.device("cpu")) for image in (translated, structure, appearance)]
-    try:
-        return measure(*tensors)
-    except ValueError:
-        return {}
 
 
 def data_uri(image: Image.Image, side: int) -> str:
@@ -154,13 +125,6 @@ def data_uri(image: Image.Image, side: int) -> str:
     buffer = io.BytesIO()
     small.save(buffer, format="WEBP", quality=85, lossless=max(small.size) <= 64)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def address(file: Path, page: Path, embed: bool) -> str:
-    """Where the page finds a file of a run."""
-    if embed:
-        return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
-    return quote(Path(os.path.relpath(file, page.parent)).as_posix())
 
 
 def best(rows: Sequence[Row]) -> set[tuple[str, str]]:
@@ -175,7 +139,7 @@ def best(rows: Sequence[Row]) -> set[tuple[str, str]]:
     return found
 
 
-def render(rows: Sequence[Row], title: str, page: Path, embed: bool) -> str:
+def render(rows: Sequence[Row], title: str, page: Path) -> str:
     """The page."""
     options = [row.options for row in rows if row.options]
     names = [name for name in dict.fromkeys(name for each in options for name in each) if name not in NOT_COMPARED]
@@ -189,12 +153,10 @@ def render(rows: Sequence[Row], title: str, page: Path, embed: bool) -> str:
         rows=rows,
         flags=[name for name in names if len(values[name]) > 1],
         common={name: found.pop() for name, found in values.items() if len(found) == 1},
-        measures={
-            f"{name} {way}": (f"{short} {way}", what) for name, (short, what) in MEASURES.items() for way in DIRECTIONS
-        },
+        measures={f"{name} {way}": (f"{SHOWN[name]} {way}", MEASURES[name]) for name in SHOWN for way in DIRECTIONS},
         higher=HIGHER_IS_BETTER,
         best=best(rows),
-        address=lambda file: address(file, page, embed),
+        address=lambda file: quote(Path(os.path.relpath(file, page.parent)).as_posix()),
     )
 
 
@@ -202,7 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("Write one page that compares the training runs below a folder.")
     parser.add_argument("runs", type=pathname, metavar="RUNS_DIR", help="every run below it gets a row")
     parser.add_argument("--out", type=pathname, metavar="FILE", help="the page; default: RUNS_DIR/report.html")
-    parser.add_argument("--embed", action="store_true", help="put whole pictures into the page, to send it alone")
     options = parser.parse_args(arguments)
     top, page = options.runs, options.out or options.runs / "report.html"
     if not top.is_dir():
@@ -214,6 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"RUNS_DIR {top}: holds no runs")
     rows = [read_run(path, top) for path in tqdm(folders, unit="run", disable=None)]
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(page, render(rows, top.resolve().name, page, options.embed).encode("utf-8", errors="replace"))
+    write_atomic(page, render(rows, top.resolve().name, page).encode("utf-8", errors="replace"))
     print(f"{page}: {len(rows)} runs, {page.stat().st_size / 1e6:.1f} MB")
     return 0

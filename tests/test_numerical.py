@@ -2,41 +2,29 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, make_picture
+from conftest import TINY
 from PIL import Image
 
 import train
 
-
-def flat(path: Path, colour) -> Path:
-    Image.new("RGB", (40, 32), colour).save(path)
-    return path
-
-
-def stripes(path: Path) -> Path:
-    """Nothing but black and white."""
-    values = np.zeros((32, 40), np.uint8)
-    values[:, ::2] = 255
-    Image.fromarray(values).save(path)
-    return path
-
-
+STRIPES = Image.fromarray(np.tile(np.array([255, 0], np.uint8), (32, 20)))
 PAIRS = {
-    "both flat": lambda folder: (flat(folder / "a.png", "red"), flat(folder / "b.png", (3, 99, 200))),
-    "identical": lambda folder: (make_picture(folder / "a.png", 1),) * 2,
-    "stripes": lambda folder: (stripes(folder / "a.png"), flat(folder / "b.png", "black")),
+    "both flat": (Image.new("RGB", (40, 32), "red"), Image.new("RGB", (40, 32), (3, 99, 200))),
+    "identical": (STRIPES, STRIPES),
+    "stripes": (STRIPES, Image.new("RGB", (40, 32), "black")),
 }
 
 
 @pytest.mark.parametrize("kind", PAIRS)
 def test_extreme_pictures_train(cli, monkeypatch, tmp_path, kind):
     monkeypatch.setattr(train, "save_sheet", lambda *_: None)
-    a, b = PAIRS[kind](tmp_path)
+    a, b = tmp_path / "a.png", tmp_path / "b.png"
+    for picture, path in zip(PAIRS[kind], (a, b), strict=True):
+        picture.save(path)
     words = ["--input_a", a, "--input_b", b, "--out", tmp_path / "run", *TINY, "--scale_factor", 0.55]
     result = cli("train.py", *words, "--niter", 4, "--print_interval", 2)
     assert result.code == 0, result.err

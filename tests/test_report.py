@@ -49,9 +49,7 @@ def test_sorted_filtered_and_opened_in_a_browser(page):
         tab.on("request", lambda request: asked.append(request.url))
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(page.as_uri())
-        names = (
-            "[...document.querySelectorAll('#runs tbody tr:not([hidden]) summary')].map(one => one.innerText.trim())"
-        )
+        names = "[...document.querySelectorAll('#runs tr:not([hidden]) summary')].map(one => one.innerText.trim())"
         assert tab.evaluate(names) == ["dead", "one", "two <i>"]
         tab.click("th button >> nth=0")
         tab.click("th button >> nth=0")
@@ -64,10 +62,29 @@ def test_sorted_filtered_and_opened_in_a_browser(page):
         browser.close()
 
 
-def test_a_damaged_picture_is_said_and_leaves_the_page_whole(tmp_path, trained):
-    run = copy_run(trained, tmp_path / "runs" / "one")
-    (run / "real_a2b.png").write_bytes((run / "real_a2b.png").read_bytes()[:60])
-    row = report.read_run(run, tmp_path / "runs")
+def test_what_is_damaged_is_said_and_the_page_stays_whole(tmp_path, trained):
+    top = tmp_path / "runs"
+    picture, config = copy_run(trained, top / "picture"), copy_run(trained, top / "config")
+    for file in (picture / "real_a2b.png", config / "config.json"):
+        file.write_bytes(file.read_bytes()[:60])
+    assert report.find_runs(top) == [config, picture]
+    row = report.read_run(picture, top)
     assert "real_b2a" in row.pictures and "real_a2b" not in row.pictures
     assert any("real_a2b.png" in problem for problem in row.problems)
-    assert report.main([str(tmp_path / "runs")]) == 0
+    row = report.read_run(config, top)
+    assert row.problems == ["config.json is damaged"] and "real_a2b" in row.pictures
+    assert report.main([str(top)]) == 0
+
+
+LOGS = {
+    "$ python train.py\nerror: --niter 0: too few\n": ("failed", ["error: --niter 0: too few"]),
+    "$ python train.py\nTraceback (most recent call last):\n  File\nValueError: 7\n": ("failed", ["ValueError: 7"]),
+    "$ python train.py\nerror: once\n$ python train.py --load\nscale 1, step 5\n": ("not begun", []),
+}
+
+
+@pytest.mark.parametrize("log", LOGS, ids=["error", "traceback", "tried again"])
+def test_a_sweeps_log_tells_why_a_run_failed(tmp_path, log):
+    (tmp_path / "one.log").write_text(log)
+    row = report.read_run(tmp_path / "one", tmp_path)
+    assert (row.state, row.problems) == LOGS[log]

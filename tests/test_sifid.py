@@ -20,8 +20,8 @@ def random_inception(**_: object) -> torch.nn.Module:
     return inception_v3(weights=None, init_weights=False)
 
 
-def noise(seed: int, side: int = 40) -> torch.Tensor:
-    return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+def noise(seed: int, height: int = 32, width: int = 32) -> torch.Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def test_by_hand():
@@ -43,11 +43,11 @@ def test_against_the_matrix_square_root():
 def test_identical_images_are_0_and_others_are_not(monkeypatch):
     monkeypatch.setattr("torchvision.models.inception_v3", random_inception)
     stem = load_inception_stem(CPU)
-    assert stem(noise(1, 75)).shape == (1, 64, 17, 17)  # behind the first pooling
+    assert stem(noise(1, 75, 75)).shape == (1, 64, 17, 17)  # behind the first pooling
     assert sifid(noise(1), noise(1), stem) == pytest.approx(0, abs=1e-9)
     near, far = noise(1) * 0.9, noise(1) * 0.1 + 0.5
     assert 0 < sifid(near, noise(1), stem) < sifid(far, noise(1), stem)
-    assert sifid(far, noise(1, 15), stem) == pytest.approx(sifid(noise(1, 15), far, stem))
+    assert sifid(far, noise(1, 15, 15), stem) == pytest.approx(sifid(noise(1, 15, 15), far, stem))
 
 
 def test_a_network_that_never_answers_is_given_up(monkeypatch, tmp_path):

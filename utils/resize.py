@@ -1,11 +1,9 @@
 """Bicubic resampling by an exact factor, as two matrix products (docs/method.md, section 4).
 
-Geometry, per axis. Pixel v of the output has its centre at v + 0.5; dividing by the factor gives
-the same point on the input, whose pixel u has its centre at u + 0.5: `u = (v + 0.5) / factor - 0.5`.
-The grid follows the factor, not the ratio of the two sizes, which rounding makes a little different.
-Each output pixel is a weighted sum of the input pixels under the kernel centred on u. When shrinking,
-the kernel is stretched by 1 / factor, which is what removes aliasing. Pixels outside the image are the
-image mirrored about its edge, the edge pixel repeated.
+Pixel v of the output has its centre at v + 0.5; dividing by the factor gives the same point on the input, whose pixel u
+has its centre at u + 0.5: u = (v + 0.5) / factor - 0.5. The grid follows the factor, not the ratio of the two sizes,
+which rounding makes a little different. Each output pixel is a weighted sum of the input under the kernel centred
+on u, stretched by 1 / factor when shrinking, against aliasing. Outside, the image is mirrored, the edge pixel repeated.
 """
 
 from functools import lru_cache
@@ -17,14 +15,12 @@ from torch import Tensor
 from utils.device import send
 from utils.geometry import ceil_side
 
-CUBIC_SUPPORT = 2.0
 
-
-def cubic(distance: np.ndarray, a: float = -0.5) -> np.ndarray:
-    """Keys' cubic convolution kernel (a = -0.5), zero from distance 2 on."""
+def cubic(distance: np.ndarray) -> np.ndarray:
+    """Keys' cubic convolution kernel with a = -0.5, zero from distance 2 on."""
     x = np.abs(distance)
-    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
-    far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * (x**3 - 5 * x**2 + 8 * x - 4)
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
@@ -32,9 +28,8 @@ def resize_weights(length: int, factor: float, out_length: int) -> np.ndarray:
     """Weights (out_length, length), float64, that resample a line of `length` pixels by `factor`."""
     stretch = max(1.0, 1.0 / factor)
     centres = (np.arange(out_length) + 0.5) / factor - 0.5
-    reach = CUBIC_SUPPORT * stretch
-    first = np.floor(centres - reach).astype(int)
-    taps = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 2)
+    first = np.floor(centres - 2 * stretch).astype(int)
+    taps = first[:, None] + np.arange(int(np.ceil(4 * stretch)) + 2)
     weights = cubic((taps - centres[:, None]) / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
     # Mirror with the edge pixel repeated: ... 1 0 | 0 1 ... n-1 | n-1 n-2 ...
@@ -52,14 +47,12 @@ def resize_matrix(length: int, factor: float, out_length: int, device: torch.dev
 
 
 def resize(image: Tensor, factor: float, shape: tuple[int, int] | None = None) -> Tensor:
-    """Resample (..., H, W) by an exact factor, antialiased when shrinking; floating point throughout.
+    """Resample (..., H, W) by an exact factor; antialiased when shrinking.
 
-    `shape` (height, width) cuts the result at the bottom and right; without it the result is
-    ceil(H * factor) x ceil(W * factor).
+    `shape` (height, width) cuts the result at the bottom and right; default: ceil(H * factor) x ceil(W * factor).
     """
     height, width = image.shape[-2:]
-    if shape is None:
-        shape = ceil_side(height * factor), ceil_side(width * factor)
+    shape = shape or (ceil_side(height * factor), ceil_side(width * factor))
     rows = resize_matrix(height, factor, shape[0], image.device)
     columns = resize_matrix(width, factor, shape[1], image.device)
     return rows @ image @ columns.T

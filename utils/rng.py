@@ -1,17 +1,9 @@
-"""Random streams: one explicit generator per purpose, a pure function of the seed and the purpose.
+"""Random streams: one generator per purpose, a pure function of the seed and a path such as ("draws", scale, step).
 
-A stream is named by a path such as `("draws", scale, step)`. Whoever needs the random numbers of
-step 1234 can have them without those of the steps before, so a resumed run repeats the uninterrupted
-one, images drawn for a look disturb nothing, and it does not matter how many steps' numbers are
-drawn at a time.
-
-All random numbers are drawn on the CPU and sent to where they are needed, because a GPU's own generators
-give other numbers: so a run meets the same noise, z* above all, on whatever device it is gone on with.
-Between two devices differ only the roundings: of what the networks compute, and, between processors of
-different kinds, of the last bit of a normal number. Training amplifies them: two runs on two devices start
-alike and part after some twenty steps, as two right programs do (docs/method.md, section 13).
-It costs little: a step at 220 pixels needs 3/4 of a million numbers, milliseconds of the CPU's time while
-the device still computes what it was given before.
+Whoever needs the numbers of step 1234 has them without those of the steps before, so a resumed run repeats the
+uninterrupted one. All are drawn on the CPU and sent to where they are needed, so a run meets the same noise on every
+device; it costs milliseconds. Between devices only roundings differ: of what the networks compute and, between
+processors of different kinds, of the last bit of a normal number (docs/method.md, section 13).
 """
 
 import hashlib
