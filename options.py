@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.architecture import PADDING_MODES, Architecture
+from models.networks import PADDING_MODES, Architecture
 from presets import PRESETS, REFINE_PRESETS, Preset
 from training.loop import Schedule
 from training.losses import LossWeights
@@ -30,7 +30,6 @@ DEPARTURES = "departures from the paper"
 HEADINGS = (FILES, MACHINE, RUN, PYRAMID, NETWORKS, OPTIMISATION, EVALUATION, REFINEMENT, FINISHING, DEPARTURES)
 
 REC_NOISE = ("fresh", "fixed")
-PRECISIONS = ("fp32", "tf32", "bf16")
 
 STRUCTURE = 1.0
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
@@ -215,13 +214,6 @@ class TrainOptions(Training):
         STRUCTURE,
         "how closely finishing follows the learned image: 0 loosely, 1 closely; larger values are allowed",
         DEPARTURES,
-    )
-    precision: str | None = option(
-        str,
-        None,
-        "number format of the convolutions; not given: PyTorch's default (TF32 on recent NVIDIA GPUs, else float32)",
-        DEPARTURES,
-        choices=PRECISIONS,
     )
     save_memory: bool = option(bool, False, "use less memory by recomputing some results; slower", DEPARTURES)
     deterministic: bool = option(bool, False, "give the same result every time on a GPU, too; slower there", DEPARTURES)

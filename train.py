@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from models.inference import TrainedPair, default_injection_scale, injection_scales, sample
-from models.results import Finishing, finish_pair, inject_both, save_images
+from models.inference import TrainedPair, inject_both, injection_scales, sample
+from models.results import find_finishers, finish_pair, save_images
 from models.run import Run
 from options import TrainOptions
 from training.cost import cost_table
@@ -20,7 +20,7 @@ from training.frames import frames, still
 from training.loop import train
 from training.pair import PASSES, PairRecipe
 from training.resume import prepare, stopped, writing
-from utils.device import compute_deterministically, pick_device, run_record, use_precision
+from utils.device import compute_deterministically, pick_device, run_record
 from utils.errors import UserError
 from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image
@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_train(arguments)
     compute_deterministically(options.deterministic)
     device = pick_device(options.gpu_id, options.not_cuda)
-    use_precision(options.precision, device)
     inputs = open_inputs(options)
     a, b = inputs
     prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
@@ -113,7 +112,6 @@ def pair_recipe(options: TrainOptions, run: Run, a: Image.Image | Clip, reals: R
         fixed_rec=options.rec_noise == "fixed",
         real_start=options.real_start,
         recompute=options.save_memory,
-        bf16=options.precision == "bf16",
         seed=options.seed,
         device=run.device,
     )
@@ -125,28 +123,25 @@ def write_results(
     """The paired generation, the real images translated and finished, the loss curves; last the sheet
     (docs/method.md, section 7). A clip is shown by its first frame."""
     # Sample, and translate from every injection scale.
-    folder, pair = run.folder, TrainedPair.of_run(run)
-    samples = {
-        f"final_{name}": image for name, image in sample(pair.pyramids, options.seed, run.device)._asdict().items()
-    }
+    folder, pair = run.folder, TrainedPair(run)
+    samples = {f"final_{name}": image for name, image in sample(run.pyramids, options.seed, run.device).items()}
     save_images(samples, folder)
     rows = [list(samples.items())]
     for scale in injection_scales(run.geometry.stop_scale, SHEET_LEVELS):
         stop.check()
-        translations = inject_both(pair.pyramids, reals, scale, options.seed)
+        translations = inject_both(run.pyramids, reals, scale, options.seed)
         rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
-        if scale == default_injection_scale(run.geometry.domain_shapes[0]):
+        if scale == pair.default_scale():
             real = translations
     save_images({"real_a2b": real["a2b"], "real_b2a": real["b2a"]}, folder)
     save_loss_curves(RunLog(folder.log).records(), folder.claim("losses.png"))
 
     # Finish.
     images = [simplified(stills[0], options.quant_level, stills[0].size[::-1]), stills[1]]
-    finishing = None
+    finishers = (None, None)
     if options.finish_size:
-        named = [(f"--input_{x}", image) for x, image in zip("ab", images, strict=True)]
-        finishing = Finishing(named, options.finish_size, options.structure, options.keep_aspect)
-    finished, first_row = finish_pair(folder, images, real, finishing, stop)
+        finishers = find_finishers(pair, images, options.finish_size, options.structure)
+    finished, first_row = finish_pair(folder, images, real, finishers, stop)
     if finished:
         MetricsFile(folder.claim("metrics.json")).add_copied({name: full.copied for name, full in finished.items()})
     save_sheet([first_row, *rows], folder.claim("results.png"))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from models.architecture import Architecture, ScaleNetworks
+from models.networks import Architecture, ScaleNetworks
 from models.blocks import ConvBlock, initialise
 from models.pyramid import Pyramid
 from presets import QUICK

@@ -7,8 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.device import without_autocast
-
 LEAK = 0.2
 
 
@@ -46,32 +44,17 @@ class MirroredConv2d(nn.Conv2d):
 CONVOLUTIONS = {"zeros": nn.Conv2d, "reflect": MirroredConv2d}  # by what they see outside the image
 
 
-class ImageNorm(nn.GroupNorm):
-    """Normalisation of each channel of each image, with a learned scale and shift (biased variance, eps 1e-5).
-
-    This is batch normalisation in training mode on one image, and group normalisation with a channel a group. An
-    image's result does not depend on what else is in its batch.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels)  # faster than nn.InstanceNorm2d
-
-    def forward(self, features: Tensor) -> Tensor:
-        # CUDA's autocast would bring every block's features to float32 for this, and back for the next convolution.
-        with without_autocast(features.device):
-            weight, bias = self.weight, self.bias
-            if features.device.type != "cpu":  # A CPU takes float32 parameters with features of fewer bits.
-                weight, bias = weight.to(features.dtype), bias.to(features.dtype)
-            return F.group_norm(features, self.num_groups, weight, bias, self.eps)
-
-
 class ConvBlock(nn.Sequential):
-    """Convolution (stride 1), normalisation per image, LeakyReLU(0.2)."""
+    """Convolution (stride 1), normalisation of each channel of each image, LeakyReLU(0.2).
+
+    The normalisation is batch normalisation in training mode on one image (biased variance, eps 1e-5), which is group
+    normalisation with a channel a group. An image's result does not depend on what else is in its batch.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, ker_size: int, padding: int, padding_mode: str) -> None:
         super().__init__()
         self.conv = CONVOLUTIONS[padding_mode](in_channels, out_channels, ker_size, padding=padding)
-        self.norm = ImageNorm(out_channels)
+        self.norm = nn.GroupNorm(out_channels, out_channels)  # faster than nn.InstanceNorm2d
         self.activation = nn.LeakyReLU(LEAK, inplace=True)  # nothing else needs its input
 
 
@@ -99,12 +82,6 @@ class ConvStack(nn.Sequential):
         self.head = ConvBlock(3, width, *edge)
         self.body = nn.Sequential(*(ConvBlock(widths[i], widths[i + 1], *edge) for i in range(num_layer - 2)))
         self.tail = CONVOLUTIONS[padding_mode](widths[-1], out_channels, ker_size, padding=padding)
-
-    def forward(self, image: Tensor) -> Tensor:
-        features = self.body(self.head(image))
-        # Colours and scores are float32 also where convolutions are not: 8 bits of mantissa would show.
-        with without_autocast(image.device):
-            return self.tail(features.to(self.tail.weight.dtype))
 
 
 @torch.no_grad()

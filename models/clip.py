@@ -50,7 +50,7 @@ def translate_clip(
     """
     # Prepare the noise, which is the same for all frames, and the videos.
     pyramids = pair.reshaped(shapes, shapes)
-    noise = fixed_noise(shapes, stream(seed, "clip"), pair.device)
+    noise = fixed_noise(shapes, stream(seed, "clip"), pair.run.device)
     structure = clip.size[::-1]
     if finisher is not None and not possible({"finished_a2b.mp4": (finisher, structure)}):
         finisher = None
@@ -72,8 +72,8 @@ def translate_clip(
         for index, source in enumerate(clip):
             stop.check()
             frame = simplified(source, quant_level, shapes[-1])
-            real = image_to_tensor(frame, shapes[-1], pair.device)
-            injected = image_to_tensor(frame, shapes[scale], pair.device)
+            real = image_to_tensor(frame, shapes[-1], pair.run.device)
+            injected = image_to_tensor(frame, shapes[scale], pair.run.device)
             redrawn, translated = inject(pyramids, "a2b", injected, scale, seed, noise)
             write["a2b"](resized(translated, sizes["a2b"]))
             flicker["a2b"].add(real, translated)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from models.generator import Generator
-from utils.device import send, without_autocast
+from models.networks import Generator
+from utils.device import send
 from utils.geometry import Shapes
 from utils.resize import upsample
 from utils.rng import normal
@@ -81,13 +81,11 @@ class Pyramid:
         Returns:
             (N, 3, H', W') on the grid of scale `stop`, or of the finest scale if there is no such scale.
         """
-        # In float32 even where training computes in bfloat16: a scale has to train on what it will be given in use.
-        with without_autocast(image.device):
-            for scale in range(start, stop):
-                noisy = image if noise is None else image + self.sigmas[scale] * noise(scale)
-                image = self.generators[scale](noisy, image)
-                if scale + 1 < len(self.shapes):
-                    image = upsample(image, self.factor, self.shapes[scale + 1])
+        for scale in range(start, stop):
+            noisy = image if noise is None else image + self.sigmas[scale] * noise(scale)
+            image = self.generators[scale](noisy, image)
+            if scale + 1 < len(self.shapes):
+                image = upsample(image, self.factor, self.shapes[scale + 1])
         return image
 
     @torch.no_grad()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from models.architecture import DOMAINS, Architecture, ScaleNetworks
+from models.networks import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, save_checkpoint
 from utils.commands import command
@@ -80,7 +80,7 @@ class Run:
         return self.scale > self.geometry.stop_scale
 
     def new_networks(self, scale: int) -> ScaleNetworks:
-        """The unfilled networks of a scale, on PyTorch's current device."""
+        """The unfilled networks of a scale, on PyTorch's current default device."""
         return ScaleNetworks(self.architecture, scale, self.geometry.stop_scale)
 
     def add_scale(self, networks: ScaleNetworks, sigmas: tuple[float, ...]) -> None:

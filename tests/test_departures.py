@@ -8,8 +8,8 @@ from torch import nn
 
 import config
 import train
-from models.architecture import Architecture, ScaleNetworks
 from models.blocks import MirroredConv2d, initialise
+from models.networks import Architecture, ScaleNetworks
 from models.run import Run
 from training.optimisers import Optimisers, OptimiserSettings
 from utils.run_folder import RunFolder

@@ -1,30 +1,22 @@
 """What a GPU would meet, seen without one: steps and pictures on meta tensors (tests/devices.py)."""
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import astuple, replace
-from itertools import chain
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_picture
 from devices import META, WrongDevice, one_device
-from tiny_steps import GEOMETRY, ONE_IMAGE, PAIR, SINGLE, one_image_steps, pair_steps, pyramids_of, reals_of
+from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, pyramids_of, reals_of
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import training.step
-from models.blocks import ConvStack, Mirror
+from models.blocks import Mirror
 from models.inference import inject, refined_from, sample
 from training.batching import share_call
-from training.draws import StepDraws, one_after_other, rec_start, steps_per_chunk
+from training.draws import rec_start
 from training.frames import frames
 from training.losses import LossWeights
-from training.one_image import OneImageRecipe
-from training.step import autocast
 from utils.palette import main_colours, recolour
 from utils.video import Clip
 
@@ -61,9 +53,8 @@ def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypa
 
 
 def test_a_clips_step_stays_on_its_device(tmp_path):
-    pair_steps(
-        META, watch=one_device, real_a=frames(clip_of(tmp_path), 0, GEOMETRY.domain_shapes[0], 1, META, tmp_path)
-    )
+    real_a = frames(clip_of(tmp_path), 0, GEOMETRY.domain_shapes[0], 1, META, tmp_path)
+    pair_steps(META, watch=one_device, real_a=real_a)
 
 
 @pytest.mark.parametrize("scale", [0, 1])
@@ -80,7 +71,7 @@ def test_translations_and_samples_stay_on_their_device():
     pyramids = pyramids_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1, META)
     (real_a, real_b), (coarse, finest) = reals_of(GEOMETRY, META), (0, GEOMETRY.stop_scale)
     with one_device():
-        images = [*sample(pyramids, 1, META), *inject(pyramids, "a2b", real_a[finest], finest, 1)]
+        images = [*sample(pyramids, 1, META).values(), *inject(pyramids, "a2b", real_a[finest], finest, 1)]
         images += [*inject(pyramids, "b2a", real_b[coarse], coarse, 1), refined_from(pyramids[0], real_a[0], 1, 1)]
     assert {image.device for image in images} == {META}
 
@@ -97,81 +88,9 @@ def test_z_star_is_drawn_on_the_cpu_and_sent(monkeypatch, grey):
     assert torch.equal(sent[0].expand(-1, 3, -1, -1), rec_start(GEOMETRY.shapes, CPU, 1, grey=grey))
 
 
-@pytest.mark.parametrize("scale", [0, 1])
-def test_no_random_number_depends_on_how_many_steps_are_drawn_at_a_time(monkeypatch, scale):
-    pyramids = pyramids_of(GEOMETRY, PAIR, scale, CPU)
-    reals = [torch.zeros(1, 3, *shape) for shape in ONE_IMAGE.shapes]
-    recipe = OneImageRecipe(geometry=ONE_IMAGE, reals=reals, seed=1, device=CPU)
-    (single,) = pyramids_of(ONE_IMAGE, SINGLE, scale, CPU)
-    found = []
-    for most in (1, 5, 16):
-        monkeypatch.setattr("training.draws.MAX_STEPS", most)
-        draws = [StepDraws(pyramids, scale, 3, CPU, one_after_other, True, fixed) for fixed in (False, True)]
-        assert draws[0].steps_per_chunk == most
-        inputs, chunks = [], [range(first, first + most) for first in range(0, 7, most)]
-        for own in draws:
-            steps = chain.from_iterable(own.chunk(steps, lambda _: (None, None)) for steps in chunks)
-            inputs.append([[astuple(each) for each in step] for step, _ in steps][:7])
-        steps = chain.from_iterable(recipe._draw(single, scale, 0.1, steps) for steps in chunks)
-        inputs.append(list(steps)[:7])
-        found.append(tree_leaves(inputs))
-    # At scale 0 they are random numbers alone; above, PyTorch's operators round otherwise for another batch.
-    rounding = 0.0 if scale == 0 else 1e-5
-    for one, *others in zip(*found, strict=True):
-        for other in others:
-            torch.testing.assert_close(one, other, rtol=0, atol=rounding)
-
-
-@pytest.mark.parametrize(("device", "side", "steps", "share"), [(CPU, 220, 1, False), (META, 220, 10, True)])
-def test_a_gpu_has_fewer_and_larger_calls(device, side, steps, share):
-    assert steps_per_chunk(side**2, device) == steps
-    assert share_call([torch.zeros(1, 3, side, side, device=device)] * 2) is share
-
-
-# Types.
-
-
-def test_draws_are_float32_also_where_training_is_not():
-    pyramids, found = pyramids_of(GEOMETRY, PAIR, 1, CPU), []
-    for bf16 in (True, False):
-        with autocast(CPU, bf16):
-            draws = [StepDraws(pyramids, 1, 3, CPU, one_after_other, True, fixed) for fixed in (False, True)]
-            chunks = [each.chunk(range(1), lambda _: (None, None)) for each in draws]
-            found.append([[astuple(each) for each in chunk[0][0]] for chunk in chunks])
-    for inputs, exact in zip(*map(tree_leaves, found), strict=True):
-        assert inputs.dtype == torch.float32 and torch.equal(inputs, exact)
-
-
-@pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
-def test_cuda_casts_no_features_between_the_first_and_the_last_convolution(padding_mode):
-    # Fake tensors: where autocast casts is decided by their type alone.
-    casts = []
-
-    class Casts(TorchDispatchMode):
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            if func is torch.ops.aten._to_copy.default and args[0].dim() == 4 and len(args[0]) == 1:
-                casts.append((args[0].shape[1], kwargs["dtype"]))
-            return func(*args, **(kwargs or {}))
-
-    with FakeTensorMode(), torch.device("cuda"):
-        net, image = ConvStack(3, 8, 8, 5, 3, 1, padding_mode), torch.zeros(1, 3, 16, 16)
-        with Casts(), cuda_autocast():
-            net(image)
-    assert casts == [(3, torch.bfloat16), (8, torch.float32)]
-
-
-@contextlib.contextmanager
-def cuda_autocast() -> Iterator[None]:
-    """torch.autocast("cuda", torch.bfloat16), which switches itself off where there is no GPU."""
-    before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
-    torch.set_autocast_enabled("cuda", True)
-    torch.set_autocast_dtype("cuda", torch.bfloat16)
-    try:
-        yield
-    finally:
-        torch.set_autocast_enabled("cuda", before[0])
-        torch.set_autocast_dtype("cuda", before[1])
-        torch.clear_autocast_cache()
+@pytest.mark.parametrize(("device", "share"), [(CPU, False), (META, True)])
+def test_a_gpu_has_fewer_and_larger_calls(device, share):
+    assert share_call([torch.zeros(1, 3, 220, 220, device=device)] * 2) is share
 
 
 class OnApple(Tensor):

@@ -12,17 +12,18 @@ from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, random, real_pictures
 from torch import nn
 from torchvision.transforms import functional as TF
 
-from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
 from models.inference import default_injection_scale, inject
+from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid, gaussian_noise
 from models.run import Run
-from training.draws import StepDraws, one_after_other, rec_start
+from training.draws import StepDraws, rec_start
 from training.frames import still
 from training.loop import fill_networks, new_state
 from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
+from training.side_by_side import one_by_one
 from training.state import ScaleState
 from training.step import StepInputs, discriminator_loss, training_step
 from utils.geometry import Geometry
@@ -51,17 +52,12 @@ def two_domains(architecture: Architecture = SMALL) -> tuple[tuple[Pyramid, Pyra
     return pyramids, geometry
 
 
-def inputs_of(draws: StepDraws, step: int, reals=(None, None)) -> StepInputs:
-    """The inputs of a step, drawn by itself."""
-    ((inputs, _),) = draws.chunk(range(step, step + 1), lambda _: reals)
-    return inputs
-
-
 # Section 3: networks.
 
 
 def test_last_two_scales_are_plain():
-    kinds = [Architecture().is_residual(scale, stop_scale=10) for scale in range(11)]
+    with torch.device("meta"):
+        kinds = [ScaleNetworks(Architecture(), scale, 10).generator_a.residual for scale in range(11)]
     assert kinds == [True] * 9 + [False] * 2
     image, base = random(1, 3, 12, 12), random(1, 3, 12, 12, seed=1)
     for nets, expected in ((networks(0, 4), True), (networks(4, 4), False)):
@@ -71,7 +67,7 @@ def test_last_two_scales_are_plain():
 
 def test_widths_of_the_layers():
     architecture = Architecture(nfc=32, min_nfc=8)
-    convs = [m for m in architecture.generator(4, 10).modules() if isinstance(m, nn.Conv2d)]
+    convs = [m for m in ScaleNetworks(architecture, 4, 10).generator_a.modules() if isinstance(m, nn.Conv2d)]
     # At scale 4 both are doubled: head 64, body max(64 / 2**i, 16), tail 3.
     assert [(c.in_channels, c.out_channels) for c in convs] == [(3, 64), (64, 32), (32, 16), (16, 16), (16, 3)]
     assert Architecture(nfc=64, min_nfc=64).widths(8) == (128, 128)
@@ -173,19 +169,19 @@ def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_doma
     for pyramid in pyramids:
         del pyramid.generators[1:], pyramid.sigmas[1:]
     reals = random(1, 3, *geometry.shapes[1], seed=5), random(1, 3, *geometry.shapes[1], seed=6)
-    draws = StepDraws(pyramids, 1, seed=3, device=CPU, both=one_after_other)
+    draws = StepDraws(pyramids, 1, seed=3, device=CPU, both=one_by_one)
     sigmas = draws.measure_sigmas(reals, (0.1, 0.3))
-    first = inputs_of(draws, 0, reals)
+    first = draws(0, reals)
     for sigma, amp, real, inputs in zip(sigmas, (0.1, 0.3), reals, first, strict=True):
         assert sigma == pytest.approx(amp * F.mse_loss(inputs.z_prev, real).sqrt().item(), rel=1e-5)
 
 
 def test_reconstructions_start_from_one_noise_if_wanted():
     pyramids, geometry = two_domains()
-    draws = [StepDraws(pyramids, 2, seed, CPU, one_after_other, fixed_rec=True) for seed in (3, 4)]
+    draws = [StepDraws(pyramids, 2, seed, CPU, one_by_one, fixed_rec=True) for seed in (3, 4)]
     for domain, pyramid in enumerate(pyramids):
         expected = pyramid.draw(rec_start(geometry.shapes, CPU, domain), 0, 2)
-        found = [inputs_of(draw, step)[domain] for draw in draws for step in (0, 1, 20)]
+        found = [draw(step, (None, None))[domain] for draw in draws for step in (0, 1, 20)]
         assert all(torch.equal(inputs.z_prev, expected) for inputs in found)
         assert len({inputs.prev.sum().item() for inputs in found}) == len(found)
     real = random(1, 3, *geometry.shapes[2], seed=5)
@@ -195,7 +191,7 @@ def test_reconstructions_start_from_one_noise_if_wanted():
 
 def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else():
     empty = Pyramid(Geometry().shapes, Geometry().factor), Pyramid(Geometry().shapes, Geometry().factor)
-    first = inputs_of(StepDraws(empty, 0, seed=1, device=CPU, both=one_after_other), 0)
+    first = StepDraws(empty, 0, seed=1, device=CPU, both=one_by_one)(0, (None, None))
     for domain in first:
         assert not domain.prev.any()
         for picture in (domain.noisy, domain.z_prev):
@@ -206,13 +202,10 @@ def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else():
 
 def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before():
     pyramids, _ = two_domains()
-    ordered, direct = (
-        StepDraws(pyramids, 2, seed=3, device=CPU, both=one_after_other, self_term=True) for _ in range(2)
-    )
-    sequence = [inputs for inputs, _ in ordered.chunk(range(40), lambda _: (None, None))]
-    for found, expected in zip(inputs_of(direct, 37), sequence[37], strict=True):
-        pairs = zip(astuple(found), astuple(expected), strict=True)
-        assert all(torch.allclose(x, y, atol=1e-6) for x, y in pairs)  # calls of other batches round otherwise
+    ordered, direct = (StepDraws(pyramids, 2, seed=3, device=CPU, both=one_by_one, self_term=True) for _ in range(2))
+    sequence = [ordered(step, (None, None)) for step in range(40)]
+    for found, expected in zip(direct(37, (None, None)), sequence[37], strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(astuple(found), astuple(expected), strict=True))
     assert not torch.equal(sequence[0][0].prev, sequence[1][0].prev)
     assert min(a.mix.min() for a, _ in sequence) >= 0 and max(a.mix.max() for a, _ in sequence) <= 1
 
@@ -224,13 +217,12 @@ def test_a_share_of_the_steps_starts_from_the_real_images(scale):
         del pyramid.generators[scale:], pyramid.sigmas[scale:]
     reals = [random(1, 3, *geometry.shapes[scale], seed=seed) for seed in (5, 6)]
     mixed, drawn = (
-        StepDraws(pyramids, scale, seed=3, device=CPU, both=one_after_other, real_start=share) for share in (0.3, 0)
+        StepDraws(pyramids, scale, seed=3, device=CPU, both=one_by_one, real_start=share) for share in (0.3, 0)
     )
     for draws in (mixed, drawn):
         draws.real_sigmas, draws.sigmas = (0.1, 0.2), (1.0, 0.5)
     started = 0
-    chunks = [draws.chunk(range(100), lambda _: reals) for draws in (mixed, drawn)]
-    for (found, _), (published, _) in zip(*chunks, strict=True):
+    for found, published in ((mixed(step, reals), drawn(step, reals)) for step in range(100)):
         real = torch.equal(found[0].prev, reals[0])
         started += real
         for domain, (one, other) in enumerate(zip(found, published, strict=True)):
@@ -447,7 +439,6 @@ def scale_inputs(monkeypatch, shapes, scale: int, sigmas: tuple[float, float]) -
         fixed_rec=False,
         real_start=0.0,
         recompute=False,
-        bf16=False,
         seed=3,
         device=CPU,
     )

@@ -7,10 +7,9 @@ import torch
 import torch.nn.functional as F
 from tiny_steps import random
 
-from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
-from models.generator import Generator
 from models.inference import refined_from
+from models.networks import Architecture, Generator, ScaleNetworks
 from models.pyramid import Pyramid
 from training.one_image import OneImageRecipe, one_image_step
 from training.optimisers import Optimisers, OptimiserSettings

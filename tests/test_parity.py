@@ -7,13 +7,13 @@ import torch
 from parity import CARD, fill, fill_network
 from torch import nn
 
-from models.architecture import Architecture, ScaleNetworks
+from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
 from training.side_by_side import DomainThreads, side_by_side_step
 from training.step import DomainInputs, StepInputs, training_step
-from utils.geometry import Geometry, width_at
+from utils.geometry import Geometry
 from utils.resize import resize
 
 STEP_CASES = CARD["step"]
@@ -26,7 +26,7 @@ def test_geometry(row):
     assert geometry.factor == pytest.approx(row["scale_factor_used"], abs=1e-12)
     assert [height for height, _ in geometry.shapes][1:] == row["sizes"][1:]
     assert geometry.shapes[0] == (row["min_size"], row["min_size"])
-    assert [width_at(s, 32, 128) for s in range(geometry.stop_scale + 1)] == row["nfc"]
+    assert [Architecture().widths(s)[0] for s in range(geometry.stop_scale + 1)] == row["nfc"]
 
 
 @pytest.mark.parametrize("row", CARD["resize"], ids=lambda row: row["factor"])
@@ -128,7 +128,7 @@ def card_pyramid() -> Pyramid:
     architecture = Architecture(nfc=card["nfc"], min_nfc=card["nfc"])
     pyramid = Pyramid(geometry.shapes, geometry.factor)
     for scale, sigma in enumerate(card["amps"]):
-        generator = architecture.generator(scale, geometry.stop_scale)
+        generator = ScaleNetworks(architecture, scale, geometry.stop_scale).generator_a
         pyramid.append(fill_network(generator, 100 * (scale + 1)), sigma)
     assert [g.residual for g in pyramid.generators] == [True, True, True, False]
     return pyramid

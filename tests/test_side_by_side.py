@@ -4,13 +4,14 @@ import copy
 
 import pytest
 import torch
+from memory import peak_of
 from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, pair_steps, real_pictures
 
-from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
+from models.networks import Architecture, ScaleNetworks
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
-from training.side_by_side import DomainThreads, side_by_side_step
+from training.side_by_side import DomainThreads, one_by_one, side_by_side_step
 from training.step import training_step
 from utils.rng import stream
 
@@ -106,3 +107,26 @@ def test_it_is_taken_on_a_cpu_of_several_threads_and_where_memory_is_short(monke
     monkeypatch.setattr("training.pair.torch.get_num_threads", lambda: threads)
     pair_steps(torch.device("cpu"), recompute=recompute)
     assert taken == [wanted]
+
+
+def save_memory_step(nets: ScaleNetworks, recompute: bool, side: int = 16) -> list[torch.Tensor]:
+    """Everything a step with `--save_memory` computes, or the same with its graphs kept."""
+    weights, shapes = LossWeights(), ((side, side), (side, side))
+    optimisers = Optimisers(nets, OptimiserSettings())
+    inputs, reals = inputs_for(weights, shapes), real_pictures(shapes)
+    losses, images = side_by_side_step(nets, optimisers, inputs, reals, weights, one_by_one, recompute)
+    return [*losses.values(), *images.values(), *nets.parameters(), *(p.grad for p in nets.parameters())]
+
+
+def test_save_memory_changes_no_bit():
+    start = networks(0).float()
+    kept, again = (save_memory_step(copy.deepcopy(start), recompute) for recompute in (False, True))
+    assert all(torch.equal(one, other) for one, other in zip(kept, again, strict=True))
+
+
+def test_save_memory_takes_less():
+    nets, taken = ScaleNetworks(Architecture(nfc=16, min_nfc=16), 0, 4), []
+    for recompute in (False, True):
+        save_memory_step(nets, recompute, 128)  # whatever is set up once
+        taken.append(peak_of(lambda recompute=recompute: save_memory_step(nets, recompute, 128)))
+    assert taken[1] < 0.8 * taken[0]

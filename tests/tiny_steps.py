@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from models.architecture import Architecture, ScaleNetworks
 from models.blocks import initialise
+from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from training.frames import RealSource, still
 from training.loop import Images, Losses
@@ -116,7 +116,6 @@ def pair_steps(
     scale: int = 1,
     count: int = 1,
     real_a: RealSource | None = None,
-    bf16: bool = False,
     **changes: object,
 ) -> Taken:
     """Steps of a pair; changes are of the recipe."""
@@ -126,7 +125,7 @@ def pair_steps(
         fixed_rec=False, real_start=0.0, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5), seed=1
     )
     reals = (real_a or reals[0], reals[1])
-    recipe = PairRecipe(**(settings | changes), reals=reals, device=device, bf16=bf16)
+    recipe = PairRecipe(**(settings | changes), reals=reals, device=device)
     return take_steps(recipe, geometry, architecture, scale, count, watch)
 
 

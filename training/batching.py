@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from models.generator import Generator
+from models.networks import Generator
 
 # Height times width of the largest images that share a call.
 MOST_PIXELS_SHARED = 2**13

@@ -10,7 +10,6 @@ from utils.device import device_name, few_threads
 from utils.progress import LONG, duration
 
 OVERHEAD = 3e9  # floating-point operations that take as long as a step's fixed cost does on a CPU
-CALLS = 5
 
 
 def step_costs(run: Run, passes: int) -> list[float]:
@@ -36,6 +35,7 @@ def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
         estimate: time some calls of a network and say about how long the run takes. While a run goes on, its own
             steps tell that better.
     """
+    # Describe the scales, without memory for their weights.
     lines, parameters = ["scale  size       channels  generator  steps"], 0
     for scale, (height, width) in enumerate(run.geometry.domain_shapes[0]):
         with torch.device("meta"):
@@ -46,22 +46,19 @@ def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
         lines.append(f"{scale:5d}  {size:9s}  {run.architecture.widths(scale)[0]:8d}  {kind:9s}  {niter}")
     scales = run.geometry.stop_scale + 1
     lines.append(f"{scales} scales, {scales * niter} steps, {parameters / 1e6:.2f} million parameters")
-    if estimate:
-        total = niter * sum(step_costs(run, passes)) * _seconds_per_operation(run, passes)
-        hint = "; --preset quick takes minutes" if total > LONG and run.device.type == "cpu" else ""
-        lines.append(f"from the beginning about {duration(total)} on {device_name(run.device)}{hint}")
-    return "\n".join(lines)
+    if not estimate:
+        return "\n".join(lines)
 
-
-def _seconds_per_operation(run: Run, passes: int) -> float:
-    """From the quickest of some calls of the middle scale's generator, so that other processes matter less."""
-    scale = (run.geometry.stop_scale + 1) // 2
-    generator = run.architecture.generator(scale, run.geometry.stop_scale).to(run.device)
-    image = torch.zeros(1, 3, *run.geometry.domain_shapes[0][scale], device=run.device)
-    took = []
+    # Time the middle scale's generator; the quickest of some calls, so that other processes matter less.
+    costs, middle, took = step_costs(run, passes), scales // 2, []
+    generator = run.new_networks(middle).generator_a.to(run.device)
+    image = torch.zeros(1, 3, *run.geometry.domain_shapes[0][middle], device=run.device)
     with few_threads(run.device, image.numel()):
-        for _ in range(CALLS):
+        for _ in range(5):
             start = time.perf_counter()
             generator(image, image).sum().item()  # waits for the device
             took.append(time.perf_counter() - start)
-    return passes * min(took) / (step_costs(run, passes)[scale] - OVERHEAD)
+    total = niter * sum(costs) * passes * min(took) / (costs[middle] - OVERHEAD)
+    hint = "; --preset quick takes minutes" if total > LONG and run.device.type == "cpu" else ""
+    lines.append(f"from the beginning about {duration(total)} on {device_name(run.device)}{hint}")
+    return "\n".join(lines)

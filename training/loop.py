@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from models.architecture import ScaleNetworks
 from models.blocks import initialise
+from models.networks import ScaleNetworks
 from models.pyramid import Pyramid
 from models.run import Run
 from training.cost import step_costs

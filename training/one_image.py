@@ -1,6 +1,5 @@
 """What the steps of a scale are for the pyramid of a single image: SinGAN (docs/method.md, section 11)."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.architecture import ScaleNetworks
+from models.networks import ScaleNetworks
 from models.pyramid import Noise, Pyramid, gaussian_noise
 from training.batching import generate
-from training.draws import chunk_of, rec_start, steps_per_chunk
+from training.draws import rec_start
 from training.loop import Images, Losses, TakeStep
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import ScaleState
@@ -65,16 +64,9 @@ class OneImageRecipe:
             state.sigmas = (self.noise_amp * error,) if scale else (1.0,)
         (sigma,) = state.sigmas
         rec_input = rec_base if scale else sigma * rec_noise(0)  # sigma z* + rec_base; one of them is zero
-        length = steps_per_chunk(UPDATES * math.prod(pyramid.shapes[scale]), self.device)
-        drawn, chunk = range(0), []
 
         def take(step: int) -> tuple[Losses, Images]:
-            nonlocal drawn, chunk
-            if step not in drawn:
-                drawn = chunk_of(step, length)
-                chunk = self._draw(pyramid, scale, sigma, drawn)
-            rec = (rec_input, rec_base)
-            updates = chunk[step - drawn.start]
+            updates, rec = self._draw(pyramid, scale, sigma, step), (rec_input, rec_base)
             return one_image_step(state.networks, state.optimisers, updates, real, rec, self.alpha, self.lambda_grad)
 
         yield take
@@ -90,19 +82,15 @@ class OneImageRecipe:
         drawn = pyramid.draw(start, 0, scale, noise)
         return self.recolour(drawn) if scale else drawn
 
-    def _draw(self, pyramid: Pyramid, scale: int, sigma: float, steps: range) -> list[list[UpdateInputs]]:
-        """Of some steps the inputs of their updates."""
-        # A coarse draw for each update of each step, (steps * UPDATES, 3, H, W).
-        streams = [stream(self.seed, "draws", scale, step, update) for step in steps for update in range(UPDATES)]
+    def _draw(self, pyramid: Pyramid, scale: int, sigma: float, step: int) -> list[UpdateInputs]:
+        """The inputs of a step's updates: a coarse draw for each of them, and one noise for all."""
+        streams = [stream(self.seed, "draws", scale, step, update) for update in range(UPDATES)]
         coarser = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)
-        bases = self._coarser(pyramid, scale, coarser, len(streams))
-        # One noise for all updates of a step.
-        streams = [stream(self.seed, "noise", scale, step) for step in steps]
-        own = gaussian_noise(pyramid.shapes, streams, self.device, grey_coarsest=True)(scale)
-        noisy = bases + sigma * own.repeat_interleave(UPDATES, dim=0)
-        mixes = send(uniform((UPDATES, 1), streams).flatten(0, 1), self.device)
-        parts = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
-        return [parts[i : i + UPDATES] for i in range(0, len(parts), UPDATES)]
+        bases = self._coarser(pyramid, scale, coarser, UPDATES)
+        own = [stream(self.seed, "noise", scale, step)]
+        noisy = bases + sigma * gaussian_noise(pyramid.shapes, own, self.device, grey_coarsest=True)(scale)
+        mixes = send(uniform((UPDATES, 1), own)[0], self.device)
+        return list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
 
 
 def one_image_step(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch.optim import Adam
 
-from models.architecture import ScaleNetworks
+from models.networks import ScaleNetworks
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Optimisers:
         self.settings = settings
         betas = (settings.beta1, 0.999)
         self.generators = [
-            Adam(network.parameters(), lr=settings.lr_g, betas=betas, fused=True) for network in networks.generators
+            Adam(each.parameters(), lr=settings.lr_g, betas=betas, fused=True) for each in networks.generators
         ]
         self.discriminators = [
-            Adam(network.parameters(), lr=settings.lr_d, betas=betas, fused=True) for network in networks.discriminators
+            Adam(each.parameters(), lr=settings.lr_d, betas=betas, fused=True) for each in networks.discriminators
         ]
 
     def set_rates(self, step: int, niter: int) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from models.pyramid import Pyramid
-from training.draws import StepDraws, chunk_of, one_after_other
+from training.draws import StepDraws
 from training.frames import RealSource
 from training.loop import Images, Losses, TakeStep
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
 from training.side_by_side import DomainThreads, one_by_one, side_by_side_step
 from training.state import ScaleState
-from training.step import autocast, training_step
+from training.step import training_step
 
 # Forward passes of one network that a step costs (docs/method.md, section 9): the generators, the discriminators in
 # their own update, the discriminators in the generators' update.
@@ -31,7 +31,6 @@ class PairRecipe:
         coarsest_sigmas: of each domain, sigma of scale 0, for every later draw and for the self term.
         fixed_rec, real_start: see `StepDraws`.
         recompute: save memory: the step in pieces, one domain after the other, see `side_by_side_step`.
-        bf16: compute in bfloat16; weights, images and losses stay in float32.
     """
 
     optimiser: OptimiserSettings
@@ -42,7 +41,6 @@ class PairRecipe:
     fixed_rec: bool
     real_start: float
     recompute: bool
-    bf16: bool
     seed: int
     device: torch.device
     passes: int = PASSES
@@ -51,13 +49,11 @@ class PairRecipe:
     def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
         scale, self_term = state.scale, bool(self.weights.lambda_self)
-        threads = None
         with ExitStack() as stack:
             # Choose the form of the step: in pieces side by side, in pieces for little memory, or plain.
+            both, in_pieces = one_by_one, self.recompute
             if self.device.type == "cpu" and torch.get_num_threads() > 1 and not self.recompute:
-                threads = stack.enter_context(DomainThreads(bf16=self.bf16))
-            pieces = threads or (one_by_one if self.recompute else None)
-            both = threads or one_after_other
+                both, in_pieces = stack.enter_context(DomainThreads()), True
 
             # Open the real images, and measure sigma.
             real_a, real_b = (source(scale) for source in self.reals)
@@ -68,18 +64,10 @@ class PairRecipe:
             draws.real_sigmas = state.sigmas
             if scale:  # While scale 0 itself trains, its samples' input is noise of amplitude 1 (section 5).
                 draws.sigmas = state.sigmas
-            drawn, chunk = range(0), []
 
             def take(step: int) -> tuple[Losses, Images]:
-                nonlocal drawn, chunk
-                if step not in drawn:
-                    drawn = chunk_of(step, draws.steps_per_chunk)
-                    chunk = draws.chunk(drawn, lambda step: (real_a(step), real_b(step)))
-                inputs, reals = chunk[step - drawn.start]
-                step_of = state.networks, state.optimisers, inputs, reals, self.weights
-                with autocast(self.device, self.bf16 and threads is None):  # Threads enter it themselves.
-                    if pieces is not None:
-                        return side_by_side_step(*step_of, pieces, self.recompute)
-                    return training_step(*step_of)
+                reals = real_a(step), real_b(step)
+                step_of = state.networks, state.optimisers, draws(step, reals), reals, self.weights
+                return side_by_side_step(*step_of, both, self.recompute) if in_pieces else training_step(*step_of)
 
             yield take

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.architecture import ScaleNetworks
+from models.networks import ScaleNetworks
 from training.batching import batches_with, generate, share_call
 from training.losses import LossWeights, layout_loss, scores
 from training.optimisers import Optimisers
-from training.step import StepInputs, autocast, discriminator_loss, weighted
+from training.step import StepInputs, discriminator_loss, weighted
 
 Result = TypeVar("Result")
 
@@ -26,17 +26,11 @@ Result = TypeVar("Result")
 class DomainThreads:
     """Context manager: runs functions for domain a and for domain b, side by side on a CPU.
 
-    The networks are too small to keep several cores busy with one call, but the two domains do the same
-    work on different numbers. Inside, each of the two threads has half of PyTorch's threads for itself.
-
-    Args:
-        bf16: run the work under autocast to bfloat16; weights, images and losses stay in float32.
+    Inside, each of the two threads has half of PyTorch's threads for itself.
     """
 
-    def __init__(self, *, bf16: bool = False) -> None:
-        self.bf16, self.threads = bf16, torch.get_num_threads()
-
     def __enter__(self) -> "DomainThreads":
+        self.threads = torch.get_num_threads()
         torch.set_num_threads(max(1, self.threads // 2))
         self.pool = ThreadPoolExecutor(1)
         return self
@@ -51,18 +45,24 @@ class DomainThreads:
         Returns:
             What the last stage returned for a and for b.
         """
-        other = self.pool.submit(self._run, 1, stages)
+        other = self.pool.submit(run_stages, 1, stages)
         try:
-            mine = self._run(0, stages)
+            mine = run_stages(0, stages)
         finally:
             wait([other])
         return mine, other.result()
 
-    def _run(self, domain: int, stages: Sequence[Callable[[int], Result]]) -> Result:
-        with autocast(torch.device("cpu"), self.bf16):  # Autocast is of the thread that enters it.
-            for stage in stages:
-                result = stage(domain)
-        return result
+
+def one_by_one(*stages: Callable[[int], Result]) -> tuple[Result, Result]:
+    """All stages for domain a, then for domain b; what the last one returned for each."""
+    return run_stages(0, stages), run_stages(1, stages)
+
+
+def run_stages(domain: int, stages: Sequence[Callable[[int], Result]]) -> Result:
+    """All stages for a domain; what the last one returned."""
+    for stage in stages:
+        result = stage(domain)
+    return result
 
 
 class Cut:
@@ -82,12 +82,6 @@ def backward_through(cuts: Sequence[Cut], losses: Sequence[Tensor] = ()) -> None
     """One backward pass from the images of cuts, with the gradients at their leaves, and from scalar losses."""
     gradients = [cut.leaf.grad for cut in cuts] + [None] * len(losses)
     torch.autograd.backward([cut.image for cut in cuts] + list(losses), gradients)
-
-
-def one_by_one(*stages: Callable[[int], Result]) -> tuple[Result, Result]:
-    """All stages for domain a, then for domain b; what the last one returned for each."""
-    results = [[stage(domain) for stage in stages][-1] for domain in (0, 1)]
-    return results[0], results[1]
 
 
 def side_by_side_step(

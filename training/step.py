@@ -1,15 +1,13 @@
 """One training step at one scale: the discriminators' update, then the generators' (docs/method.md, section 6)."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.architecture import ScaleNetworks
-from models.discriminator import Discriminator
+from models.networks import Discriminator, ScaleNetworks
 from training.batching import batches_with, generate
 from training.losses import LossWeights, gradient_penalty, layout_loss, scores
 from training.optimisers import Optimisers
@@ -175,9 +173,3 @@ def update(optimisers: Sequence[torch.optim.Adam], loss: Tensor) -> None:
     loss.backward()
     for optimiser in optimisers:
         optimiser.step()
-
-
-def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
-    """Autocast to bfloat16, if that is wanted; weights, images and losses stay in float32."""
-    # Weights change in the course of a piece of work, so their casts must not be kept.
-    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if bf16 else nullcontext()

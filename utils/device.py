@@ -1,10 +1,9 @@
-"""The device a run computes on, what is moved to it, and in what it computes."""
+"""The device a run computes on, and what is moved to it."""
 
 import contextlib
 import os
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -63,13 +62,6 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type != "mps")
 
 
-def without_autocast(device: torch.device) -> contextlib.AbstractContextManager:
-    """Where autocast is on: compute in the types at hand all the same."""
-    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, enabled=False)
-
-
 @contextlib.contextmanager
 def few_threads(device: torch.device, numbers: int) -> Iterator[None]:
     """One thread for work on images of so many numbers on a CPU, if these are few.
@@ -88,31 +80,6 @@ def few_threads(device: torch.device, numbers: int) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def use_precision(precision: str | None, device: torch.device) -> None:
-    """Let float32 convolutions on a GPU round to TF32, or not; None leaves it as PyTorch has it.
-
-    Matrix products, which are the resampler's, are float32 in any case: PyTorch's own default.
-
-    Raises:
-        UserError: TF32 is asked for on a device that has none.
-    """
-    if precision == "tf32" and not _has_tf32(device):
-        raise UserError(f"--precision tf32: has no effect on {device_name(device)}; leave it out")
-    if precision is not None:
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
-
-
-def precision_used(precision: str | None, device: torch.device) -> str:
-    """What convolutions compute in once `use_precision` was called, for the run's records."""
-    if precision == "bf16":
-        return precision
-    return "tf32" if _has_tf32(device) and torch.backends.cudnn.allow_tf32 else "fp32"
-
-
-def _has_tf32(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-
-
 def device_name(device: torch.device) -> str:
     """What the device is called in the run's records."""
     if device.type == "cuda":
@@ -124,14 +91,6 @@ def device_name(device: torch.device) -> str:
 
 
 def run_record(options: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """What config.json keeps of a run."""
-    used = precision_used(options.get("precision"), device)
-    return {"options": options, "device": device_name(device), "precision": used, "versions": versions()}
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes, for the run's records."""
-    found = {"python": platform.python_version(), "torch": torch.__version__}
-    with contextlib.suppress(PackageNotFoundError):  # only the measures need it
-        found["torchvision"] = version("torchvision")
-    return found
+    """What config.json keeps of a run: its options, the device, the versions of what computes."""
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {"options": options, "device": device_name(device), "versions": versions}

@@ -113,7 +113,10 @@ class RunFolder:
                     pass
         if self.config.exists() and not self._record():
             raise UserError(f"--out {self.path}: config.json is in the way and not of this program; move it away")
-        ours = {(self.path / name).resolve() for name in self.recorded("files", [])}
+        files = self.recorded("files", [])
+        if (self.path / "results.png").exists() and "results.png" not in files:
+            raise UserError(f"--out {self.path}: results.png is in the way and not of this program; move it away")
+        ours = {(self.path / name).resolve() for name in files}
         for flag, path in inputs.items():
             read = [path, *path.iterdir()] if path.is_dir() else [path]
             if path.resolve() == self.path.resolve() or any(file.resolve() in ours for file in read):
