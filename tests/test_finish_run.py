@@ -206,7 +206,7 @@ def test_an_image_that_is_not_there_any_more(cli, run, inputs, tmp_path):
         result = cli(*words, "--input_a", other, "--out", tmp_path / out)
         assert result.code == 0
         (line,) = result.err.splitlines()
-        assert line.startswith("note: ") and "a's patches" in line and str(place) in line
+        assert line.startswith("note: ") and "A's patches" in line and str(place) in line
         assert names(tmp_path / out) & FINISHED == {"finished_a2b.png", "finished_a2b_source.png"}
         make_picture(place, 8)  # for the second
     # The image itself, wherever it is now, is as good.

@@ -89,11 +89,11 @@ class ScaleState:
         if values["step"]:  # There are no moments before the first.
             for number, optimiser in enumerate(self.optimisers.all()):
                 entries = optimiser.state_dict()
-                for index in entries["param_groups"][0]["params"]:
-                    saved = {name: tensors.get(f"optimisers.{number}.{index}.{name}") for name in MOMENTS}
-                    if any(value is None for value in saved.values()):
-                        raise CheckpointError(f"--load {path}: damaged: moments of the optimisers are missing")
-                    entries["state"][index] = saved
+                for index, parameter in enumerate(optimiser.param_groups[0]["params"]):
+                    like = dict(zip(MOMENTS, (torch.tensor(0.0), parameter, parameter), strict=True))
+                    keys = {name: f"optimisers.{number}.{index}.{name}" for name in MOMENTS}
+                    entries["state"][index] = {name: tensors[key] for name, key in keys.items() if key in tensors}
+                    check_tensors(entries["state"][index], like, path)
                 optimiser.load_state_dict(entries)
         totals = {name: torch.tensor(total, device=device) for name, total in values["sums"]["totals"].items()}
         self.sums = LossSums(values["sums"]["count"], totals)
