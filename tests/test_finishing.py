@@ -50,7 +50,7 @@ def random_features(canvas, shape):
 def test_an_image_comes_back_from_its_own_shrunk_copy():
     image = texture(96, 80)
     full = finished(resize(image, 0.5), [image], (96, 80))
-    assert max(sliced_wasserstein(full.image, image)) < 1e-4
+    assert sliced_wasserstein(full.image, image) < 1e-4
     assert full.copied > 0.9
     right = (full.source[1] == np.arange(96)[:, None]) & (full.source[2] == np.arange(80))
     assert right.mean() > 0.95
