@@ -15,11 +15,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=90
 
-# At length, too: long fuzzing, every command of the README, kills at random moments, memory, Slurm where it is there.
+# At length, too: long fuzzing, every command of the README, kills at random moments, Slurm where it is there.
 test-all: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto -m "slow or not slow"
-	$(BIN)/python tests/soak.py --rounds 50
-	$(BIN)/python tests/soak.py --memory
 	tests/slurm.sh || test $$? -eq 77
 
 $(VENV)/.installed: requirements.txt

@@ -17,7 +17,7 @@ from options import HEADINGS, Common, RefineOptions, TrainOptions
 from presets import CLIP, PRESETS, REFINE_PRESETS
 from use_options import EvalOptions, FinishOptions
 from utils.arguments import Parser, defaults_of, options_of, pathname
-from utils.commands import install
+from utils.commands import command
 from utils.errors import UserError
 from utils.run_folder import RunFolder
 from utils.video import is_clip
@@ -141,7 +141,7 @@ def _training_options(
     options = kind(**(defaults_of(kind) | clip | preset | loaded | explicit))
     options = options if options.out is not None else replace(options, out=options.load)
     if options.tensorboard and find_spec("tensorboard") is None:
-        raise UserError(f"--tensorboard: it is not installed: {install('tensorboard')}")
+        raise UserError(f"--tensorboard: it is not installed: {command('-m', 'pip', 'install', 'tensorboard')}")
     # One drawn for a dry run would be printed, and not be the seed of the run itself.
     return options if options.dry_run else _with_seed(options)
 

@@ -12,7 +12,7 @@ from presets import PRESETS, REFINE_PRESETS, Preset
 from training.loop import Schedule
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
-from utils.arguments import as_words, integer, number, only, option, pathname, pathname_or_none
+from utils.arguments import integer, number, option, pathname, pathname_or_none
 from utils.geometry import Geometry
 
 Settings = TypeVar("Settings")
@@ -40,7 +40,8 @@ AS_TRAINED = "; not given: as trained"
 
 def preset_option(presets: dict[str, Preset]) -> Any:
     """The option that chooses one of `presets`; its help lists what quick sets."""
-    told = f"paper: the published defaults; quick, for a laptop: {as_words(presets['quick'])}; options you give win"
+    quick = " ".join(f"--{name} {value}" for name, value in presets["quick"].items())
+    told = f"paper: the published defaults; quick, for a laptop: {quick}; options you give win"
     return option(str, "paper", told, DEPARTURES, choices=tuple(presets), fixed=True)
 
 
@@ -142,9 +143,9 @@ class TrainOptions(Training):
     )
     ker_size: int = option(integer(1), Architecture.ker_size, "kernel side of the discriminator", NETWORKS, fixed=True)
     padd_size: int = option(integer(0), Architecture.padd_size, "padding of the discriminator", NETWORKS, fixed=True)
-    nc_z: int = option(only(3), 3, "noise channels; no other value", NETWORKS)
-    nc_im: int = option(only(3), 3, "image channels; no other value", NETWORKS)
-    stride: int = option(only(1), 1, "stride of every convolution; no other value", NETWORKS)
+    nc_z: int = option(int, 3, "noise channels; no other value", NETWORKS, choices=(3,))
+    nc_im: int = option(int, 3, "image channels; no other value", NETWORKS, choices=(3,))
+    stride: int = option(int, 1, "stride of every convolution; no other value", NETWORKS, choices=(1,))
     alpha: float = option(number(), LossWeights.alpha, "weight of the reconstruction loss", OPTIMISATION)
     beta: float = option(number(), LossWeights.beta, "weight of the cycle loss", OPTIMISATION)
     lambda_g: float = option(

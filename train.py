@@ -3,7 +3,7 @@
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 
-    run_script("train.py", "train")
+    run_script("train")
 
 from collections.abc import Sequence
 

@@ -8,7 +8,7 @@ import torch
 from models.networks import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, save_checkpoint
-from utils.commands import command
+from utils.commands import ROOT, command
 from utils.device import device_flags
 from utils.geometry import Geometry, ImageGeometry
 from utils.run_folder import RunFolder
@@ -48,7 +48,7 @@ class Run:
         """
         folder = RunFolder(path)
         script = "train.py" if domains == 2 else "refine.py"
-        resume = command(script, "--load", path, *device_flags(device))
+        resume = command(ROOT / script, "--load", path, *device_flags(device))
         if not folder.scale(0).is_file():
             begun = f"; to finish it: {resume}" if folder.state.is_file() else ""
             what = "holds no finished scale (scale_00.safetensors is missing)" if path.is_dir() else "no such folder"

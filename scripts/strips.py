@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 
-    run_script("strips.py", "scripts.strips")
+    run_script("scripts.strips")
 
 import json
 from collections.abc import Sequence

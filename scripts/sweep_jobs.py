@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 if __name__ == "__main__":  # before the imports below: of them, too, one may be missing, or interrupted
     from utils.errors import run_script
 
-    run_script("sweep_jobs.py", "scripts.sweep_jobs")
+    run_script("scripts.sweep_jobs")
 
 from config import parse_train
 from utils.arguments import LineParser, pathname

@@ -63,7 +63,7 @@ def cli(capsys):
     def run(script: str, *arguments: object) -> Result:
         capsys.readouterr()
         try:
-            with one_line_errors(script):
+            with one_line_errors():
                 code = mains[script]([str(argument) for argument in arguments])
         except SystemExit as stop:
             code = stop.code or 0

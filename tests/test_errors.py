@@ -1,34 +1,15 @@
 """How commands end that cannot start or go on: one line, and only for what the line says."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stdout
-from importlib import import_module
-from io import StringIO
-from pathlib import Path
 
 import pytest
 import torch
 from conftest import ROOT, TINY, run_process
 
-from utils.errors import SMALLER, one_line_errors
-
-
-def run_help(script: str) -> str:
-    with pytest.raises(SystemExit), redirect_stdout(StringIO()) as told:
-        import_module(Path(script).stem).main(["--help"])
-    return told.getvalue()
-
-
-def ended(capsys, error: BaseException, script: str = "") -> str:
-    """The line that is left of an error; an error that is to be seen goes through."""
-    with pytest.raises(SystemExit) as stop, one_line_errors(script):
-        raise error
-    assert stop.value.code == 1
-    return capsys.readouterr().err
+from utils.errors import one_line_errors
 
 
 def no_memory() -> Exception:
@@ -39,32 +20,25 @@ def no_memory() -> Exception:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "line"),
     [
-        MemoryError(),
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
-        no_memory(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: not enough memory: you tried to"),
+        (MemoryError(), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), "out of memory"),
+        (no_memory(), "out of memory"),
+        (RuntimeError("x has no deterministic implementation. You can"), "--deterministic: x has no"),
+        (OSError(28, "No space left on device", "out/log.jsonl"), "out/log.jsonl: No space left on device; make room"),
     ],
-    ids=["Python", "GPU", "CPU", "CPU under Windows"],
+    ids=["Python", "GPU", "CPU", "deterministic", "disk"],
 )
-def test_out_of_memory(capsys, error):
-    assert ended(capsys, error) == "error: out of memory\n"
-    assert ended(capsys, error, "eval.py") == "error: out of memory; try a smaller --out_size or --finish_size\n"
-    for script, advice in SMALLER.items():  # options that the script has
-        done = run_help(script)
-        assert all(flag in done for flag in re.findall(r"--\w+", advice)), script
+def test_an_error_a_person_can_mend_is_one_line(capsys, error, line):
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        raise error
+    told = capsys.readouterr().err
+    assert stop.value.code == 1 and told.startswith(f"error: {line}") and told.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        RuntimeError("CUDA error: an illegal memory access was encountered"),
-        torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
-        RuntimeError("unsupported operation: more than one element refers to a single memory location"),
-        RuntimeError("Expected a channels_last memory format"),
-        ValueError("memory"),
-    ],
+    "error", [RuntimeError("CUDA error: an illegal memory access"), ValueError("memory"), ImportError("no name 'x'")]
 )
 def test_other_errors_are_seen(error):
     with pytest.raises(type(error)) as caught, one_line_errors():
@@ -72,13 +46,8 @@ def test_other_errors_are_seen(error):
     assert caught.value is error
 
 
-def test_this_program_s_own_import_errors_are_seen():
-    for name in ("utils.missing", "train"):
-        with pytest.raises(ImportError), one_line_errors():
-            raise ImportError("cannot import name 'x'", name=name)
-
-
-def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")
+def test_a_reader_that_goes_away_ends_it_quietly():
     command = 'set -o pipefail; "$0" -c "$1" | true'
     program = (
         "import time; from utils.errors import one_line_errors\n"
@@ -93,15 +62,11 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
 
 def start(folder, script: str, module: str, content: str, *arguments: object):
     """Start a script where a package is another one than it should be."""
-    (folder / "first").mkdir(exist_ok=True)
-    (folder / "first" / f"{module}.py").write_text(content)
-    return run_process(script, *arguments, env=os.environ | {"PYTHONPATH": str(folder / "first")})
+    (folder / f"{module}.py").write_text(content)
+    return run_process(script, *arguments, env=os.environ | {"PYTHONPATH": str(folder)})
 
 
-@pytest.mark.parametrize(
-    ("script", "module"),
-    [("train.py", "torch"), ("eval.py", "safetensors"), ("refine.py", "PIL"), ("scripts/report.py", "jinja2")],
-)
+@pytest.mark.parametrize(("script", "module"), [("train.py", "torch"), ("scripts/report.py", "jinja2")])
 def test_missing_package(tmp_path, script, module):
     result = start(tmp_path, script, module, f"raise ModuleNotFoundError('No module', name={module!r})")
     command = f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}"
@@ -109,26 +74,13 @@ def test_missing_package(tmp_path, script, module):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-@pytest.mark.parametrize("script", ["train.py", "eval.py", "refine.py", "scripts/report.py"])
-def test_interrupted_import(tmp_path, script):
-    module = "jinja2" if script == "scripts/report.py" else "torch"
+def test_interrupted_import(tmp_path):
     content = f"import os, signal; os.kill(os.getpid(), {signal.SIGINT:d})"
-    assert start(tmp_path, script, module, content) == (130, "", "error: interrupted\n")
+    assert start(tmp_path, "train.py", "torch", content) == (130, "", "error: interrupted\n")
 
 
 def test_still_images_do_not_need_av(pair, tmp_path):
     content = "raise ModuleNotFoundError('No module', name='av')"
-    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY, "--preset", "quick"]
+    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
     result = start(tmp_path, "train.py", "av", content, *inputs, "--dry_run")
     assert (result.code, result.err) == (0, "")
-
-
-def test_measures_without_torchvision(pair, trained, tmp_path):
-    content = "raise ModuleNotFoundError('No module', name='torchvision')"
-    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--out", tmp_path / "out"]
-    inputs += ["--inject_levels", 1, "--metrics", "--gpu_id", -1]
-    result = start(tmp_path, "eval.py", "torchvision", content, *inputs)
-    assert result.code == 0, result.err
-    assert result.err.startswith("warning: SIFID needs torchvision")
-    assert result.err.count("\n") == 1
-    assert (tmp_path / "out" / "metrics.json").stat().st_size > 2

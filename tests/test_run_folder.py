@@ -172,13 +172,3 @@ def test_a_second_run_is_refused_until_the_first_ends(cli, pair, trained, tmp_pa
         holding.kill()
     assert cli("train.py", "--load", run, "--gpu_id", -1).code == 0
     assert not (run / LOCK).exists()
-
-
-def test_a_file_system_without_locks_is_told_and_used(monkeypatch, capsys, tmp_path):
-    def no_locks(*_: object, **__: object) -> None:
-        raise NotImplementedError("no flock")
-
-    monkeypatch.setattr("filelock.FileLock.acquire", no_locks)
-    with RunFolder(tmp_path / "run").locked():
-        pass
-    assert capsys.readouterr().err.startswith("warning: --out ")

@@ -147,7 +147,7 @@ def train_scale(
         state.sums.add(losses)
 
         # Report it.
-        progress.update(state.scale, state.step, losses)
+        progress.after(state.scale, state.step, losses)
         state.seconds = seconds_before + time.monotonic() - begun
         if state.step % schedule.print_interval == 0 or state.step == schedule.niter:
             report(state, images)

@@ -10,7 +10,7 @@ from models.run import Run
 from training.loop import load_state
 from training.optimisers import OptimiserSettings
 from training.state import ScaleState
-from utils.commands import command
+from utils.commands import ROOT, command
 from utils.device import device_flags
 from utils.errors import UserError
 from utils.interrupt import StopRequest
@@ -68,6 +68,6 @@ def writing(
 
 def stopped(script: str, run: Run, stop: StopRequest) -> int:
     """Say how to resume a run that was stopped; the exit status."""
-    resume = command(script, "--load", run.folder.path, *device_flags(run.device))
+    resume = command(ROOT / script, "--load", run.folder.path, *device_flags(run.device))
     print(f"stopped, everything is saved; to resume:\n{resume}", file=sys.stderr)
     return stop.status

@@ -3,8 +3,9 @@
 import argparse
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from utils.errors import UserError
@@ -22,31 +23,19 @@ def pathname_or_none(text: str) -> Path | None:
     return pathname(text) if text else None
 
 
-def integer(least: int) -> Callable[[str], int]:
-    """An argparse type: a whole number, `least` or more."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a whole number, not '{text}'") from None
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, not {value}")
-        return value
-
-    return parse
-
-
-def number(least: float = 0.0, below: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
+def number(
+    least: float = 0.0, below: float = math.inf, *, above: bool = False, kind: type = float
+) -> Callable[[str], Any]:
     """An argparse type: a finite number from `least` (excluded if `above`) up to, not including, `below`."""
-    bound = f" and below {below:g}" if below < math.inf else ""
-    wanted = f"{'above' if above else 'at least'} {least:g}{bound}"
+    wanted = f"above {least:g}" if above else f"{least:g} or more"
+    wanted += f" and below {below:g}" if below < math.inf else ""
 
-    def parse(text: str) -> float:
+    def parse(text: str) -> Any:
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be a number, not '{text}'") from None
+            whole = "whole " if kind is int else ""
+            raise argparse.ArgumentTypeError(f"must be a {whole}number, not '{text}'") from None
         if not least <= value < below or (above and value == least):  # false for NaN and infinity, too
             raise argparse.ArgumentTypeError(f"must be {wanted}, not {text}")
         return value
@@ -54,50 +43,38 @@ def number(least: float = 0.0, below: float = math.inf, *, above: bool = False) 
     return parse
 
 
-def only(legal: int) -> Callable[[str], int]:
-    """An argparse type for a published option of which the method knows one value."""
-
-    def parse(text: str) -> int:
-        if text.strip() != str(legal):
-            raise argparse.ArgumentTypeError(f"must be {legal}, the only value the method knows, not {text}")
-        return legal
-
-    return parse
+def integer(least: int) -> Callable[[str], int]:
+    """An argparse type: a whole number, `least` or more."""
+    return number(least, kind=int)
 
 
-@dataclass(frozen=True)
-class Option:
-    """All there is to say of an option but its name and its default.
+def option(
+    kind: Callable[[str], Any] | type,
+    default: Any,
+    help: str,
+    group: str,
+    *,
+    flag: str | None = None,
+    fixed: bool = False,
+    per_call: bool = False,
+    **argparse: Any,
+) -> Any:
+    """A dataclass field that is an option of the command line; its name is the option's.
 
     Args:
         kind: an argparse type; bool for a switch.
         help: what it does; its default is added.
         group: the heading it stands under.
         flag: another name for the command line.
-        metavar: what the help calls its value.
-        choices: the values it may have.
-        nargs: "+" where it takes one value or several.
-        fixed: a run that is gone on with has fixed it for good.
-        per_call: it belongs to a call, not to a run that is gone on with.
+        fixed: a run that is resumed has fixed it for good.
+        per_call: it belongs to a call, not to a run that is resumed.
+        argparse: metavar, choices, nargs.
     """
-
-    kind: Callable[[str], Any] | type
-    help: str
-    group: str
-    flag: str | None = None
-    metavar: str | None = None
-    choices: tuple[str, ...] | None = None
-    nargs: str | None = None
-    fixed: bool = False
-    per_call: bool = False
+    told = dict(kind=kind, help=help, group=group, flag=flag, fixed=fixed, per_call=per_call, argparse=argparse)
+    return field(default=default, metadata={"option": SimpleNamespace(**told)})
 
 
-def option(kind: Callable[[str], Any] | type, default: Any, help: str, group: str, **more: Any) -> Any:
-    """A dataclass field that is an option of the command line; its name is the option's."""
-    return field(default=default, metadata={"option": Option(kind, help, group, **more)})
-
-
-def options_of(settings: type) -> dict[str, Option]:
+def options_of(settings: type) -> dict[str, SimpleNamespace]:
     """Every option of a dataclass made of `option` fields, by its name."""
     return {f.name: f.metadata["option"] for f in fields(settings)}
 
@@ -105,11 +82,6 @@ def options_of(settings: type) -> dict[str, Option]:
 def defaults_of(settings: type) -> dict[str, Any]:
     """Every option at its default."""
     return {f.name: f.default for f in fields(settings)}
-
-
-def as_words(values: dict[str, Any]) -> str:
-    """Options as they would stand on a command line."""
-    return " ".join(f"--{name} {value}" for name, value in values.items())
 
 
 class LineParser(argparse.ArgumentParser):
@@ -132,29 +104,17 @@ class Parser(LineParser):
     """
 
     def __init__(self, script: str, settings: type, headings: Sequence[str], description: str, example: str) -> None:
-        super().__init__(
-            description, prog=script, argument_default=argparse.SUPPRESS, epilog=f"example: python {script} {example}"
-        )
+        example = f"example: python {script} {example}"
+        super().__init__(description, prog=script, argument_default=argparse.SUPPRESS, epilog=example)
         options, defaults = options_of(settings), defaults_of(settings)
-        used = {each.group for each in options.values()}
-        groups = {heading: self.add_argument_group(heading) for heading in headings if heading in used}
+        groups = {heading: self.add_argument_group(heading) for heading in headings}
         for name, each in options.items():
-            flags = [f"--{name}"] + ([each.flag] if each.flag else [])
+            default, more = defaults[name], {"type": each.kind, **each.argparse}
             if each.kind is bool:
-                groups[each.group].add_argument(
-                    *flags, dest=name, action="store_true", help=f"{each.help} (default: off)"
-                )
-                continue
-            default = "" if defaults[name] in (None, ()) else f" (default: {defaults[name]})".replace("%", "%%")
-            groups[each.group].add_argument(
-                *flags,
-                dest=name,
-                type=each.kind,
-                choices=each.choices,
-                metavar=each.metavar,
-                nargs=each.nargs,
-                help=each.help + default,
-            )
+                default, more = "off", {"action": "store_true"}
+            told = "" if default in (None, ()) else f" (default: {default})".replace("%", "%%")
+            flags = [f"--{name}", *([each.flag] if each.flag else [])]
+            groups[each.group].add_argument(*flags, dest=name, help=each.help + told, **more)
 
     def explicit(self, arguments: Sequence[str] | None) -> dict[str, Any]:
         """Only the options that stand on the command line."""

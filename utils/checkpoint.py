@@ -33,14 +33,12 @@ def load_checkpoint(path: Path, keys: dict[str, type]) -> tuple[dict[str, Tensor
     Raises:
         CheckpointError: missing, damaged, not of this program, or lacking a value.
     """
-    if not path.is_file():
-        raise CheckpointError(f"--load {path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
             values = json.loads(file.metadata()[METADATA])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        raise CheckpointError(f"--load {path}: damaged, or not a checkpoint of this program") from None
+        raise CheckpointError(f"--load {path}: damaged or missing, or not of this program") from None
     for key, kind in keys.items():
         if type(values.get(key)) is not kind or (kind is float and not math.isfinite(values[key])):
             raise CheckpointError(f"--load {path}: '{key}' is {values.get(key)!r}")
@@ -60,10 +58,7 @@ def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]
 def check_tensors(found: dict[str, Tensor], like: dict[str, Tensor], path: Path) -> None:
     """Raise CheckpointError unless `found` has exactly the entries of `like`, with the same shapes, and finite."""
     for name in sorted(found.keys() | like.keys()):
-        if name not in found or name not in like:
-            raise CheckpointError(f"--load {path}: unexpected or missing tensors, such as {name}")
-        if found[name].shape != like[name].shape:
-            sizes = f"{tuple(found[name].shape)}, expected {tuple(like[name].shape)}"
-            raise CheckpointError(f"--load {path}: {name} is {sizes}")
+        if name not in found or name not in like or found[name].shape != like[name].shape:
+            raise CheckpointError(f"--load {path}: {name} is not as in this run")
         if not found[name].isfinite().all():
             raise CheckpointError(f"--load {path}: {name} holds NaN or infinite values")

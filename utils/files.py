@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,28 +24,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
     An error inside removes it and leaves what was at `path` as it was.
     """
-    with naming(path), _temporary_for(path) as temporary:
-        yield temporary
-
-
-@contextmanager
-def _temporary_for(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes a private file; give it the mode an ordinary open() would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    temporary = path.with_name(TEMPORARY + path.name)
+    with naming(path):
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -58,13 +44,3 @@ def write_atomic(path: Path, content: bytes) -> None:
 def write_json(path: Path, record: dict) -> None:
     """Write a record as readable JSON, atomically."""
     write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
-
-
-def _sync_folder(folder: Path) -> None:
-    # The rename itself must reach the disk; Windows cannot open a folder for that.
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

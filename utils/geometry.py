@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-Shapes = tuple[tuple[int, int], ...]
+Shapes = tuple[tuple[int, int], ...]  # (height, width) of every scale, coarsest first
 
 # A side such as 18.000000000000004 is 18: without the tolerance the default pyramid starts at 19.
 SIDE_TOLERANCE = 1e-9
@@ -23,20 +23,55 @@ def aspect_of(size: tuple[int, int]) -> float:
     return size[0] / size[1]
 
 
+class Scales:
+    """How many scales there are, and their ratio.
+
+    Args:
+        max_size: upper bound of the finest scale that enters the number of scales, pixels.
+        scale_factor: wanted ratio between neighbouring scales, in (0, 1); the ratio used is `factor`.
+
+    Raises:
+        ValueError: the numbers do not make a pyramid of at least two scales.
+    """
+
+    whole: tuple[int, int]  # of the whole image: the side that `min_size` bounds, and the longer side, pixels
+    finest_side: int  # the first of these at the finest scale
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_size < self.finest_side <= MAX_SIDE or self.stop_scale < 1:
+            raise ValueError(
+                f"--min_size {self.min_size}, --max_size {self.max_size} and --scale_factor {self.scale_factor} leave "
+                f"no second scale for {self.finest_side} pixels (at most {MAX_SIDE}); try a smaller --min_size"
+            )
+
+    @cached_property
+    def stop_scale(self) -> int:
+        """Index S of the finest scale; there are S + 1."""
+        side, longer = self.whole
+        log_factor = math.log(self.scale_factor)
+        num_scales = math.ceil(math.log(self.min_size / side) / log_factor) + 1
+        return num_scales - math.ceil(math.log(min(self.max_size, longer) / longer) / log_factor)
+
+    @cached_property
+    def factor(self) -> float:
+        """Ratio r < 1 of a scale's side to the next finer one's, before rounding."""
+        return (self.min_size / self.finest_side) ** (1 / self.stop_scale)
+
+    def shapes_below(self, height: float, width: float) -> Shapes:
+        """(height, width) of every scale, coarsest first, of a finest scale of this size."""
+        ratios = [self.factor ** (self.stop_scale - scale) for scale in range(self.stop_scale + 1)]
+        return tuple((ceil_side(height * ratio), ceil_side(width * ratio)) for ratio in ratios)
+
+
 @dataclass(frozen=True)
-class Geometry:
+class Geometry(Scales):
     """The sizes of a pair's pyramids, coarsest scale first.
 
     Args:
         img_size: side of the finest scale, pixels; the longer one where the aspect is kept.
         min_size: side of the coarsest scale, pixels; likewise.
-        max_size: upper bound that enters the number of scales, pixels.
-        scale_factor: wanted ratio between neighbouring scales, in (0, 1); the ratio used is `factor`.
         keep_aspect: whether images keep their shape instead of being stretched to squares.
         aspect_a, aspect_b: width over height of the two domains; 1 unless `keep_aspect`.
-
-    Raises:
-        ValueError: the four numbers do not make a pyramid of at least two scales.
     """
 
     img_size: int = 220
@@ -47,40 +82,8 @@ class Geometry:
     aspect_a: float = 1.0
     aspect_b: float = 1.0
 
-    def __post_init__(self) -> None:
-        if min(self.aspect_a, self.aspect_b) <= 0 or not (self.keep_aspect or self.aspect_a == self.aspect_b == 1):
-            raise ValueError(f"aspects {self.aspect_a} and {self.aspect_b} do not fit keep_aspect {self.keep_aspect}")
-        if not 0 < self.scale_factor < 1:
-            raise ValueError(f"--scale_factor must lie between 0 and 1 (exclusive), not {self.scale_factor}")
-        if not all(1 <= side <= MAX_SIDE for side in (self.img_size, self.min_size, self.max_size)):
-            raise ValueError(f"--img_size, --min_size and --max_size must be 1 to {MAX_SIDE}")
-        if self.min_size > self.img_size:
-            raise ValueError(f"--min_size {self.min_size} is larger than --img_size {self.img_size}")
-        if self.stop_scale < 1:
-            raise ValueError(
-                f"--img_size {self.img_size}, --min_size {self.min_size}, --max_size {self.max_size} and "
-                f"--scale_factor {self.scale_factor} leave no second scale; "
-                "lower --min_size or raise --scale_factor"
-            )
-        # Every scale is at least a pixel larger than the one before, or the pyramid repeats itself.
-        if self.stop_scale > self.img_size - self.min_size or len(set(self.shapes)) <= self.stop_scale:
-            raise ValueError(
-                f"--scale_factor {self.scale_factor} makes scales of equal size between --min_size "
-                f"{self.min_size} and --img_size {self.img_size}; lower --scale_factor"
-            )
-
-    @cached_property
-    def stop_scale(self) -> int:
-        """Index S of the finest scale; there are S + 1."""
-        log_factor = math.log(self.scale_factor)
-        num_scales = math.ceil(math.log(self.min_size / self.img_size) / log_factor) + 1
-        largest = min(self.max_size, self.img_size)
-        return num_scales - math.ceil(math.log(largest / self.img_size) / log_factor)
-
-    @cached_property
-    def factor(self) -> float:
-        """Ratio f < 1 of a scale's side to the next finer one's, before rounding."""
-        return (self.min_size / self.img_size) ** (1 / self.stop_scale)
+    whole = property(lambda self: (self.img_size, self.img_size))
+    finest_side = property(lambda self: self.img_size)
 
     def of_images(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> "Geometry":
         """The same numbers for images of these (width, height); their shapes matter if `keep_aspect`."""
@@ -91,9 +94,8 @@ class Geometry:
 
         `img_size` replaces the finest scale's longer side; the ratio of neighbouring scales stays.
         """
-        finest = self.img_size if img_size is None else img_size
-        longer = [finest * self.factor ** (self.stop_scale - scale) for scale in range(self.stop_scale + 1)]
-        return tuple((ceil_side(side * min(1.0, 1 / aspect)), ceil_side(side * min(1.0, aspect))) for side in longer)
+        side = self.img_size if img_size is None else img_size
+        return self.shapes_below(side * min(1.0, 1 / aspect), side * min(1.0, aspect))
 
     @cached_property
     def shapes(self) -> Shapes:
@@ -107,17 +109,13 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class ImageGeometry:
+class ImageGeometry(Scales):
     """The sizes of the pyramid of a single image, coarsest first, its shape kept (docs/method.md, section 11).
 
     Args:
         height, width: of the image, pixels.
         min_size: shorter side of the coarsest scale, pixels.
         max_size: bound of the finest scale's longer side, pixels; a larger image is shrunk to it.
-        scale_factor: wanted ratio between neighbouring scales, in (0, 1); the ratio used is `factor`.
-
-    Raises:
-        ValueError: the numbers do not make a pyramid of at least two scales.
     """
 
     height: int
@@ -126,22 +124,13 @@ class ImageGeometry:
     max_size: int = 250
     scale_factor: float = 0.75
 
-    def __post_init__(self) -> None:
-        if not 0 < self.scale_factor < 1 or min(self.height, self.width, self.min_size, self.max_size) < 1:
-            raise ValueError("the sizes must be 1 or more, and --scale_factor between 0 and 1 (exclusive)")
-        if min(self.finest) <= self.min_size or self.stop_scale < 1:
-            height, width = self.finest
-            raise ValueError(
-                f"the image, {width}x{height} at the finest scale, leaves no second scale above --min_size "
-                f"{self.min_size}; take a larger image, raise --max_size or lower --min_size"
-            )
-        if self.stop_scale > min(self.finest) - self.min_size or len(set(self.shapes)) <= self.stop_scale:
-            raise ValueError(f"--scale_factor {self.scale_factor} makes scales of equal size; lower it")
+    whole = property(lambda self: (min(self.height, self.width), max(self.height, self.width)))
+    finest_side = property(lambda self: min(self.finest))
 
     @property
     def shrink(self) -> float:
         """Ratio of the finest scale to the image: below 1 where the image is larger than `max_size`."""
-        return min(self.max_size / max(self.height, self.width), 1.0)
+        return min(self.max_size / max(self.whole), 1.0)
 
     @property
     def finest(self) -> tuple[int, int]:
@@ -149,23 +138,9 @@ class ImageGeometry:
         return ceil_side(self.height * self.shrink), ceil_side(self.width * self.shrink)
 
     @cached_property
-    def stop_scale(self) -> int:
-        """Index N of the finest scale; there are N + 1."""
-        log_factor, longer = math.log(self.scale_factor), max(self.height, self.width)
-        num_scales = math.ceil(math.log(self.min_size / min(self.height, self.width)) / log_factor) + 1
-        return num_scales - math.ceil(math.log(min(self.max_size, longer) / longer) / log_factor)
-
-    @cached_property
-    def factor(self) -> float:
-        """Ratio r < 1 of a scale to the next finer one, before rounding."""
-        return (self.min_size / min(self.finest)) ** (1 / self.stop_scale)
-
-    @cached_property
     def shapes(self) -> Shapes:
         """(height, width) of every scale, coarsest first."""
-        ratios = [self.factor ** (self.stop_scale - scale) for scale in range(self.stop_scale + 1)]
-        height, width = self.finest
-        return tuple((ceil_side(height * ratio), ceil_side(width * ratio)) for ratio in ratios)
+        return self.shapes_below(*self.finest)
 
     @property
     def domain_shapes(self) -> tuple[Shapes]:

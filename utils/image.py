@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from utils.commands import install
+from utils.commands import command
 from utils.device import send
 from utils.errors import UserError
 from utils.files import replacing
@@ -71,7 +71,8 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files.
         reason = "not an image Pillow knows" if isinstance(error, UnidentifiedImageError) else error
-        heic = f" (HEIC needs: {install('pillow-heif')})" if path.suffix.lower() in (".heic", ".heif") else ""
+        cure = command("-m", "pip", "install", "pillow-heif")
+        heic = f" (HEIC needs: {cure})" if path.suffix.lower() in (".heic", ".heif") else ""
         raise UserError(f"{name}: cannot be read: {reason}{heic}; save it anew as PNG, or smaller") from None
 
 

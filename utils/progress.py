@@ -2,8 +2,6 @@
 
 import math
 import sys
-import time
-from collections import deque
 from collections.abc import Callable
 
 import torch
@@ -14,59 +12,44 @@ LONG = 12 * 3600.0  # seconds left on a CPU from which on a warning is due
 WARN_AFTER = 10.0  # seconds of steps it is to come from
 
 
-class Bar:
-    """Context manager: how far work is and the time left, in a bar on a terminal, else in lines now and then.
+class Bar(tqdm):
+    """Context manager: how far work is and the time left, in a bar on a terminal, else in a line now and then.
+
+    The time left comes from the pace of the last half minute or so.
 
     Args:
         total: of the work, in any unit.
         initial: how much of it is done already.
     """
 
-    FIRST_LINE, LINE_EVERY, DETAIL_EVERY, WINDOW = 5.0, 30.0, 1.0, 30.0  # seconds
-
     def __init__(self, total: float, initial: float = 0.0) -> None:
-        self.total, self.position = total, initial
-        self.start = self.detail_shown = time.monotonic()
-        self.next_line = self.start + self.FIRST_LINE
-        self.recent = deque([(self.start, initial)])
-        self.bar = tqdm(
+        self.detail: Callable[[], str] = str
+        self.plain = plain = not sys.stderr.isatty()
+        super().__init__(
             total=total,
             initial=initial,
-            disable=None,  # off where standard error is not a terminal
+            file=sys.stderr,
             dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}",
+            bar_format=f"{{desc}}: {{percentage:.0f}} %{'' if plain else ' |{bar}|'}, {{remaining}} left{{postfix}}",
+            leave=not plain,
+            miniters=0,
+            mininterval=30 if plain else 1,  # seconds
+            delay=5 if plain else 0,
+            smoothing=0.5 if plain else 0.05,
         )
 
     def show(self, position: float, where: str, detail: Callable[[], str] = str) -> None:
         """Say how much is done, and what; `detail` is asked for more once a second at most."""
-        now, self.position = time.monotonic(), position
-        if now - self.recent[-1][0] > self.WINDOW / 30 or len(self.recent) < 2:
-            self.recent.append((now, position))
-            while now - self.recent[0][0] > self.WINDOW and len(self.recent) > 2:
-                self.recent.popleft()
-        if not self.bar.disable:
-            self.bar.set_description_str(where, refresh=False)
-            if now - self.detail_shown > self.DETAIL_EVERY:
-                self.detail_shown = now
-                words = [detail(), f"about {duration(self.seconds_left())} left"]
-                self.bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
-            self.bar.update(position - self.bar.n)
-        elif now >= self.next_line:
-            self.next_line = now + self.LINE_EVERY
-            words = [where, detail(), f"about {duration(self.seconds_left())} left"]
-            print(", ".join(filter(None, words)), file=sys.stderr)
+        self.desc, self.detail = where, detail
+        self.update(position - self.n)
 
-    def seconds_left(self) -> float:
-        """Estimate for all that is left, from the pace of the last half minute."""
-        since, done = self.recent[0]
-        done = self.position - done
-        return (time.monotonic() - since) / done * (self.total - self.position) if done else math.inf
-
-    def __enter__(self) -> "Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Called by tqdm when it is time to."""
+        self.postfix = self.detail()
+        if not self.plain:
+            super().display(msg, pos)
+        elif msg is None:
+            print(self, file=sys.stderr)
 
 
 class Progress(Bar):
@@ -87,13 +70,13 @@ class Progress(Bar):
     def _position(self, scale: int, step: int) -> float:
         return self.niter * sum(self.costs[:scale]) + min(step, self.niter) * self.costs[scale]
 
-    def update(self, scale: int, step: int, losses: dict[str, Tensor]) -> None:
+    def after(self, scale: int, step: int, losses: dict[str, Tensor]) -> None:
         """After a step; reads the losses from the device once a second at most."""
         where = f"scale {scale} of 0-{len(self.costs) - 1} step {step}/{self.niter}"
         self.show(self._position(scale, step), where, lambda: summary(losses))
-        if self.to_warn and time.monotonic() - self.start > WARN_AFTER:
+        if self.to_warn and (elapsed := self.format_dict["elapsed"]) > WARN_AFTER:
             self.to_warn = False
-            if (left := self.seconds_left()) > LONG:
+            if (left := elapsed * (self.total - self.n) / (self.n - self.initial)) > LONG:
                 print(
                     f"\nwarning: about {duration(left)} left on this CPU; --preset quick gives a smaller learned image "
                     "in minutes, and finishes it large",

@@ -5,10 +5,8 @@ of every file and folder the program wrote there ("files"), and "finished": true
 Only what it lists is ever replaced or removed.
 """
 
-import errno
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +19,6 @@ from utils.files import TEMPORARY, write_atomic, write_json
 
 PROGRAM = "structural-analogy"  # what tells our config.json from another program's
 LOCK = ".structural-analogy.lock"
-NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 TRAINING = {"train.py", "refine.py"}
 # What was trained; all else is results, made again.
 TRAINED = ("scale_", "samples/", "tensorboard", "log.jsonl", "state.safetensors", "retrained_")
@@ -109,7 +106,7 @@ class RunFolder:
         """
         for flag, folder in (("--out", self), ("--load", source)):
             if folder is not None and (folder.path / LOCK).exists():
-                with folder._locked(flag):
+                with folder.locked(flag):
                     pass
         if self.config.exists() and not self._record():
             raise UserError(f"--out {self.path}: config.json is in the way and not of this program; move it away")
@@ -134,20 +131,28 @@ class RunFolder:
             )
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, flag: str = "--out") -> Iterator[None]:
         """Make the folder where it is missing, and keep other processes from writing into it.
 
         Raises:
             UserError: another process writes into it, or it cannot be written.
         """
+        lock = FileLock(self.path / LOCK)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            raise UserError(f"{flag} {self.path}: another process is writing into it; wait for its end") from None
         except OSError as error:
-            raise UserError(f"--out {self.path}: no folder can be made: {error.strerror}") from None
-        with self._locked("--out"):
+            raise UserError(f"{flag} {self.path}: cannot be written: {error.strerror}") from None
+        try:
             for path in self.path.rglob(TEMPORARY + "*"):
                 path.unlink()  # what a killed process left half-written
             yield
+        finally:
+            with suppress(OSError):  # Windows keeps it while it is open.
+                (self.path / LOCK).unlink()
+            lock.release()
 
     def begin(self, script: str, record: dict[str, Any]) -> None:
         """Remove what this program wrote here before, and begin anew."""
@@ -161,13 +166,11 @@ class RunFolder:
         here = self.path.resolve() == source.path.resolve()
         self._remove([name for name in mine if not (here and name in trained)])
         write_json(self.config, record | {"files": trained, "finished": False})
-        for name in [] if here else trained:
-            found = source.path / name
-            for file in found.rglob("*") if found.is_dir() else [found]:
-                if file.is_file():
-                    target = self.path / file.relative_to(source.path)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomic(target, file.read_bytes())
+        found = [source.path / name for name in trained if not here]
+        for file in [file for path in found for file in (path, *path.rglob("*")) if file.is_file()]:
+            target = self.path / file.relative_to(source.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(target, file.read_bytes())
 
     def _remove(self, names: list[str]) -> None:
         if names:
@@ -176,21 +179,3 @@ class RunFolder:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         with suppress(OSError):  # It is not there, or somebody's own file lies in it.
             self.samples.rmdir()
-
-    @contextmanager
-    def _locked(self, flag: str) -> Iterator[None]:
-        name, lock = f"{flag} {self.path}", FileLock(self.path / LOCK)
-        try:
-            lock.acquire(timeout=0.2)
-        except Timeout:
-            raise UserError(f"{name}: another process is writing into it; wait for it, or choose another") from None
-        except (OSError, NotImplementedError) as error:
-            if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-                raise UserError(f"{name}: cannot be written: {error.strerror}") from None
-            print(f"warning: {name}: no file locks there ({error}); let no other run write into it", file=sys.stderr)
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows keeps it while it is open.
-                (self.path / LOCK).unlink()
-            lock.release()
