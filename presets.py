@@ -4,7 +4,7 @@ from typing import Any
 
 Preset = dict[str, Any]  # values by the names of the options
 
-# Learned in minutes on a laptop; benchmarks/README.md says how each was chosen.
+# Learned in minutes on a laptop; docs/measurements.md says how each was chosen.
 QUICK: Preset = {
     "img_size": 64,
     "min_size": 32,

@@ -1,6 +1,6 @@
 """The README's pictures: from what `make demo`, `scripts/check_readme.sh --full` and the run of an hour left.
 
-The last is the command of "The paper's settings" in benchmarks/README.md.
+The last is the command of "The paper's settings" in docs/measurements.md.
 """
 
 import sys
@@ -28,7 +28,7 @@ from utils.video_writer import save_gif
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
-HINT = "make demo, scripts/check_readme.sh --full and benchmarks/README.md's run into output_paper first:"
+HINT = "make demo, scripts/check_readme.sh --full and docs/measurements.md's run into output_paper first:"
 PAIRS = ("stream", "analogy", "style", "texture", "text", "sketch")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
 SIDE, SMALL, DEMO = 256, 200, 400  # pixels, longer side

@@ -285,8 +285,8 @@ def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path
     assert names(out) == eval_files([3]) | {"inject_me.png"}
 
 
-def test_readme_lists_the_quick_preset_as_it_is():
-    text = (ROOT / "benchmarks" / "README.md").read_text()
+def test_the_quick_preset_is_listed_as_it_is():
+    text = (ROOT / "docs" / "measurements.md").read_text()
     rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", text, re.MULTILINE)
     defaults = defaults_of(TrainOptions)
     kinds = {name: type(default) for name, default in defaults.items()}
