@@ -165,8 +165,7 @@ def _with_seed(options: Options) -> Options:
 def _loaded_options(kind: type[Common], parser: Parser, folder: Path) -> dict[str, Any]:
     """The options a run was trained with, from its config.json, checked like a command line."""
     run = RunFolder(folder)
-    run.check_filled_by(parser.prog)
-    found, known = run.options(), options_of(kind)
+    found, known = run.options(parser.prog), options_of(kind)
     used = {name: found[name] for name, each in known.items() if not each.per_call and found.get(name) is not None}
     switches = {name: bool(value) for name, value in used.items() if known[name].kind is bool}
     try:

@@ -117,7 +117,7 @@ class TrainedPair:
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "TrainedPair":
-        """The pair in a run's folder; CheckpointError (a UserError) where it cannot be used."""
+        """The pair in a run's folder; UserError where it cannot be used."""
         return cls(Run.load(Path(folder), 2, torch.device(device)))
 
     def translate(

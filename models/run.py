@@ -7,13 +7,12 @@ import torch
 
 from models.networks import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
-from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, save_checkpoint
+from utils.checkpoint import check_tensors, load_checkpoint, save_checkpoint
 from utils.commands import ROOT, command
 from utils.device import device_flags
+from utils.errors import UserError
 from utils.geometry import Geometry, ImageGeometry
 from utils.run_folder import RunFolder
-
-SCALE_KEYS = {"scale": int, "geometry": dict, "architecture": dict}
 
 
 def sigma_keys(domains: int) -> list[str]:
@@ -44,28 +43,26 @@ class Run:
         """A run with all its scales finished, of this many domains, as its coarsest scale describes it.
 
         Raises:
-            CheckpointError: a scale is missing, damaged, or of another kind of run.
+            UserError: a scale is missing, damaged, or of another kind of run.
         """
         folder = RunFolder(path)
         script = "train.py" if domains == 2 else "refine.py"
+        folder.options(script)  # It is such a run.
         resume = command(ROOT / script, "--load", path, *device_flags(device))
         if not folder.scale(0).is_file():
-            begun = f"; to finish it: {resume}" if folder.state.is_file() else ""
-            what = "holds no finished scale (scale_00.safetensors is missing)" if path.is_dir() else "no such folder"
-            raise CheckpointError(f"--load {path}: {what}{begun}")
-        folder.check_filled_by(script)
-        _, values = load_checkpoint(folder.scale(0), SCALE_KEYS)
+            raise UserError(f"--load {path}: no scale is finished; to finish: {resume}")
+        _, values = load_checkpoint(folder.scale(0))
         try:
             architecture = Architecture(**values["architecture"])
             geometry = (Geometry if domains == 2 else ImageGeometry)(**values["geometry"])
             for shapes in geometry.domain_shapes:
                 architecture.check_fits(shapes[0])
         except (TypeError, ValueError) as error:
-            raise CheckpointError(f"--load {folder.scale(0)}: {error}") from None
+            raise UserError(f"--load {folder.scale(0)}: {error}") from None
         run = cls(folder, geometry, architecture, device)
         run.load_scales(folder)
         if not run.finished:
-            raise CheckpointError(
+            raise UserError(
                 f"--load {path}: only {run.scale} of {geometry.stop_scale + 1} scales are finished; to finish: {resume}"
             )
         return run
@@ -96,20 +93,20 @@ class Run:
         save_checkpoint(networks.state_dict(), values, self.folder.claim(self.folder.scale(scale).name))
 
     def load_scales(self, folder: RunFolder) -> None:
-        """Take up every scale that is finished in a folder; CheckpointError where one does not fit this run."""
-        for scale in range(min(folder.finished_scales(), self.geometry.stop_scale + 1)):
-            self.add_scale(*self.load_scale(scale, folder))
+        """Take up every scale that is finished in a folder; UserError where one does not fit this run."""
+        while not self.finished and folder.scale(self.scale).is_file():
+            self.add_scale(*self.load_scale(self.scale, folder))
 
     def load_scale(self, scale: int, folder: RunFolder) -> tuple[ScaleNetworks, tuple[float, ...]]:
         """The networks and noise amplitudes of a scale that is finished in a folder."""
         path, names = folder.scale(scale), sigma_keys(self.architecture.domains)
-        weights, values = load_checkpoint(path, SCALE_KEYS | dict.fromkeys(names, float))
+        weights, values = load_checkpoint(path)
         if values["scale"] != scale:
-            raise CheckpointError(f"--load {path}: holds scale {values['scale']}")
+            raise UserError(f"--load {path}: holds scale {values['scale']}")
         for name in ("geometry", "architecture"):
             if values[name] != (wanted := asdict(getattr(self, name))):
                 different = ", ".join(key for key in wanted if values[name].get(key) != wanted[key])
-                raise CheckpointError(f"--load {path}: its {different} is not this run's")
+                raise UserError(f"--load {path}: its {different} is not this run's")
         with torch.device("meta"):  # Widths in a file take no memory before its tensors are seen to have them.
             check_tensors(weights, self.new_networks(scale).state_dict(), path)
         networks = self.new_networks(scale)

@@ -42,7 +42,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 def rewrite(path: Path, change: Callable[[dict[str, torch.Tensor], dict], object]) -> None:
     """Save a checkpoint again with its tensors and values changed: a whole file, its checksum right."""
-    tensors, values = load_checkpoint(path, {})
+    tensors, values = load_checkpoint(path)
     change(tensors, values)
     save_checkpoint(tensors, values, path)
 

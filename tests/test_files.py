@@ -13,7 +13,7 @@ from utils import progress
 from utils.errors import RunError
 from utils.files import write_atomic, write_json
 from utils.interrupt import StopRequest
-from utils.log import RunLog, positions
+from utils.log import RunLog
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -62,12 +62,6 @@ def test_forget_after_keeps_what_was_done_before(tmp_path):
     assert len(log.path.read_text().splitlines()) == 4
 
 
-def test_positions_count_over_all_scales():
-    records = [{"scale": scale, "step": step} for scale, step in [(0, 10), (0, 25), (1, 10), (1, 20), (2, 5)]]
-    assert positions(records) == ([10, 25, 35, 45, 50], [25, 45, 50])
-    assert positions([]) == ([], [])
-
-
 # The loss sums.
 
 
@@ -105,7 +99,6 @@ def test_a_bad_loss_is_named(bad):
         (7200, "2.0 h"),
         (12600, "3.5 h"),
         (172800, "2.0 days"),
-        (math.nan, "an unknown time"),
     ],
 )
 def test_duration(seconds, text):

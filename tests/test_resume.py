@@ -107,7 +107,7 @@ def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
 def test_sigterm_exits_143_after_saving(cli, monkeypatch, pair, tmp_path):
     monkeypatch.setattr("train.StopRequest", lambda: StopAfter(3, signal.SIGTERM))
     assert start(pair, tmp_path / "run", "--save_every", 3600) == 143
-    assert load_checkpoint(tmp_path / "run" / "state.safetensors", {})[1]["step"] == 3
+    assert load_checkpoint(tmp_path / "run" / "state.safetensors")[1]["step"] == 3
 
 
 def test_the_same_bits_on_several_threads(pair, tmp_path):
@@ -156,7 +156,7 @@ def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch
     assert result.code == 1
     line = result.err.strip().splitlines()[-1]
     assert line.startswith("error: ") and "scale 0, step 10" in line and "G/cycle_b" in line
-    assert load_checkpoint(tmp_path / "run" / "state.safetensors", {})[1]["step"] == 9
+    assert load_checkpoint(tmp_path / "run" / "state.safetensors")[1]["step"] == 9
     monkeypatch.undo()
     assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
     assert os.path.exists(tmp_path / "run" / "results.png")

@@ -85,13 +85,6 @@ def test_a_file_in_the_way_is_never_claimed(filled):
     assert "losses.png" not in filled.recorded("files")
 
 
-def test_finished_scales_stop_at_a_gap(tmp_path):
-    run = RunFolder(tmp_path)
-    for scale in (0, 1, 3):
-        run.scale(scale).touch()
-    assert run.finished_scales() == 2
-
-
 # Inputs and other people's files.
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from training.cost import step_costs
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import LossSums, ScaleState
 from utils.image import save_image
-from utils.log import RunLog, positions
+from utils.log import RunLog
 from utils.progress import Progress
 from utils.rng import stream
 from utils.run_folder import RunFolder
@@ -106,7 +106,7 @@ def train(
     begin = (run.scale, state.step if state else 0)
     with (
         Progress(step_costs(run, recipe.passes)[: last + 1], schedule.niter, begin, run.device) as progress,
-        Report(run.folder, tensorboard) as report,
+        Report(run.folder, schedule.niter, tensorboard) as report,
     ):
         for scale in range(run.scale, last + 1):
             # Start from what was saved, or from the previous scale.
@@ -165,9 +165,9 @@ def train_scale(
 class Report:
     """Context manager: the log, the sample images and, if asked for, TensorBoard's events of a run."""
 
-    def __init__(self, folder: RunFolder, tensorboard: bool) -> None:
+    def __init__(self, folder: RunFolder, niter: int, tensorboard: bool) -> None:
         self.folder, self.log = folder, RunLog(folder.claim(folder.log.name, folder.state.name))
-        self.writer: Any = None
+        self.niter, self.writer = niter, None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # optional; config.py has seen that it is there
 
@@ -191,7 +191,7 @@ class Report:
         for name, image in images.items():
             save_image(image, self.folder.path / names[name])
         if self.writer is not None:
-            step = positions(self.log.records())[0][-1]
+            step = state.scale * self.niter + state.step  # of all scales
             for name, value in means.items():
                 self.writer.add_scalar(name, value, step)
             for name, image in images.items():

@@ -10,11 +10,10 @@ from torch import Tensor
 from models.networks import ScaleNetworks
 from models.run import sigma_keys
 from training.optimisers import Optimisers
-from utils.checkpoint import CheckpointError, check_tensors, load_checkpoint, save_checkpoint
-from utils.errors import RunError
+from utils.checkpoint import check_tensors, load_checkpoint, save_checkpoint
+from utils.errors import RunError, UserError
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
-STATE_KEYS = {"scale": int, "step": int, "sums": dict, "seconds": float}
 
 
 @dataclass
@@ -74,14 +73,14 @@ class ScaleState:
             that scale leaves behind.
 
         Raises:
-            CheckpointError: the file does not fit this scale's networks.
+            UserError: the file does not fit this scale's networks.
         """
         names = sigma_keys(len(self.networks.domains))
-        tensors, values = load_checkpoint(path, STATE_KEYS | dict.fromkeys(names, float))
+        tensors, values = load_checkpoint(path)
         if values["scale"] < self.scale:
             return False
         if values["scale"] > self.scale:
-            raise CheckpointError(f"--load {path}: is of scale {values['scale']}, but scale {self.scale} is missing")
+            raise UserError(f"--load {path}: is of scale {values['scale']}, but scale {self.scale} is missing")
         start = "networks."
         weights = {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
         check_tensors(weights, self.networks.state_dict(), path)

@@ -146,8 +146,3 @@ class ImageGeometry(Scales):
     def domain_shapes(self) -> tuple[Shapes]:
         """The shapes of the one domain there is."""
         return (self.shapes,)
-
-
-def width_at(scale: int, width: int, max_width: int) -> int:
-    """Number of channels at a scale: doubled every fourth scale, bounded by `max_width`."""
-    return min(width * 2 ** (scale // 4), max_width)

@@ -31,14 +31,3 @@ class RunLog:
         kept = [r for r in self.records() if (r["scale"], r["step"]) <= (scale, step)]
         if self.path.is_file():
             write_atomic(self.path, "".join(json.dumps(r) + "\n" for r in kept).encode())
-
-
-def positions(records: list[dict]) -> tuple[list[int], list[int]]:
-    """The step of each record counted over all scales, and those at which a scale ends."""
-    found: list[int] = []
-    ends = [0]
-    for index, record in enumerate(records):
-        if index and records[index - 1]["scale"] != record["scale"]:
-            ends.append(found[-1])
-        found.append(ends[-1] + record["step"])
-    return found, ends[1:] + found[-1:]

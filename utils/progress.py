@@ -1,6 +1,5 @@
 """What a run says to people while it goes on: a bar or plain lines, with the time left."""
 
-import math
 import sys
 from collections.abc import Callable
 
@@ -92,8 +91,6 @@ def summary(losses: dict[str, Tensor]) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds for people: 45 s, 12 min, 3.5 h, 2.1 days."""
-    if not math.isfinite(seconds):
-        return "an unknown time"
     for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
         if seconds < limit:
             return f"{seconds / size:.{int(unit == 'h')}f} {unit}"

@@ -38,13 +38,6 @@ class RunFolder:
         """The checkpoint of a finished scale."""
         return self.path / f"scale_{scale:02d}.safetensors"
 
-    def finished_scales(self) -> int:
-        """How many scales are finished, counted from the coarsest without a gap."""
-        scale = 0
-        while self.scale(scale).is_file():
-            scale += 1
-        return scale
-
     # What config.json says.
 
     def _record(self) -> dict[str, Any]:
@@ -58,21 +51,18 @@ class RunFolder:
         """An entry of config.json; `default` where there is none."""
         return self._record().get(entry, default)
 
-    def options(self) -> dict[str, Any]:
+    def options(self, script: str | None = None) -> dict[str, Any]:
         """The options the run was trained with; where the inputs are and how it was finished, as used last.
 
         Raises:
-            UserError: the folder holds no run.
+            UserError: the folder holds no run, or none of this script.
         """
         if not isinstance(options := self.recorded("options"), dict):
             what = "holds no run (config.json is missing or damaged)" if self.path.is_dir() else "no such folder"
             raise UserError(f"--load {self.path}: {what}")
-        return options | self.recorded("results", {})
-
-    def check_filled_by(self, script: str) -> None:
-        """UserError where another script filled the folder --load names."""
-        if (other := self.recorded("script", script)) != script:
+        if script is not None and (other := self.recorded("script")) != script:
             raise UserError(f"--load {self.path}: is of {other}; name a folder that {script} filled")
+        return options | self.recorded("results", {})
 
     def record(self, **entries: Any) -> None:
         """Write entries into config.json; all others in it stay."""

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from utils.files import replacing
 from utils.image import to_uint8
-from utils.log import positions
 
 Cell = tuple[str, Tensor]
 
@@ -67,7 +66,8 @@ def save_loss_curves(records: list[dict], path: Path) -> None:
     """Write the weighted loss terms over the whole run from the log's records, each in a panel, for both domains."""
     from matplotlib.figure import Figure  # takes a third of a second to import, and only this needs it
 
-    steps, ends = positions(records)
+    niter = max((record["step"] for record in records), default=0)
+    steps = [record["scale"] * niter + record["step"] for record in records]
     panels: dict[str, list[str]] = {}
     for name in dict.fromkeys(key for record in records for key in record if "/" in key):
         panels.setdefault(name.removesuffix("_a").removesuffix("_b"), []).append(name)
@@ -78,8 +78,8 @@ def save_loss_curves(records: list[dict], path: Path) -> None:
         for name in names:
             values = [record.get(name, float("nan")) for record in records]
             axis.plot(steps, values, label=name, marker="." if len(records) < 40 else None, linewidth=1)
-        for end in ends[:-1]:
-            axis.axvline(end, color="0.8", linewidth=1, zorder=0)
+        for scale in {record["scale"] for record in records} - {0}:
+            axis.axvline(scale * niter, color="0.8", linewidth=1, zorder=0)
         axis.legend()
     figure.supxlabel("step, all scales (grey lines divide them)")
     with replacing(path) as temporary:
