@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if finish_size:
         structure = as_trained["structure"] if options.structure is None else options.structure
         looks = (1,) if isinstance(inputs[0], Clip) else (0, 1)
-        finishers = find_finishers(pair, inputs, finish_size, structure, options.keep_aspect, looks)
+        finishers = find_finishers(pair, inputs, finish_size, structure, looks)
     with out.locked(), StopRequest() as stop:
         out.begin("eval.py", run_record(recorded(options), device))
         print(f"on {device_name(device)}, seed {options.seed}")

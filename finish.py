@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"--learned_size {side}: --input {options.input} has {image.width}x{image.height} pixels only")
     if options.finish_size < side:
         raise UserError(f"--finish_size {options.finish_size}: must be at least the --learned_size, {side}")
-    finisher = Finisher(references, options.finish_size, options.structure, stretched=False)
+    finisher = Finisher(references, options.finish_size, options.structure)
     try:
         finisher.sizes(own_shape)
     except ValueError as error:

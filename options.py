@@ -176,7 +176,8 @@ class TrainOptions(Training):
     keep_aspect: bool = option(
         bool,
         False,
-        "keep the images' aspect ratios instead of making both square; sizes then mean the longer side",
+        "keep the images' shapes instead of squeezing both into squares; for photographs much wider than high, or the "
+        "reverse. Sizes then mean squares of the same area",
         DEPARTURES,
         fixed=True,
     )

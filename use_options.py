@@ -45,7 +45,7 @@ class EvalOptions(Common):
     keep_aspect: bool = option(
         bool,
         False,
-        "keep the images' aspect ratios even if training did not; sizes then mean the longer side",
+        "keep the images' shapes even if training did not; sizes then mean squares of the same area",
         DEPARTURES,
     )
     out_size: int | None = option(integer(1), None, "side of the learned results, pixels" + AS_TRAINED, DEPARTURES)

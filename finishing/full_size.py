@@ -37,20 +37,17 @@ class Finisher:
         references: whose patches are copied, by what error lines call them; none is ever enlarged.
         size: wanted longer side of the finished image, pixels.
         structure: how strictly the learned image is followed, see `finishing.references.References`.
-        stretched: whether training stretched its images to squares.
     """
 
     references: dict[str, Image.Image]
     size: int
     structure: float
-    stretched: bool
 
     def sizes(self, shape: Shape) -> tuple[Shape, list[float], str | None]:
         """The largest finished image up to `size` for which no reference has to be enlarged.
 
-        References keep the magnification they had in training, where a reference's longer side was as long as that of
-        the structure image. Where both were stretched to squares there, the learned image is given its own shape again
-        and no reference is distorted: magnification then is that of equal areas.
+        References keep the magnification they had in training, where the images of both domains had equal areas: a
+        finished image has at most as many pixels as the smallest reference.
 
         Args:
             shape: (height, width) of what it depicts, in any unit.
@@ -62,11 +59,9 @@ class Finisher:
             ValueError: one of them is too thin for a patch then.
         """
 
-        def length(sides: Sequence[int]) -> float:
-            return math.sqrt(math.prod(sides)) if self.stretched else max(sides)
-
-        unit = max(shape) / length(shape)  # longer side of the finished image where `length` is 1
-        available = {name: length(image.size) * unit for name, image in self.references.items()}
+        # The longer side of the finished image that has as many pixels as a reference.
+        unit = max(shape) / math.sqrt(math.prod(shape))
+        available = {name: unit * math.sqrt(math.prod(image.size)) for name, image in self.references.items()}
         limit = min(available, key=available.get)
         longer = min(self.size, math.floor(available[limit] + 1e-6))
         height, width = (max(1, round(longer * side / max(shape))) for side in shape)
@@ -159,9 +154,9 @@ def possible(wanted: dict[str, tuple[Finisher, Shape]]) -> set[str]:
             continue
         left.add(name)
         if limit is not None:
-            width, height = finisher.references[limit].size
-            why = f"{limit} has {width}x{height} and is never enlarged"
-            notes[f"gets {max(shape)} pixels, not {finisher.size}: {why}"].append(name)
+            has, gets = finisher.references[limit].size, shape[::-1]
+            why = f"as many pixels as {limit} has, {has[0]}x{has[1]}; its patches are never enlarged"
+            notes[f"becomes {gets[0]}x{gets[1]}, {why}"].append(name)
         images = zip(finisher.references.values(), factors, strict=True)
         pixels = math.prod(shape) + sum(math.prod(image.size) * factor**2 for image, factor in images)
         if pixels * BYTES > MUCH:

@@ -30,12 +30,12 @@ SAMPLE = {"fake_a": (0, 0), "a2b": (0, 1), "fake_b": (1, 1), "b2a": (1, 0)}
 
 
 def default_injection_scale(shapes: Shapes) -> int:
-    """The scale real images are injected at when one image is wanted, from the shapes the pair was trained at.
+    """The scale real images are injected at when one image is wanted, from the square shapes a pair is trained at.
 
     The finest of at most 64 pixels, or else the coarsest of the five finest. In runs of 32 to 64 pixels the
     finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
     """
-    small = [scale for scale, shape in enumerate(shapes) if max(shape) <= 64]
+    small = [scale for scale, (side, _) in enumerate(shapes) if side <= 64]
     return max(small[-1] if small else 0, len(shapes) - 5)
 
 
@@ -179,7 +179,7 @@ class TrainedPair:
         """(height, width) of every scale for an image of this (width, height).
 
         Args:
-            img_size: longer side of the finest scale, pixels; None: as trained.
+            img_size: side of the finest scale, or of a square of as large an area, pixels; None: as trained.
             keep_aspect: keep the image's shape also where the pair was trained on squares.
         """
         aspect = aspect_of(size) if self.run.geometry.keep_aspect or keep_aspect else 1.0
@@ -191,17 +191,14 @@ class TrainedPair:
 
     def default_scale(self) -> int:
         """The scale real images are injected at when one image is wanted."""
-        return default_injection_scale(self.run.geometry.domain_shapes[0])
+        return default_injection_scale(self.run.geometry.shapes)
 
-    def finisher(
-        self, look: int, size: int, structure: float, given: Image.Image | None = None, keep_aspect: bool = False
-    ) -> Finisher:
+    def finisher(self, look: int, size: int, structure: float, given: Image.Image | None = None) -> Finisher:
         """What finishes with the patches of domain `look`'s image, the one that was trained on (docs/method.md,
         section 14).
 
         Args:
             given: an image that is used if it is that one; otherwise it is read from where the run's record has it.
-            keep_aspect: keep shapes also where the pair was trained on squares.
 
         Raises:
             UserError: the image is not there, or has changed.
@@ -216,8 +213,7 @@ class TrainedPair:
             if isinstance(source, Clip):
                 source = simplified(next(iter(source)), options["quant_level"], source.size[::-1])
             given = source
-        stretched = not (self.run.geometry.keep_aspect or keep_aspect)
-        return Finisher({"AB"[look]: given}, size, structure, stretched)
+        return Finisher({"AB"[look]: given}, size, structure)
 
 
 def own_shape(finisher: Finisher) -> Shape:

@@ -25,7 +25,6 @@ def find_finishers(
     given: Sequence[Image.Image | Clip | None],
     size: int,
     structure: float,
-    keep_aspect: bool = False,
     looks: Sequence[int] = (0, 1),
 ) -> list[Finisher | None]:
     """See `TrainedPair.finisher`; None, and a line on standard error, for an image that is not at hand.
@@ -37,7 +36,7 @@ def find_finishers(
     for look in looks:
         image = given[look] if isinstance(given[look], Image.Image) else None
         try:
-            found[look] = pair.finisher(look, size, structure, image, keep_aspect)
+            found[look] = pair.finisher(look, size, structure, image)
         except UserError as error:
             print(f"note: nothing is finished with {'AB'[look]}'s patches: {error}", file=sys.stderr)
     return found
@@ -94,7 +93,7 @@ def draw_samples(
     """New images of each domain, each with its analogy in the other, finished too: "paired generation".
 
     Args:
-        out_size: longer side of the learned ones, pixels; None: as trained.
+        out_size: side of the learned ones, pixels, see `TrainedPair.shapes_for`; None: as trained.
 
     Returns:
         Of each finished image, by its name, the share copied in one piece.

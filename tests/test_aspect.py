@@ -10,9 +10,9 @@ from folders import size
 from utils.geometry import Geometry
 
 SQUARES = (18, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220)
-# Four scales with longer sides of 17, 20, 22 and 24 pixels; shorter ones of 12, 13, 15 and 16 for 3:2.
+# Four scales of the areas of squares of 17 to 24 pixels: their sides for 3:2.
 KEPT = [*TINY, "--img_size", 24, "--min_size", 17, "--keep_aspect"]
-LONGER, SHORTER = (17, 20, 22, 24), (12, 13, 15, 16)
+LONGER, SHORTER = (21, 24, 27, 30), (14, 16, 18, 20)
 
 
 # Geometry; (height, width).
@@ -25,20 +25,19 @@ def test_square_pictures_have_the_published_sides():
     assert Geometry().of_images((400, 300), (3, 4)) == Geometry()
 
 
-def test_sizes_are_of_the_longer_side_where_the_aspect_is_kept():
+def test_areas_are_those_of_the_squares_where_the_aspect_is_kept():
     geometry = Geometry(keep_aspect=True).of_images((400, 300), (188, 250))
     wide, tall = geometry.domain_shapes
-    # 220 0.75 = 165, 18 0.75 = 13.5; 220 0.752 = 165.44, 18 0.752 = 13.536.
-    assert (wide[-1], wide[0]) == ((165, 220), (14, 18))
-    assert (tall[-1], tall[0]) == ((220, 166), (18, 14))
+    # 220 sqrt(3 / 4) = 190.5, 220 sqrt(4 / 3) = 254.03; 18: 15.6, 20.8; likewise with 188 / 250.
+    assert (wide[-1], wide[0]) == ((191, 255), (16, 21))
+    assert (tall[-1], tall[0]) == ((254, 191), (21, 16))
     assert (geometry.stop_scale, geometry.factor) == (10, Geometry().factor)
-    assert [max(shape) for shape in wide] == [max(shape) for shape in tall] == list(SQUARES)
 
 
 def test_another_size_keeps_the_number_of_scales_and_their_ratio():
     shapes = Geometry().shapes_for(2.0, 440)
     assert len(shapes) == len(SQUARES)
-    assert (shapes[-1], shapes[0]) == ((220, 440), (18, 36))
+    assert (shapes[-1], shapes[0]) == ((312, 623), (26, 51))
 
 
 @pytest.mark.parametrize("aspect", [1, 4 / 3, 188 / 250, 3, 1 / 7])
@@ -91,22 +90,22 @@ def test_a_run_keeps_both_shapes(kept):
         for scale, sides in enumerate(zip(LONGER, SHORTER, strict=True)):
             wanted = sides if wide else sides[::-1]
             assert size(kept / "samples" / f"{scale:02d}_step00003_{name}.png") == wanted
-        assert size(kept / f"final_{name}.png") == ((24, 16) if wide else (16, 24))
-    assert size(kept / "real_a2b.png") == (24, 16)
-    assert size(kept / "real_b2a.png") == (16, 24)
+        assert size(kept / f"final_{name}.png") == ((30, 20) if wide else (20, 30))
+    assert size(kept / "real_a2b.png") == (30, 20)
+    assert size(kept / "real_b2a.png") == (20, 30)
 
 
 def test_a_run_that_keeps_the_shapes_can_be_gone_on_with(cli, kept):
     result = cli("train.py", "--load", kept, "--gpu_id", -1, "--dry_run")
     assert result.code == 0, result.err
-    assert "24x16" in result.out
+    assert "30x20" in result.out
 
 
 def test_a_picture_too_long_and_thin_to_train_on(refused, shaped_pair, tmp_path):
-    thin = make_picture(tmp_path / "thin.png", 3, size=(60, 30))
+    thin = make_picture(tmp_path / "thin.png", 3, size=(60, 20))
     command = ["train.py", *shaped_pair, "--out", tmp_path / "out", *KEPT, "--niter", 1]
     line = refused([*command, "--input_b", thin])
-    assert all(word in line for word in ("--keep_aspect", "--input_b", "17x9", "at least 11"))
+    assert all(word in line for word in ("--keep_aspect", "--input_b", "30x10", "at least 11"))
 
 
 def test_keep_aspect_is_as_trained(refused, shaped_pair, trained):
@@ -114,29 +113,29 @@ def test_keep_aspect_is_as_trained(refused, shaped_pair, trained):
 
 
 def test_the_pictures_given_decide_the_shape(evaluate, kept, shaped_pair, tmp_path):
-    # 24 50 / 70 = 17.14; a square B.
+    # 24 sqrt(70 / 50) = 28.4, 24 sqrt(50 / 70) = 20.3; a square B.
     other = make_picture(tmp_path / "other.png", 5, size=(70, 50))
     square = make_picture(tmp_path / "square.png", 6, size=(40, 40))
     out = evaluate(kept, "--input_a", other, "--input_b", square)
     for name in ("real_a", "direct_a2b", "inject_00_redrawn_a", "inject_00_a2b", "inject_03_a2b"):
-        assert size(out / f"{name}.png") == (24, 18), name
+        assert size(out / f"{name}.png") == (29, 21), name
     for name in ("real_b", "direct_b2a", "inject_00_b2a", "inject_03_redrawn_b"):
         assert size(out / f"{name}.png") == (24, 24), name
 
 
 def test_a_run_on_squares_evaluates_at_the_pictures_shapes(evaluate, trained, shaped_pair):
     out = evaluate(trained, *shaped_pair, "--keep_aspect")
-    # 20 40 / 60 = 13.3.
-    assert size(out / "real_a.png") == size(out / "inject_00_a2b.png") == size(out / "direct_a2b.png") == (20, 14)
-    assert size(out / "real_b.png") == size(out / "inject_02_b2a.png") == (14, 20)
+    # 20 sqrt(60 / 40) = 24.5, 20 sqrt(40 / 60) = 16.3.
+    assert size(out / "real_a.png") == size(out / "inject_00_a2b.png") == size(out / "direct_a2b.png") == (25, 17)
+    assert size(out / "real_b.png") == size(out / "inject_02_b2a.png") == (17, 25)
 
 
 def test_results_of_another_size(evaluate, kept, shaped_pair):
     out = evaluate(kept, *shaped_pair, "--out_size", 40, "--samples", 1)
     for name in ("real_a", "direct_a2b", "inject_00_a2b", "inject_03_redrawn_a", "sample_000_a2b"):
-        assert size(out / f"{name}.png") == (40, 27), name
+        assert size(out / f"{name}.png") == (49, 33), name
     for name in ("real_b", "inject_03_b2a", "sample_000_fake_b"):
-        assert size(out / f"{name}.png") == (27, 40), name
+        assert size(out / f"{name}.png") == (33, 49), name
 
 
 @pytest.mark.parametrize("side", [11, 32769])

@@ -129,11 +129,11 @@ def test_going_on_with_another_clip(refused, clip_run, tmp_path):
 def test_size_scale_gif_and_b(evaluate, pair):
     out = evaluate("--out_size", 40, "--inject_scale", 1, "--gif", "--input_b", pair[1])
     assert names(out) == {"a2b.mp4", "a2b.gif", "real_b.png", "results.png", "config.json"}
-    assert Clip(out / "a2b.mp4", "--out").size == (40, 28)  # 26.7
+    assert Clip(out / "a2b.mp4", "--out").size == (50, 34)
     assert json.loads((out / "config.json").read_text())["clip"]["inject_scale"] == 1
     assert size(out / "real_b.png") == (40, 40)
     with Image.open(out / "a2b.gif") as gif:
-        assert (gif.n_frames, gif.size) == (COUNT, (40, 28))
+        assert (gif.n_frames, gif.size) == (COUNT, (50, 34))
     # 40x32 -> 20x16.
     assert size(evaluate("--keep_aspect", "--input_b", pair[1]) / "real_b.png") == (20, 16)
 
@@ -156,7 +156,7 @@ def test_a_stopped_translation_leaves_a_video_of_the_frames_made(cli, monkeypatc
     assert cli("eval.py", *words).code == 130
     assert names(tmp_path / "out") == {"a2b.mp4", "config.json"}
     result = Clip(tmp_path / "out" / "a2b.mp4", "--out")
-    assert 0 < len(result) <= 3 and result.size == (20, 14)
+    assert 0 < len(result) <= 3 and result.size == (26, 18)
 
 
 def test_frames_are_shown_when_those_of_the_source_were(evaluate, tmp_path):

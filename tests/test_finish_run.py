@@ -294,8 +294,8 @@ def test_a_reference_with_fewer_pixels_than_wanted(cli, inputs, tmp_path):
     result = cli("finish.py", *words, "--finish_size", 500)
     assert result.code == 0
     (line,) = result.err.splitlines()
-    assert line.startswith("note: finished gets 48 pixels, not 500: ") and "36x48" in line
-    assert size(tmp_path / "out" / "finished.png") == (48, 38)
+    assert line.startswith("note: finished becomes ") and "as many pixels as" in line and "36x48" in line
+    assert size(tmp_path / "out" / "finished.png") == (46, 37)
 
 
 # Bad input.
@@ -316,7 +316,7 @@ def test_what_is_too_thin_is_left_out(cli, tmp_path, inputs):
     [
         (["small.png", "--reference", "b.png"], ["--input", "6x40"]),
         (["a.png", "--reference", "b.png", "small.png"], ["--reference", "small.png", "6x40"]),
-        (["thin.png", "--reference", "b.png"], ["--input", "at 48x1 pixels"]),
+        (["thin.png", "--reference", "b.png"], ["--input", "at 415x4 pixels"]),
         (["a.png", "--reference", "a.png", "thin.png"], ["--reference", "thin.png", "shrunk for 40 pixels"]),
         (["a.png", "--reference", "none.png"], ["--reference", "none.png", "no such file"]),
         (["a.png", "--reference", "b.png", "--finish_size", 20, "--learned_size", 30], ["--finish_size 20", "30"]),

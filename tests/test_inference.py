@@ -63,7 +63,7 @@ def test_the_default_injection_scale_does_not_depend_on_the_size_of_the_result(c
 
 
 def test_an_image_too_thin_for_its_shape_is_one_line(refused, trained, pair, tmp_path):
-    make_picture(tmp_path / "thin.png", 1, size=(640, 13))
+    make_picture(tmp_path / "thin.png", 1, size=(2000, 13))
     words = ["--input_a", tmp_path / "thin.png", "--input_b", pair[1], "--load", trained, "--out", tmp_path / "out"]
     assert "too long and thin" in refused(["eval.py", *words, "--keep_aspect", "--gpu_id", -1])
 

@@ -456,7 +456,7 @@ def test_noise_of_the_self_term_has_the_other_pictures_shape_and_the_own_sigma(s
     # A is wide, B is tall. At scale 0 a clip's amplitudes are 1, a pair's those for later draws.
     found, sigmas = scale_inputs(monkeypatch, (1.5, 0.5), scale, (1.0, 0.25))
     a, b = found
-    wide, tall = [((21, 31), (31, 16)), ((24, 36), (36, 18))][scale]
+    wide, tall = [((26, 38), (44, 22)), ((29, 44), (50, 25))][scale]
     assert (a.noisy.shape[2:], b.noisy.shape[2:]) == (wide, tall)
     assert (a.self_noise.shape[2:], b.self_noise.shape[2:]) == (tall, wide)
     assert a.mix.shape == b.mix.shape == (3,)

@@ -68,7 +68,7 @@ class Geometry(Scales):
     """The sizes of a pair's pyramids, coarsest scale first.
 
     Args:
-        img_size: side of the finest scale, pixels; the longer one where the aspect is kept.
+        img_size: side of the finest scale, pixels; where the aspect is kept, of a square of as large an area.
         min_size: side of the coarsest scale, pixels; likewise.
         keep_aspect: whether images keep their shape instead of being stretched to squares.
         aspect_a, aspect_b: width over height of the two domains; 1 unless `keep_aspect`.
@@ -92,14 +92,15 @@ class Geometry(Scales):
     def shapes_for(self, aspect: float, img_size: int | None = None) -> Shapes:
         """(height, width) of every scale, coarsest first, for an image of this aspect (width over height).
 
-        `img_size` replaces the finest scale's longer side; the ratio of neighbouring scales stays.
+        All have the area of the square they replace. `img_size` replaces the finest scale's; the ratio of neighbouring
+        scales stays.
         """
         side = self.img_size if img_size is None else img_size
-        return self.shapes_below(side * min(1.0, 1 / aspect), side * min(1.0, aspect))
+        return self.shapes_below(side / math.sqrt(aspect), side * math.sqrt(aspect))
 
     @cached_property
     def shapes(self) -> Shapes:
-        """(longer side, longer side) of every scale, coarsest first: the shapes of square images."""
+        """(side, side) of every scale, coarsest first: the shapes of square images."""
         return self.shapes_for(1.0)
 
     @cached_property
