@@ -77,6 +77,8 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalOptions:
     clip = options.input_a is not None and is_clip(options.input_a)
     if options.gif and not clip:
         raise UserError("--gif: is for clips; --input_a must be one")
+    if options.choices and (clip or not options.input_a):
+        raise UserError("--choices: is for still images; give --input_a and --input_b")
     if options.metrics and clip:
         raise UserError("--metrics: is for still images; --input_a must not be a clip")
     if options.metrics and not options.input_a and not options.input_b:

@@ -15,7 +15,15 @@ from config import parse_eval, recorded
 from finishing.full_size import Finisher, whole
 from models.clip import translate_clip
 from models.inference import TrainedPair, inject_both, injection_scales
-from models.results import Finishers, draw_samples, find_finishers, finish_pair, save_images
+from models.results import (
+    CHOICE_SIDE,
+    Finishers,
+    draw_samples,
+    find_finishers,
+    finish_pair,
+    save_choices,
+    save_images,
+)
 from use_options import EvalOptions
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
@@ -138,6 +146,7 @@ def translate_images(
     if options.inject_scale is not None:
         shown, scales = options.inject_scale, [options.inject_scale]
     chosen = inject_both(pyramids, reals, shown, options.seed)
+    every = {}
     for scale in scales:
         stop.check()
         injected = chosen if scale == shown else inject_both(pyramids, reals, scale, options.seed)
@@ -145,10 +154,13 @@ def translate_images(
         save_images(named, out)
         results |= named
         rows.append(list(named.items()))
+        every[scale] = injected
 
     # Finish what comes of one injection scale, and measure.
     finished, first_row = finish_pair(out, images, chosen, finishers, stop)
     save_sheet([first_row, *rows], out.claim("results.png"))
+    if options.choices:
+        save_choices(out, images, every, find_finishers(pair, images, CHOICE_SIDE, 1.0), stop)
     add_copied(metrics, {name: full.copied for name, full in finished.items()}, out)
     if options.metrics:
         out.claim("metrics.json")

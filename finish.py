@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_finish(arguments)
     image = open_image(options.input, "--input", PATCH)
     references = {f"--reference {path}": open_image(path, "--reference", PATCH) for path in options.reference}
-    longer, own_shape = max(image.size), (image.height, image.width)
+    longer, like = max(image.size), image
+    if options.like is not None:
+        like = open_image(options.like, "--like", PATCH)
+    own_shape = like.height, like.width
     side = options.learned_size or min(longer, LEARNED_SIZE, options.finish_size)
     if side > longer:
         raise UserError(f"--learned_size {side}: --input {options.input} has {image.width}x{image.height} pixels only")
@@ -40,12 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"--input {options.input}: cannot be finished: {error}") from None
     out = RunFolder(options.out)
     inputs = {"--input": options.input} | {f"--reference {path}": path for path in options.reference}
+    inputs |= {"--like": options.like} if options.like is not None else {}
     out.check_free("finish.py", inputs, options.overwrite)
 
     # Finish.
     with out.locked(), StopRequest() as stop:
         out.begin("finish.py", run_record(recorded(options), CPU))
-        shape = tuple(max(1, round(side * length / longer)) for length in own_shape)
+        shape = tuple(max(1, round(side * length / max(own_shape))) for length in own_shape)
         job = Job("finished", whole(image, shape), own_shape, finisher)
         try:
             ((_, full),) = finish_all([job], out.path, stop, out.claim)

@@ -61,6 +61,13 @@ class EvalOptions(Common):
         "how closely finishing follows the learned image: 0 loosely, 1 closely; larger values are allowed" + AS_TRAINED,
         DEPARTURES,
     )
+    choices: bool = option(
+        bool,
+        False,
+        "also write choices.png: both translations from each injection scale at three values of --structure, finished "
+        "small, each with the options that make it",
+        DEPARTURES,
+    )
     gif: bool = option(bool, False, "also write a video's translation as a GIF", DEPARTURES)
     metrics: bool = option(
         bool,
@@ -82,6 +89,14 @@ class FinishOptions:
     out: Path = option(pathname, None, "folder for the results, made if missing (required)", FILES, metavar="DIR")
     overwrite: bool = option(bool, False, "replace the results --out already holds", FILES)
     finish_size: int = option(integer(1), 512, "longer side of the finished image, pixels", FINISHING)
+    like: Path | None = option(
+        pathname,
+        None,
+        "image whose shape the result gets, such as the photograph a square learned image was made of; not given: the "
+        "input's own",
+        FINISHING,
+        metavar="IMAGE",
+    )
     structure: float = option(
         number(),
         STRUCTURE,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image
 from torch import Tensor
@@ -11,12 +12,14 @@ from models.inference import DIRECTIONS, SAMPLE, TrainedPair, own_shape, sample
 from utils.errors import UserError
 from utils.image import save_image
 from utils.interrupt import StopRequest
+from utils.progress import Bar
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
 from utils.video import Clip
 
 SHEET_SAMPLES, SHEET_SIDE = 16, 256  # at most so many samples on a sheet; the side of a finished one there, pixels
+CHOICE_SIDE, STRUCTURES = 256, (0.0, 0.5, 1.0)  # of choices.png: longer side, pixels; how closely finishing follows
 Finishers = Sequence[Finisher | None]  # what finishes with a's patches and with b's; None: it cannot be done
 
 
@@ -79,6 +82,36 @@ def finish_pair(
     for label, image in zip("AB", images, strict=True):
         row.append((label, whole(image, (height, max(1, round(height * image.width / image.height))))))
     return finished, row + [(name, each.image) for name, each in finished.items()]
+
+
+def save_choices(
+    folder: RunFolder,
+    images: Sequence[Image.Image],
+    injected: dict[int, dict[str, Tensor]],
+    finishers: Finishers,
+    stop: StopRequest,
+) -> None:
+    """A sheet, choices.png: both translations from each injection scale, finished small at several values of structure.
+
+    Args:
+        images: A and B.
+        injected: by injection scale, the learned "a2b" and "b2a".
+    """
+    wanted = [
+        (f"{direction}: --inject_scale {scale} --structure {structure:g}", learned[direction], image, finisher)
+        for image, direction, finisher in zip(images, DIRECTIONS, finishers[::-1], strict=True)
+        if finisher
+        for scale, learned in injected.items()
+        for structure, finisher in ((each, replace(finisher, size=CHOICE_SIDE, structure=each)) for each in STRUCTURES)
+    ]
+    cells: list[Cell] = []
+    with Bar(len(wanted)) as bar:
+        for index, (label, learned, image, finisher) in enumerate(wanted):
+            bar.show(index, f"choice {index + 1}/{len(wanted)}")
+            shape = image.height, image.width
+            cells.append((label, finisher(learned.cpu(), shape, progress=lambda _: stop.check()).image))
+    each = len(STRUCTURES)
+    save_sheet([cells[i : i + each] for i in range(0, len(cells), each)], folder.claim("choices.png"))
 
 
 def draw_samples(

@@ -366,3 +366,25 @@ def test_nothing_that_is_read_or_trained_is_cleared(refused, cli, run, inputs, t
     before = contents(folder)
     assert cli("finish.py", "--input", image, "--reference", reference, "--out", folder).code == 0
     assert before.items() <= contents(folder).items()
+
+
+def test_like_gives_the_result_another_images_shape(cli, inputs, tmp_path):
+    like = make_picture(tmp_path / "like.png", 3, size=(60, 30))
+    words = ["--input", inputs[1], "--reference", inputs[3], "--like", like, "--finish_size", 40]
+    assert cli("finish.py", *words, "--out", tmp_path / "out").code == 0
+    assert size(tmp_path / "out" / "finished.png") == (40, 20)
+
+
+def test_choices_are_of_every_injection_scale_and_structure(cli, run, inputs, tmp_path, monkeypatch):
+    sheets = {}
+    monkeypatch.setattr("models.results.save_sheet", lambda rows, path: sheets.setdefault(path.name, rows))
+    words = [*inputs, "--load", run, "--gpu_id", -1, "--inject_levels", 2, "--finish_size", 0, "--choices"]
+    assert cli("eval.py", *words, "--out", tmp_path / "out").code == 0
+    labels = [label for row in sheets["choices.png"] for label, _ in row]
+    assert len(labels) == len(set(labels)) == 2 * 2 * 3
+    assert "b2a: --inject_scale 2 --structure 0.5" in labels
+
+
+def test_choices_are_of_stills(refused, run, tmp_path):
+    words = ["--load", run, "--samples", 1, "--choices", "--out", tmp_path / "out"]
+    assert "--choices" in refused(["eval.py", *words])
