@@ -1,7 +1,4 @@
-"""The README's pictures: from what `make demo`, `scripts/check_readme.sh --full` and the run of an hour left.
-
-The last is the command of "The paper's settings" in docs/measurements.md.
-"""
+"""The README's pictures, from what `make demo` and `scripts/check_readme.sh --full` left."""
 
 import sys
 from pathlib import Path
@@ -28,10 +25,10 @@ from utils.video_writer import save_gif
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
-HINT = "make demo, scripts/check_readme.sh --full and docs/measurements.md's run into output_paper first:"
-PAIRS = ("stream", "analogy", "style", "texture", "text", "sketch")
+HINT = "run make demo and scripts/check_readme.sh --full first:"
+PAIRS = ("analogy", "stream", "style", "texture", "text", "sketch")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
-SIDE, SMALL, DEMO = 256, 200, 400  # pixels, longer side
+SIDE, SMALL, DEMO, SHEET = 280, 200, 480, 1200  # pixels, longer side at most; so wide that no two rows share a line
 FILM = 160  # pixels, height
 
 
@@ -79,20 +76,26 @@ def save_film(clip: Path, finished: Path, path: Path) -> None:
     save_gif(frames, path, sides[0].times)
 
 
+def save_smaller(path: Path, name: str, side: int) -> None:
+    """An image as it is, its longer side `side` at most."""
+    image = open_image(path, HINT)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    image.save(OUT / name, quality=90)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     LineParser("Make the README's pictures from what the commands in it left.").parse_args(arguments)
     demo, clip = ROOT / "output_demo" / "train", ROOT / "output_clip"
     for name in ("a2b", "b2a"):
-        save_sheet([[cell("", demo / f"finished_{name}.png", DEMO)]], OUT / f"demo_finished_{name}.jpg")
-    save_sheet([[cell("", demo / "results.png", 1600)]], OUT / "demo_results.jpg")
+        save_smaller(demo / f"finished_{name}.png", f"demo_{name}.jpg", DEMO)
+    save_smaller(demo / "results.png", "demo_results.jpg", SHEET)
     save_sheet([pair_row(name) for name in PAIRS], OUT / "applications.jpg")
-    for name in ("failure", "paper"):
-        save_sheet([pair_row(name)], OUT / f"{name}.jpg")
-    runs = [demo, *(ROOT / f"output_{name}" for name in PAIRS)]
+    save_sheet([pair_row("failure")], OUT / "failure.jpg")
+    runs = [demo, *(ROOT / f"output_{name}" for name in PAIRS[:4])]
     save_sheet([finishing_row(run) for run in runs], OUT / "finishing.jpg")
     samples, guided = ROOT / "output_samples", ROOT / "output_guided"
     names = [[f"sample_{index:03d}_finished_{kind}" for kind in SAMPLE] for index in range(4)]
-    save_sheet([[cell(name, samples / f"{name}.png", SMALL) for name in row] for row in names], OUT / "samples.jpg")
+    save_sheet([[cell(name, samples / f"{name}.png") for name in row] for row in names], OUT / "samples.jpg")
     names = ["real_a", "inject_02_redrawn_a", "inject_02_a2b", "finished_a2b"]
     save_sheet([[cell(name, guided / f"{name}.png") for name in names]], OUT / "guided.jpg")
     finish = ROOT / "output_finish"
@@ -106,6 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
         OUT / "finish.jpg",
     )
-    save_sheet([[cell("", ROOT / "output_refine" / "results.png", 1100)]], OUT / "refine.jpg")
+    save_smaller(ROOT / "output_refine" / "results.png", "refine.jpg", SHEET)
     save_film(inputs_of(ROOT / "output_video")[0], clip / "finished_a2b.mp4", OUT / "video.gif")
     return 0
