@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from models.inference import TrainedPair, inject_both, injection_scales, sample
+from models.inference import DIRECTIONS, TrainedPair, inject_both, injection_scales, sample
 from models.results import find_finishers, finish_pair, save_images
 from models.run import Run
 from options import TrainOptions
@@ -26,13 +26,14 @@ from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image
 from utils.interrupt import Stopped, StopRequest
 from utils.log import RunLog
-from utils.measures import MetricsFile
+from utils.measures import MetricsFile, sliced_wasserstein
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, is_clip
 
 SHEET_LEVELS = 5
+POOR = 0.048  # of the patches of learned images; docs/measurements.md has the runs it was chosen on
 RESULT_OPTIONS = ("input_a", "input_b", "finish_size", "structure")  # what only the results are made with
 Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
@@ -134,6 +135,15 @@ def write_results(
         if scale == pair.default_scale():
             real = translations
     save_images({"real_a2b": real["a2b"], "real_b2a": real["b2a"]}, folder)
+    # Say so where neither image's look was learned.
+    looks = zip(DIRECTIONS, (reals[1][-1], reals[0][-1]), strict=True)
+    distances = [sliced_wasserstein(real[direction], look) for direction, look in looks]
+    if min(distances) > POOR:
+        print(
+            f"note: neither translation has its image's look (distance of the patches {distances[0]:.3f} and "
+            f"{distances[1]:.3f}; good runs: below {POOR}). A and B may have too little in common; "
+            "'When it goes wrong' in README.md says what to try, eval.py --choices shows what there is"
+        )
     save_loss_curves(RunLog(folder.log).records(), folder.claim("losses.png"))
 
     # Finish.

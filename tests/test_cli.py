@@ -292,3 +292,10 @@ def test_the_quick_preset_is_listed_as_it_is():
     kinds = {name: type(default) for name, default in defaults.items()}
     assert {name: kinds[name](quick) for name, quick, _ in rows} == PRESETS["quick"]
     assert {name: kinds[name](paper) for name, _, paper in rows} == {name: defaults[name] for name, _, _ in rows}
+
+
+@pytest.mark.parametrize(("poor", "told"), [(-1.0, True), (100.0, False)])
+def test_a_run_whose_looks_were_not_learned_says_so(cli, monkeypatch, pair, tmp_path, poor, told):
+    monkeypatch.setattr("train.POOR", poor)
+    words = ["--input_a", pair[0], "--input_b", pair[1], *TINY, "--niter", 1, "--out", tmp_path / "run"]
+    assert ("neither translation has its image's look" in cli("train.py", *words).out) == told
