@@ -8,8 +8,7 @@
 #   -c CORES  CPU threads of a run; default: 1 without a GPU
 #
 # Every run gets a folder OUT/PAIR/NAME and a log OUT/PAIR/NAME.log. Start the sweep again to resume: finished runs are
-# skipped, stopped ones continued. Ctrl-C stops all runs, and each saves. Two parts for a scheduler of your own
-# (scripts/sweep.slurm uses them):
+# skipped, stopped ones continued. Ctrl-C stops all runs, and each saves. For schedulers (scripts/sweep.slurm):
 #   --prepare GRID OUT PAIRS   write OUT/sweep.jobs and print the number of runs
 #   --run N OUT                do run N (from 1) of OUT/sweep.jobs
 # PYTHON names the interpreter; default: .venv/bin/python or python3. Exit: 0 all finished, 1 some not, 2 wrong usage.
@@ -20,59 +19,55 @@ SELF=$HERE/scripts/sweep.sh
 [[ -x $HERE/.venv/bin/python ]] && PYTHON=${PYTHON:-$HERE/.venv/bin/python}
 PYTHON=${PYTHON:-python3}
 
-usage() { sed -n '2,17s/^# \{0,1\}//p' "$SELF"; }
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$SELF"; }
 fail() { echo "error: $*" >&2; exit 2; }
+
+finished() { grep -q '"finished": true' "$1/config.json" 2>/dev/null; }
 
 # run_one N OUT [SLOT]: skip, start or resume a run. A run's slot tells which GPU is its own.
 run_one() {
-    local line name a b flags run log gpus child status stopped=''
+    local line name a b flags run log gpus words child status stopped=''
     [[ ${1:-} =~ ^[1-9][0-9]*$ ]] || fail "--run ${1:-}: runs count from 1 (for Slurm: --array=1-N)"
     line=$(sed -n "${1}p" "$2/sweep.jobs" 2>/dev/null)
     [[ -n $line ]] || fail "$2/sweep.jobs: has no run $1"
     IFS=$'\t' read -r name a b flags <<<"$line"
     run=$2/$name log=$2/$name.log
     mkdir -p "$(dirname "$run")"
-    if grep -q '"finished": true' "$run/config.json" 2>/dev/null; then
-        echo "skipped   $name"
-        return 0
-    fi
+    ! finished "$run" || { echo "skipped   $name"; return 0; }
     if [[ -n ${3:-} && -n ${SWEEP_GPUS:-} ]]; then
         IFS=, read -ra gpus <<<"$SWEEP_GPUS"
         export CUDA_VISIBLE_DEVICES=${gpus[$3 % ${#gpus[@]}]}
     fi
-    set --
-    while IFS= read -r -d '' word; do set -- "$@" "$word"; done < <(xargs -r printf '%s\0' <<<"$flags")
-    [[ ! -f $run/config.json ]] || set -- "$@" --load "$run"
-    set -- "$PYTHON" "$HERE/train.py" "$@" --input_a "$a" --input_b "$b" --out "$run"
-    printf '$%s\n' "$(printf ' %q' "$@")" >>"$log"
+    mapfile -d '' -t words < <(xargs -r printf '%s\0' <<<"$flags")
+    [[ ! -f $run/config.json ]] || words+=(--load "$run")
+    words=("$PYTHON" "$HERE/train.py" "${words[@]}" --input_a "$a" --input_b "$b" --out "$run")
+    printf '$%s\n' "$(printf ' %q' "${words[@]}")" >>"$log"
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT USR1
-    "$@" </dev/null >>"$log" 2>&1 &
+    "${words[@]}" </dev/null >>"$log" 2>&1 &
     child=$!
     while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
     if [[ $status -eq 0 ]]; then
         echo "finished  $name   $((SECONDS / 60)) min"
     elif [[ -n $stopped || $status -gt 128 ]]; then
         echo "stopped   $name"
-        return 1
     else
         echo "failed    $name   $(tail -n 1 "$log") ($log)"
-        return 1
     fi
+    return $((status != 0))
 }
 
 find_gpus() { # as a list 0,1,...; empty without a GPU
     if [[ -n ${CUDA_VISIBLE_DEVICES+set} ]]; then
-        [[ ! $CUDA_VISIBLE_DEVICES =~ ^((GPU-|MIG-)?[0-9a-f-]*[0-9a-f],?)+$ || $CUDA_VISIBLE_DEVICES == -* ]] || echo "$CUDA_VISIBLE_DEVICES"
+        [[ ! $CUDA_VISIBLE_DEVICES =~ ^(GPU-|MIG-|[0-9]) ]] || echo "$CUDA_VISIBLE_DEVICES"
     elif command -v nvidia-smi >/dev/null; then
         nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null | paste -sd, -
     fi
 }
 
 sweep() {
-    local jobs='' cores='' option out total running done=0
-    while getopts :hj:c: option; do
+    local jobs='' cores='' option out total running name count=0 done=0
+    while getopts :j:c: option; do
         case $option in
-            h) usage; exit 0 ;;
             j) jobs=$OPTARG ;;
             c) cores=$OPTARG ;;
             *) usage >&2; exit 2 ;;
@@ -83,11 +78,9 @@ sweep() {
     [[ $# -ge 3 ]] || { usage >&2; exit 2; }
     total=$("$PYTHON" "$HERE/scripts/sweep_jobs.py" "$@") || exit 2
     out=$(cd "$2" && pwd)
-    SWEEP_GPUS=$(find_gpus)
-    export SWEEP_GPUS
+    export SWEEP_GPUS=$(find_gpus)
     if [[ -n $SWEEP_GPUS ]]; then
-        option=${SWEEP_GPUS//[^,]/}
-        jobs=${jobs:-$((${#option} + 1))}
+        jobs=${jobs:-$(tr , '\n' <<<"$SWEEP_GPUS" | wc -l)}
     else
         cores=${cores:-1}
         jobs=${jobs:-$(($(nproc) / cores > 0 ? $(nproc) / cores : 1))}
@@ -102,18 +95,15 @@ sweep() {
     set +m
     trap 'done=$((done ? done : 130)); kill -TERM -- -$running' INT
     trap 'done=143; kill -TERM -- -$running' TERM
-    while wait "$running"; kill -0 "$running" 2>/dev/null; do :; done
-    while kill -0 -- -"$running" 2>/dev/null; do sleep 0.2; done # those that are saving
-    option=$(cut -f 1 "$out/sweep.jobs" | while read -r name; do
-        grep -ql '"finished": true' "$out/$name/config.json" 2>/dev/null && echo; done | wc -l)
-    echo "$option of $total finished"
-    [[ $done -eq 0 ]] || exit "$done"
-    [[ $option -eq $total ]]
+    while kill -0 -- -"$running" 2>/dev/null; do sleep 0.2; done # until the last has saved
+    while IFS=$'\t' read -r name _; do ! finished "$out/$name" || count=$((count + 1)); done <"$out/sweep.jobs"
+    echo "$count of $total finished"
+    exit $((done ? done : count != total))
 }
 
 case ${1:-} in
     --prepare) shift; [[ $# -ge 3 ]] || { usage >&2; exit 2; }; "$PYTHON" "$HERE/scripts/sweep_jobs.py" "$@" ;;
     --run) shift; run_one "$@" ;;
-    --help) usage ;;
+    -h | --help) usage ;;
     *) sweep "$@" ;;
 esac

@@ -39,26 +39,38 @@ def read_lines(path: Path) -> list[tuple[str, str, str]]:
     return found
 
 
+def runs_of(where: str, name: str, text: str) -> list[tuple[str, str]]:
+    """Name and flags of a run for every combination of the values of the {lists} in a text; UserError names `where`."""
+    parts = LIST.split(text)  # flags and lists in turn
+    if any(brace in flags for flags in parts[::2] for brace in "{}"):
+        raise UserError(f"{where}: a brace without its other half")
+    found = []
+    for values in itertools.product(*([value.strip() for value in values.split(",")] for values in parts[1::2])):
+        parts[1::2] = values
+        try:
+            parse_train(["--input_a", "A", "--input_b", "B", "--out", "out", *shlex.split("".join(parts))])
+        except (UserError, ValueError) as error:
+            raise UserError(f"{where}: {error}") from None
+        found.append(("_".join([name, *(re.sub(r"[^\w.-]", "-", value) for value in values)]), "".join(parts)))
+    return found
+
+
 def settings(grid: Path) -> dict[str, str]:
-    """The flags of every run of a pair, by its name: {lists} expanded, those of `*` before all others."""
+    """The flags of every run of a pair, by its name: those of `*` before all others."""
     found: dict[str, str] = {}
-    common = " ".join(rest for _, name, rest in read_lines(grid) if name == "*")
-    for where, name, rest in read_lines(grid):
-        lists = [[value.strip() for value in match.split(",")] for match in LIST.findall(rest)]
-        if name == "*" or re.search(r"[{}]", LIST.sub("", rest)):
-            if name != "*":
-                raise UserError(f"{where}: a brace without its other half")
-            continue
-        for values in itertools.product(*lists):
-            rest_of = iter(values)
-            flags = f"{common} {LIST.sub(lambda _, rest_of=rest_of: next(rest_of), rest)}".strip()
-            run = "_".join([name, *(re.sub(r"[^\w.-]", "-", value) for value in values)])
+    lines = read_lines(grid)
+    common = [line for line in lines if line[1] == "*"]
+    common_flags = " ".join(rest for _, _, rest in common)
+    for where, name, rest in [line for line in lines if line[1] != "*"]:
+        try:
+            runs = runs_of(where, name, f"{common_flags} {rest}".strip())
+        except UserError:
+            if common:  # Is it theirs?
+                runs_of(common[0][0], "*", common_flags)
+            raise
+        for run, flags in runs:
             if run in found:
                 raise UserError(f"{where}: two runs would be called {run}")
-            try:
-                parse_train(["--input_a", "A", "--input_b", "B", "--out", "out", *shlex.split(flags)])
-            except (UserError, ValueError) as error:
-                raise UserError(f"{where}: {error}") from None
             found[run] = flags
     if not found:
         raise UserError(f"{grid}: holds no runs")

@@ -1,6 +1,7 @@
-"""The sweep in shell: a real tiny one, and the queue with a stand-in for the interpreter."""
+"""The sweep in shell, with a stand-in for the interpreter, and the runs of its grid."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,21 +9,24 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, make_picture
-from folders import copy_run
+from conftest import ROOT, make_picture
+
+from scripts import sweep_jobs
+from utils.errors import UserError
 
 SWEEP = ROOT / "scripts" / "sweep.sh"
-# Takes the place of Python for train.py: "trains" at once, fails at --beta 66, and at --alpha 99 goes on until SIGTERM.
-STAND_IN = f"""#!/usr/bin/env bash
-[[ $1 != *sweep_jobs.py ]] || exec {sys.executable} "$@"
-arguments="$*" out=${{*: -1}}
-[[ $arguments != *"--beta 66"* ]] || {{ echo "error: --beta: is bad" >&2; exit 2; }}
+# Takes the place of Python. For sweep_jobs.py: GRID holds the runs as they are to be. For train.py: "trains" at once,
+# fails at --beta 66, and at --alpha 99 goes on until SIGTERM.
+STAND_IN = """#!/usr/bin/env bash
+[[ $1 != *sweep_jobs.py ]] || { mkdir -p "$3"; cp "$2" "$3/sweep.jobs"; exec wc -l <"$2"; }
+arguments="$*" out=${*: -1}
+[[ $arguments != *"--beta 66"* ]] || { echo "error: --beta: is bad" >&2; exit 2; }
 mkdir -p "$out"
-echo "${{OMP_NUM_THREADS-none}} ${{CUDA_VISIBLE_DEVICES-none}}" >"$out/seen"
+echo "${OMP_NUM_THREADS-none} ${CUDA_VISIBLE_DEVICES-none}" >"$out/seen"
 trap 'sleep 0.3; echo x >>"$out/saved"; exit 143' TERM
 touch "$out/started"
 while [[ $arguments == *"--alpha 99"* ]]; do sleep 0.05; done
-echo '{{"finished": true}}' >"$out/config.json"
+echo '{"finished": true}' >"$out/config.json"
 """
 
 
@@ -47,6 +51,12 @@ def stand_in(tmp_path) -> dict[str, str]:
     return {**os.environ, "PYTHON": str(path)}
 
 
+@pytest.fixture
+def runs(grid, pair):
+    """`runs(flags, ...)` -> what the stand-in takes for the grid, with runs p/0, p/1 and so on."""
+    return lambda *flags: grid(*(f"p/{index}\t{pair[0]}\t{pair[1]}\t{each}" for index, each in enumerate(flags)))
+
+
 def sweep(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
     env = env or {**os.environ, "PYTHON": sys.executable}
     words = [SWEEP, *map(str, arguments)]
@@ -59,11 +69,6 @@ def words(done: subprocess.CompletedProcess) -> dict[str, str]:
     return {line[1]: line[0] for line in lines if line[0] in {"skipped", "finished", "stopped", "failed"}}
 
 
-def jobs(out: Path) -> list[list[str]]:
-    """Name, A, B and flags of every run."""
-    return [line.split("\t") for line in (out / "sweep.jobs").read_text().splitlines()]
-
-
 def refusal(done: subprocess.CompletedProcess) -> str:
     """The one line of a refused sweep."""
     assert done.returncode == 2, done
@@ -71,36 +76,23 @@ def refusal(done: subprocess.CompletedProcess) -> str:
     return line
 
 
-def test_finished_runs_are_skipped_and_stopped_ones_resumed(tmp_path, pair, trained, grid):
-    out = tmp_path / "the runs"
-    before = {path: path.stat().st_mtime_ns for path in copy_run(trained, out / "a-b" / "done").iterdir()}
-    broken = copy_run(trained, out / "a-b" / "broken")
-    config = broken / "config.json"
-    assert '"finished": true' in config.read_text()
-    config.write_text(config.read_text().replace('"finished": true', '"finished": false'))
-    for file in (*broken.glob("scale_0[23].*"), broken / "real_a2b.png"):
-        file.unlink()
-    done = sweep("-j", 2, grid(f"*: --niter 3 {' '.join(TINY)}", "done:", "broken:"), out, *pair)
-    assert words(done) == {"a-b/done": "skipped", "a-b/broken": "finished"}, done
-    assert done.returncode == 0
-    assert {path: path.stat().st_mtime_ns for path in (out / "a-b" / "done").iterdir()} == before
-    assert (broken / "real_a2b.png").read_bytes() == (trained / "real_a2b.png").read_bytes()
-    assert "--load" in (out / "a-b" / "broken.log").read_text()
+# The grid.
 
 
-def test_lists_expand_and_common_flags_come_first(tmp_path, grid):
+def test_lists_expand_and_common_flags_come_first(capsys, tmp_path, grid):
     folder, out = tmp_path / "all pairs", tmp_path / "out"
     for file in ("y_a.png", "y_b.png", "z/A.png", "z/B.jpg", "alone_A.png"):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         make_picture(folder / file, 1)
-    file = grid("# comment", "*: --seed 1", "", "plain:", "x: --beta {1, 10} --alpha {0.5,2}")
-    done = sweep("--prepare", file, out, folder)
-    assert done.stdout == "10\n", done
-    assert "alone_A.png" in done.stderr
-    runs = ["plain", "x_1_0.5", "x_1_2", "x_10_0.5", "x_10_2"]
-    assert sorted(name for name, *_ in jobs(out)) == sorted(f"{pair}/{run}" for pair in "yz" for run in runs)
-    own = next(job[1:] for job in jobs(out) if job[0] == "y/x_10_0.5")
-    assert own == [str(folder / "y_a.png"), str(folder / "y_b.png"), "--seed 1 --beta 10 --alpha 0.5"]
+    file = grid("# comment", "*: --seed {1,2}", "", "plain:", "x: --beta {1, 10} --alpha {0.5,2}")
+    assert sweep_jobs.main([str(file), str(out), str(folder)]) == 0
+    told = capsys.readouterr()
+    assert told.out == "20\n" and "alone_A.png" in told.err
+    runs = [f"{run.replace('x', f'x_{seed}')}" for seed in "12" for run in ("x_1_0.5", "x_1_2", "x_10_0.5", "x_10_2")]
+    jobs = dict(line.split("\t", 1) for line in (out / "sweep.jobs").read_text().splitlines())
+    assert jobs.keys() == {f"{pair}/{run}" for pair in "yz" for run in [*runs, "plain_1", "plain_2"]}
+    own = [str(folder / "y_a.png"), str(folder / "y_b.png"), "--seed 2 --beta 10 --alpha 0.5"]
+    assert jobs["y/x_2_10_0.5"].split("\t") == own
 
 
 @pytest.mark.parametrize(
@@ -110,48 +102,68 @@ def test_lists_expand_and_common_flags_come_first(tmp_path, grid):
         ("a/b: --beta 1", "line 1: not 'name: ...'"),
         ("x: --beta {1,2", "line 1: a brace"),
         ("x:\n\ny: --betta 1", "line 3: unrecognized arguments: --betta"),
+        ("x:\n*: --betta 1", "line 2: unrecognized arguments: --betta"),
         ("x: --name 'open", "line 1: "),
         ("x_1:\nx: --beta {1}", "two runs would be called x_1"),
         ("# nothing", "holds no runs"),
     ],
 )
 def test_a_bad_grid_is_one_line(tmp_path, pair, grid, content, message):
-    assert message in refusal(sweep("--prepare", grid(content), tmp_path / "out", *pair))
+    with pytest.raises(UserError, match=re.escape(message)):
+        sweep_jobs.main([str(grid(content)), str(tmp_path / "out"), *map(str, pair)])
     assert not (tmp_path / "out").exists()
+
+
+# The queue.
+
+
+def test_finished_runs_are_skipped_and_others_resumed(tmp_path, pair, runs, stand_in):
+    out = tmp_path / "the runs"
+    for name, state in (("0", "true"), ("1", "false")):
+        (out / "p" / name).mkdir(parents=True)
+        (out / "p" / name / "config.json").write_text(f'{{"finished": {state}}}')
+    done = sweep("-j", 2, runs("", "--niter 3", "--beta '1' --preset \"quick\""), out, *pair, env=stand_in)
+    assert words(done) == {"p/0": "skipped", "p/1": "finished", "p/2": "finished"}, done
+    assert done.returncode == 0 and "3 of 3 finished" in done.stdout
+    told = [(out / "p" / f"{name}.log").read_text() for name in "12"]
+    run = str(out / "p" / "1").replace(" ", "\\ ")
+    assert f"--niter 3 --load {run} --input_a {pair[0]} --input_b {pair[1]} --out {run}" in told[0]
+    assert "--beta 1 --preset quick --input_a" in told[1] and "--load" not in told[1]
 
 
 def test_bad_arguments_are_one_line(tmp_path, grid, pair):
     assert "no such file" in refusal(sweep(grid("x:"), tmp_path / "out", pair[0], tmp_path / "missing.png"))
-    assert "holds no pairs" in refusal(sweep(grid("x:"), tmp_path / "out", tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="holds no pairs"):
+        sweep_jobs.main([str(grid("x:")), str(tmp_path / "out"), str(tmp_path / "nowhere")])
     assert "runs count from 1" in refusal(sweep("--run", 0, tmp_path))
     assert "has no run 1" in refusal(sweep("--run", 1, tmp_path))
     task = ["bash", SWEEP.with_name("sweep.slurm"), tmp_path]
     assert "PROGRAM_FOLDER OUT" in refusal(subprocess.run(task, capture_output=True, text=True, check=False))
 
 
-@pytest.mark.parametrize(("given", "gpus"), [("3,5", {"3", "5"}), ("NoDevFiles", None), ("-1", None), ("", None)])
-def test_each_gpu_has_a_run_of_its_own(tmp_path, pair, grid, stand_in, given, gpus):
+@pytest.mark.parametrize(("given", "gpus"), [("3,5", {"3", "5"}), ("NoDevFiles", None)])
+def test_each_gpu_has_a_run_of_its_own(tmp_path, pair, runs, stand_in, given, gpus):
     env = {**stand_in, "CUDA_VISIBLE_DEVICES": given, "TMPDIR": str(tmp_path / "missing")}
-    done = sweep(grid("x: --beta {1,2,3,4}"), tmp_path / "out", *pair, env=env)
+    done = sweep(runs(*["--beta 1"] * 4), tmp_path / "out", *pair, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     seen = {path.read_text().rstrip("\n").partition(" ")[2] for path in tmp_path.glob("out/*/*/seen")}
     assert seen <= (gpus or {given}) and seen
     assert ("GPUs" in done.stdout) == (gpus is not None)
 
 
-def test_cores_are_shared_out_and_a_failure_stops_nobody(tmp_path, pair, grid, stand_in):
+def test_cores_are_shared_out_and_a_failure_stops_nobody(tmp_path, pair, runs, stand_in):
     env = {**stand_in, "CUDA_VISIBLE_DEVICES": "-1"}
-    done = sweep("-c", 2, grid("bad: --beta 66", "x: --beta {1,2}"), tmp_path / "out", *pair, env=env)
+    done = sweep("-c", 2, runs("--beta 66", "", ""), tmp_path / "out", *pair, env=env)
     assert done.returncode == 1
-    assert words(done) == {"a-b/bad": "failed", "a-b/x_1": "finished", "a-b/x_2": "finished"}
+    assert words(done) == {"p/0": "failed", "p/1": "finished", "p/2": "finished"}
     assert "--beta: is bad" in done.stdout
     assert {path.read_text() for path in tmp_path.glob("out/*/*/seen")} == {"2 -1\n"}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_all_runs_which_save_once(number, code, tmp_path, pair, grid, stand_in):
+def test_a_signal_stops_all_runs_which_save_once(number, code, tmp_path, pair, runs, stand_in):
     out = tmp_path / "out"
-    command = [SWEEP, "-j", "2", grid("x: --alpha 99 --beta {1,2,3,4}"), out, *pair]
+    command = [SWEEP, "-j", "2", runs(*["--alpha 99"] * 4), out, *pair]
     # As from a terminal; a process started in the background of a script ignores SIGINT.
     running = subprocess.Popen(command, env=stand_in, stdout=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60
