@@ -82,14 +82,10 @@ def test_help_lists_every_option_with_its_default(cli, script):
         assert len(entry.removesuffix(f"(default: {shown})").split()) > 3  # it says something
     assert bool(re.search(r"--manualSeed .*, --seed ", result.out)) == (script != "finish.py")
     headings = re.findall(r"^(\S.*):$", result.out, re.MULTILINE)
-    assert len(headings) >= 3
     # In the order a reader wants them: departures come last.
     assert headings == ["options", *(heading for heading in HEADINGS if heading in headings)]
-
-
-@pytest.mark.parametrize("script", ["train.py", "eval.py", "refine.py", "finish.py"])
-def test_help_ends_with_a_command_that_parses(cli, script):
-    told = " ".join(cli(script, "--help").out.split())
+    # The example parses; the presets say what they set.
+    told = " ".join(result.out.split())
     python, name, *arguments = told.rpartition("example: ")[2].split()
     assert (python, name) == ("python", script)
     assert getattr(config, f"parse_{script[:-3]}")(arguments).out is not None
@@ -103,20 +99,11 @@ def test_preset_quick_changes_only_what_it_lists():
     quick = vars(config.parse_train([*REQUIRED, "--seed", "1", "--preset", "quick"]))
     differing = {name: value for name, value in quick.items() if value != paper[name]}
     assert differing == {**PRESETS["quick"], "preset": "quick"}
-
-
-def test_an_explicit_option_wins_over_the_preset():
-    # Also where it asks for the published default again, and wherever it stands.
+    # What is given wins, also where it asks for the published default again, and wherever it stands.
     words = ["--niter", "20000", "--preset", "quick", "--beta", "1", "--img_size", "96"]
     settings = config.parse_train([*REQUIRED, *words])
     assert (settings.schedule.niter, settings.weights.beta, settings.geometry.img_size) == (20000, 1.0, 96)
     assert settings.geometry.min_size == PRESETS["quick"]["min_size"]
-
-
-def test_random_seeds():
-    seeds = {config.parse_train(REQUIRED).seed for _ in range(30)}
-    assert len(seeds) > 10
-    assert all(1 <= seed <= 10000 for seed in seeds)
 
 
 def test_an_option_of_the_loaded_run_holds_unless_given(trained):
@@ -233,56 +220,21 @@ def test_a_finished_run_copied_is_whole_by_itself(cli, pair, trained, tmp_path):
 # Evaluation.
 
 
-@pytest.fixture
-def evaluate(cli, pair, trained, tmp_path):
-    """Evaluate the trained run into a new folder; -> that folder."""
-
-    def run(name: str, *extra: object):
-        arguments = [*inputs(pair), "--load", trained, "--out", tmp_path / name, "--gpu_id", -1, *extra]
-        result = cli("eval.py", *arguments)
-        assert (result.code, result.err) == (0, "")
+def test_the_seed_decides_the_pictures(cli, pair, trained, tmp_path):
+    def evaluate(name: str, *extra: object):
+        words = ["--load", trained, "--out", tmp_path / name, "--gpu_id", -1, "--inject_levels", 2]
+        assert cli("eval.py", *inputs(pair), *words, *extra)[::2] == (0, "")
         return tmp_path / name
 
-    return run
-
-
-def test_the_seed_decides_the_pictures(evaluate):
-    words = ["--inject_levels", 2]
-    first, again = (evaluate(name, *words, "--seed", 1) for name in "12")
-    other = evaluate("3", *words, "--manualSeed", 2)
-    assert names(first) == eval_files([2, 3])
-    pictures = names(first) - {"config.json"}
-    for name in pictures:
-        assert (first / name).read_bytes() == (again / name).read_bytes(), name
-    injected = [name for name in pictures if name.startswith("inject_")]
-    for name in injected:
-        assert (first / name).read_bytes() != (other / name).read_bytes(), name
-    # Without noise there is nothing to decide.
-    for name in ("real_a.png", "direct_a2b.png", "direct_b2a.png"):
-        assert (first / name).read_bytes() == (other / name).read_bytes(), name
-
-
-def test_pictures_not_trained_on(evaluate, tmp_path):
-    other = make_picture(tmp_path / "other.png", 5, size=(70, 31))
-    words = ["--inject_levels", 1, "--seed", 1]
-    usual, unseen = evaluate("usual", *words), evaluate("unseen", *words, "--input_a", other)
-    assert names(unseen) == names(usual)
-    for name in ("real_a.png", "direct_a2b.png", "inject_03_a2b.png", "inject_03_redrawn_a.png"):
-        assert (unseen / name).read_bytes() != (usual / name).read_bytes(), name
-    for name in ("real_b.png", "direct_b2a.png", "inject_03_b2a.png", "inject_03_redrawn_b.png"):
-        assert (unseen / name).read_bytes() == (usual / name).read_bytes(), name
-
-
-def test_evaluating_again_needs_overwrite(cli, evaluate, pair, trained, tmp_path):
-    out = evaluate("out", "--inject_levels", 2)
-    (out / "inject_me.png").write_text("somebody's own")
-    before = contents(out)
-    refused = cli("eval.py", *inputs(pair), "--load", trained, "--out", out, "--gpu_id", -1)
-    assert refused.code == 2
-    assert "--overwrite" in refused.err
-    assert contents(out) == before
-    evaluate("out", "--overwrite", "--inject_levels", 1)
-    assert names(out) == eval_files([3]) | {"inject_me.png"}
+    other_a = make_picture(tmp_path / "other.png", 5, size=(70, 31))
+    first, again = (evaluate(name, "--seed", 1) for name in "12")
+    other, unseen = evaluate("3", "--manualSeed", 2), evaluate("4", "--seed", 1, "--input_a", other_a)
+    assert names(first) == names(unseen) == eval_files([2, 3])
+    for name in names(first) - {"config.json", "results.png"}:
+        same = [(first / name).read_bytes() == (run / name).read_bytes() for run in (again, other, unseen)]
+        # Without noise the seed has nothing to decide; a picture not trained on changes what is made of it.
+        of_a = name.endswith(("real_a.png", "a2b.png", "redrawn_a.png"))
+        assert same == [True, not name.startswith("inject_"), not of_a], name
 
 
 def test_the_quick_preset_is_listed_as_it_is():

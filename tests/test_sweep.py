@@ -141,23 +141,15 @@ def test_bad_arguments_are_one_line(tmp_path, grid, pair):
     assert "PROGRAM_FOLDER OUT" in refusal(subprocess.run(task, capture_output=True, text=True, check=False))
 
 
-@pytest.mark.parametrize(("given", "gpus"), [("3,5", {"3", "5"}), ("NoDevFiles", None)])
-def test_each_gpu_has_a_run_of_its_own(tmp_path, pair, runs, stand_in, given, gpus):
+@pytest.mark.parametrize(("given", "gpus"), [("3,5", {"3", "5"}), ("NoDevFiles", set())])
+def test_gpus_or_cores_are_shared_out_and_a_failure_stops_nobody(tmp_path, pair, runs, stand_in, given, gpus):
     env = {**stand_in, "CUDA_VISIBLE_DEVICES": given, "TMPDIR": str(tmp_path / "missing")}
-    done = sweep(runs(*["--beta 1"] * 4), tmp_path / "out", *pair, env=env)
-    assert (done.returncode, done.stderr) == (0, "")
-    seen = {path.read_text().rstrip("\n").partition(" ")[2] for path in tmp_path.glob("out/*/*/seen")}
-    assert seen <= (gpus or {given}) and seen
-    assert ("GPUs" in done.stdout) == (gpus is not None)
-
-
-def test_cores_are_shared_out_and_a_failure_stops_nobody(tmp_path, pair, runs, stand_in):
-    env = {**stand_in, "CUDA_VISIBLE_DEVICES": "-1"}
-    done = sweep("-c", 2, runs("--beta 66", "", ""), tmp_path / "out", *pair, env=env)
-    assert done.returncode == 1
-    assert words(done) == {"p/0": "failed", "p/1": "finished", "p/2": "finished"}
-    assert "--beta: is bad" in done.stdout
-    assert {path.read_text() for path in tmp_path.glob("out/*/*/seen")} == {"2 -1\n"}
+    done = sweep("-c", 2, runs("--beta 66", "", "", "", ""), tmp_path / "out", *pair, env=env)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert words(done) == {"p/0": "failed"} | {f"p/{index}": "finished" for index in range(1, 5)}
+    assert "--beta: is bad" in done.stdout and ("GPUs 3,5" in done.stdout) == bool(gpus)
+    seen = {path.read_text() for path in tmp_path.glob("out/p/*/seen")}
+    assert seen and seen <= {f"2 {gpu}\n" for gpu in gpus or {given}}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
