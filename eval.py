@@ -112,6 +112,7 @@ def open_inputs(options: EvalOptions, pair: TrainedPair, quant_level: int) -> In
         inputs[1] = open_image(b, "--input_b", coarsest)
     if a and is_clip(a):
         import av  # noqa: F401  (an error now, not when the old results are cleared)
+        import cv2  # noqa: F401
 
         inputs[0] = Clip(a, "--input_a", coarsest)
     elif a:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.finished import Finished
+from finishing.motion import Motion, carried
 from finishing.references import References, resized
 from finishing.votes import averaged, seamless
 from utils.geometry import ceil_side
@@ -21,6 +22,7 @@ def finish(
     learned: Tensor,
     references: References,
     before: Finished | None = None,
+    motion: Motion | None = None,
     progress: Callable[[float], object] = bool,
 ) -> Finished:
     """Finish a learned image with patches of references that were prepared for its size. Deterministic; on the CPU.
@@ -28,6 +30,7 @@ def finish(
     Args:
         learned: (1, 3, h, w) in [-1, 1]; brought to the aspect of the finished image.
         before: the frame before of a clip: a match is kept where no other is clearly better.
+        motion: since then, which the matches follow; not given: nothing moved.
         progress: called every fraction of a second, after each band of rows, with the share of the passes' pixels
             that is done, up to 1; may raise to stop it.
 
@@ -55,7 +58,7 @@ def finish(
     learned = learned.clamp(-1, 1)
 
     # From pass to pass; `image` is at `size`, the last field's places are in `canvas`.
-    image, size, canvas, fields = learned, scale, None, []
+    image, size, canvas, fields, drifts = learned, scale, None, [], []
     for index, factor in enumerate(references.factors):
         check()
         here = [ceil_side(side * factor) for side in shape]
@@ -66,14 +69,19 @@ def finish(
             field = enlarge(fields[-1], canvas, level.canvas, factor / size, queries.shape[:2])
         else:
             field = search(queries, level, check)
-        kept = before.fields[index] if before is not None else np.full(field.shape, -1, np.int32)
         canvas = level.canvas
+        kept, drift = np.full(field.shape, -1, np.int32), np.zeros((2, *field.shape), np.float32)
+        if before is not None:
+            kept, drift = before.fields[index], before.drifts[index]
+        if motion is not None:
+            kept, drift = carried(kept, drift, canvas, motion)
         fields.append(settle(field, queries, level, kept, check))
+        drifts.append(drift)
         del level, queries  # by far the largest, before the next ones are made
         image, size, done = averaged(fields[-1], canvas, check), factor, work[index] / work[-1]
     finished = seamless(image, fields[-1], canvas, 1 / scale, check).to(device)  # over a pixel of the learned image
     source, copied = source_of(fields[-1], canvas), copied_share(fields[-1], canvas)
-    return Finished(finished, source, copied, references.images, references, fields, colours)
+    return Finished(finished, source, copied, references.images, references, fields, drifts, colours)
 
 
 def colour_map(image: Tensor, references: list[Tensor]) -> Tensor:

@@ -27,6 +27,7 @@ class Finished(NamedTuple):
         references: as large as their patches were copied, (1, 3, H', W') in [-1, 1] each.
         prepared: the same, as they were prepared.
         fields: of every pass, (h, w) int32, places in the references' canvas.
+        drifts: of every pass, (2, h, w) float32, how far from its match a patch has moved since (`motion.carried`).
         colours: (3, 4), the map the learned image's colours went through.
     """
 
@@ -36,6 +37,7 @@ class Finished(NamedTuple):
     references: Sequence[Tensor]
     prepared: "References"
     fields: list[np.ndarray]
+    drifts: list[np.ndarray]
     colours: Tensor
 
     def source_map(self) -> Tensor:

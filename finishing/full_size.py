@@ -14,6 +14,7 @@ from torch import Tensor
 
 from finishing.canvas import PATCH, Shape
 from finishing.finished import Finished
+from finishing.motion import Motion
 from utils.geometry import ceil_side
 from utils.image import image_to_tensor, save_image
 from utils.interrupt import Stopped
@@ -78,22 +79,24 @@ class Finisher:
         learned: Tensor,
         shape: Shape,
         before: Finished | None = None,
+        motion: Motion | None = None,
         progress: Callable[[float], object] = bool,
     ) -> Finished:
         """Finish a learned image, (1, 3, h, w) in [-1, 1], in the aspect of a (height, width).
 
         Args:
-            before, progress: see `finishing.coarse_to_fine.finish`. From a clip's third frame on, what depends on the
-                references alone is there.
+            before, motion, progress: see `finishing.coarse_to_fine.finish`. From a clip's third frame on, what depends
+                on the references alone is there.
         """
         from finishing.coarse_to_fine import finish  # loads numba, which only this needs
         from finishing.references import References, resized
 
         if before is not None:
-            return finish(learned, before.prepared, before, progress)
+            return finish(learned, before.prepared, before, motion, progress)
         finished, factors, _ = self.sizes(shape)
         images = [resized(whole(one), by) for one, by in zip(self.references.values(), factors, strict=True)]
-        return finish(learned, References(images, tuple(learned.shape[-2:]), finished, self.structure), None, progress)
+        references = References(images, tuple(learned.shape[-2:]), finished, self.structure)
+        return finish(learned, references, progress=progress)
 
 
 class Job(NamedTuple):

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from finishing.full_size import Finished, Finisher, possible, whole
+from finishing.full_size import Finisher, possible, whole
+from finishing.motion import motion_between
 from models.inference import TrainedPair, inject
 from models.pyramid import fixed_noise
 from utils.geometry import Shapes
@@ -43,7 +44,8 @@ def translate_clip(
         shapes: (height, width) of every scale for this clip.
         size: (width, height) of the video, which has the source's shape, also where the networks see squares.
         quant_level: to how many greys the frames are simplified first; 0: not at all.
-        finisher: finishes every frame, starting from the frame before's matches.
+        finisher: finishes every frame, starting from the frame before's matches, moved as the source moves. What it
+            makes then is a2b.mp4, and what the networks made learned_a2b.mp4.
 
     Raises:
         Stopped: a stop was asked for; the videos end with the frames made so far.
@@ -52,15 +54,17 @@ def translate_clip(
     pyramids = pair.reshaped(shapes, shapes)
     noise = fixed_noise(shapes, stream(seed, "clip"), pair.run.device)
     structure = clip.size[::-1]
-    if finisher is not None and not possible({"finished_a2b.mp4": (finisher, structure)}):
+    if finisher is not None and not possible({"a2b.mp4": (finisher, structure)}):
         finisher = None
-    sizes = {"a2b": even_size(size)}
+    learned, shape = "a2b", size[::-1]
+    sizes = {learned: even_size(size)}
     if finisher is not None:
-        sizes["finished_a2b"] = even_size(finisher.sizes(structure)[0][::-1])
+        learned, shape = "learned_a2b", finisher.sizes(structure)[0]
+        sizes = {"a2b": even_size(shape[::-1]), learned: even_size(size)}
     shown = {0, len(clip) // 2, len(clip) - 1}
     rows: list[list[Cell]] = []
     flicker = {name: Flicker() for name in sizes}
-    copied, finished = 0.0, None
+    copied, finished, before, motion = 0.0, None, None, None
 
     # Translate and finish frame after frame.
     with ExitStack() as stack:
@@ -75,15 +79,19 @@ def translate_clip(
             real = image_to_tensor(frame, shapes[-1], pair.run.device)
             injected = image_to_tensor(frame, shapes[scale], pair.run.device)
             redrawn, translated = inject(pyramids, "a2b", injected, scale, seed, noise)
-            write["a2b"](resized(translated, sizes["a2b"]))
-            flicker["a2b"].add(real, translated)
+            if before is not None:
+                motion = motion_between(before, source, shape)
+            before = source
+            results = {learned: translated}
             cells = {"input": real, f"redrawn, injected at {scale}": redrawn, "a2b": translated}
             if finisher is not None:
-                finished = _finished(finisher, translated, structure, finished, stop)
-                write["finished_a2b"](resized(finished.image, sizes["finished_a2b"]))
-                flicker["finished_a2b"].add(real, finished.image)
+                finished = finisher(translated, structure, finished, motion, lambda _: stop.check())
+                results["a2b"] = finished.image
                 copied += finished.copied / len(clip)
-                cells = {"input": whole(frame), "a2b": translated, "finished": finished.image}
+                cells = {"input": whole(frame), "learned": translated, "a2b": finished.image}
+            for name, image in results.items():
+                write[name](resized(image, sizes[name]))
+                flicker[name].add(whole(source, tuple(image.shape[-2:])), image.cpu(), motion and motion.warped)
             if index in shown:
                 rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
             bar.show(index + 1, f"frame {index + 1}/{len(clip)}")
@@ -97,15 +105,9 @@ def translate_clip(
     for name, (width, height) in sizes.items():
         value = flicker[name].value
         numbers[name] = {"size": [width, height], "flicker": value}
-        said = "the input does not move" if value is None else f"flicker {value:.2f} times the input's"
+        said = "the input only moves" if value is None else f"flicker {value:.2f} times the input's"
         print(f"{folder.path / name}.mp4: {len(clip)} frames, {width}x{height}, {said}")
     return numbers if finisher is None else numbers | {"copied_in_one_piece": copied}
-
-
-def _finished(
-    finisher: Finisher, translated: Tensor, structure: tuple[int, int], before: Finished | None, stop: StopRequest
-) -> Finished:
-    return finisher(translated, structure, before=before, progress=lambda _: stop.check())
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> np.ndarray:

@@ -240,15 +240,15 @@ def test_every_frame_is_finished(cli, evaluate, inputs, tmp_path):
     assert cli("train.py", *words).code == 0
     assert size(run / "finished_b2a.png") == (24, 32)  # of the first frame's patches
     out = evaluate("clip", "--input_a", frames, "--gif", load=run)
-    films = {f"{name}.{kind}" for name in ("a2b", "finished_a2b") for kind in ("mp4", "gif")}
+    films = {f"{name}.{kind}" for name in ("a2b", "learned_a2b") for kind in ("mp4", "gif")}
     assert names(out) == films | {"results.png", "config.json"}
-    film = Clip(out / "finished_a2b.mp4", "--out")
+    film = Clip(out / "a2b.mp4", "--out")
     assert (len(film), film.size) == (5, (32, 22))  # 21.3, made even
     shown = [np.asarray(frame).astype(float) for frame in film]
     assert any(np.abs(one - other).mean() > 0.1 for one, other in pairwise(shown))  # it moves
     numbers = json.loads((out / "config.json").read_text())["clip"]
-    assert numbers["finished_a2b"]["size"] == [32, 22]
-    assert numbers["finished_a2b"]["flicker"] > 0
+    assert numbers["a2b"]["size"] == [32, 22]
+    assert numbers["a2b"]["flicker"] > 0
     assert 0 < numbers["copied_in_one_piece"] <= 1
     # Images translated by it: A's patches are the first frame's.
     assert names(evaluate("still", *inputs, load=run)) >= FINISHED

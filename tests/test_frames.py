@@ -78,6 +78,10 @@ def test_flicker():
         source += torch.tensor(change)
         flicker.add(source, output.fill_(shown))
     assert flicker.value == pytest.approx(0.6 / 0.3)
+    moved = Flicker()
+    for shown in (0.1, 0.2, 0.4):  # the input moves by 0.05, beyond that it changes by 0.05 and 0.15
+        moved.add(torch.full((1,), shown), torch.full((1,), -shown), lambda before: before + 0.05)
+    assert moved.value == pytest.approx(0.4 / 0.2)
     still = Flicker()
     for shown in (0.1, 0.3):
         still.add(torch.zeros(1), torch.tensor(shown))

@@ -5,6 +5,7 @@ all but the layout, and A in that, so no measure judges a result alone.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
@@ -122,22 +123,30 @@ def _contrast(image: Tensor) -> Tensor:
 
 
 class Flicker:
-    """Mean absolute change between a translated video's frames, over its source's (docs/method.md, section 12)."""
+    """How much a translated video changes from frame to frame beyond what moves, over its source's own such change.
+
+    A change is the mean absolute difference to the frame before, which the source's motion has moved to where things
+    are now (docs/method.md, section 12).
+    """
 
     def __init__(self) -> None:
         self._last: tuple[Tensor, ...] = ()
         self._changes = [0.0, 0.0]
 
-    def add(self, source: Tensor, output: Tensor) -> None:
-        """The next frame of both, in order; each always of the same shape, in [-1, 1]."""
+    def add(self, source: Tensor, output: Tensor, warped: Callable[[Tensor], Tensor] | None = None) -> None:
+        """The next frame of both, in order; each always of the same shape, in [-1, 1].
+
+        Args:
+            warped: moves the frame before to where things are in this one; not given: nothing moves.
+        """
         now = source.detach().clone(), output.detach().clone()
         for i, before in enumerate(self._last):
-            self._changes[i] += (now[i] - before).abs().mean().item()
+            self._changes[i] += (now[i] - (warped(before) if warped else before)).abs().mean().item()
         self._last = now
 
     @property
     def value(self) -> float | None:
-        """The ratio; None where the source does not change (fewer than two frames, a still)."""
+        """The ratio; None where the source only moves (fewer than two frames, a still)."""
         return self._changes[1] / self._changes[0] if self._changes[0] > 0 else None
 
 
