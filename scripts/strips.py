@@ -110,5 +110,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         OUT / "finish.jpg",
     )
     save_smaller(ROOT / "output_refine" / "results.png", "refine.jpg", SHEET)
-    save_film(inputs_of(ROOT / "output_video")[0], clip / "finished_a2b.mp4", OUT / "video.gif")
+    save_film(inputs_of(ROOT / "output_video")[0], clip / "a2b.mp4", OUT / "video.gif")
     return 0
