@@ -69,7 +69,9 @@ def translate_clip(
     # Translate and finish frame after frame.
     with ExitStack() as stack:
         write = {
-            name: stack.enter_context(video_writer(folder.claim(f"{name}.mp4"), clip.times, own))
+            name: stack.enter_context(
+                video_writer(folder.claim(f"{name}.mp4"), clip.times, own, clip.file if name == "a2b" else None)
+            )
             for name, own in sizes.items()
         }
         bar = stack.enter_context(Bar(len(clip)))

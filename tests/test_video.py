@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from clips import GREYS, encoded, film, flat, steady, with_matrix
@@ -151,3 +152,49 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     use(60)  # The encoder looks ahead some fifty frames.
     # 180 frames more are 41 MB as 8-bit pixels.
     assert peak_of(lambda: use(240)) - peak_of(lambda: use(60)) < 20e6
+
+
+def with_sound(path, codec):
+    """A second of video, 25 frames, with a tone."""
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("mpeg4", rate=25), container.add_stream(codec, rate=8000)
+        video.width, video.height, audio.layout = 48, 32, "mono"
+        for index in range(25):
+            frame = av.VideoFrame.from_ndarray(flat(8 * index), "rgb24")
+            frame.pts = index
+            container.mux(video.encode(frame))
+        kind, amplitude = ("fltp", 0.5) if codec == "aac" else ("s16", 9000)
+        tone = amplitude * np.sin(np.arange(8000) * 0.3)
+        sound = av.AudioFrame.from_ndarray(tone.astype("f4" if codec == "aac" else "i2")[None], kind, "mono")
+        sound.sample_rate = 8000
+        container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+        container.mux(video.encode(None))
+    return path
+
+
+def sound_in(path):
+    """Every packet of the sound: when it is heard, and its bytes."""
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return None
+        return [(packet.pts * packet.time_base, bytes(packet)) for packet in container.demux(audio=0) if packet.size]
+
+
+@pytest.mark.parametrize(("frames", "share"), [(25, 1.0), (10, 0.4)])
+def test_sound_is_copied_as_it_is_as_far_as_the_frames_go(tmp_path, frames, share):
+    source = with_sound(tmp_path / "source.mp4", "aac")
+    with video_writer(tmp_path / "out.mp4", steady(25, frames), (48, 32), Clip(source, "--input_a").file) as write:
+        for index in range(frames):
+            write(flat(8 * index))
+    wanted, found = sound_in(source), sound_in(tmp_path / "out.mp4")
+    assert found == wanted[: len(found)] and len(found) == pytest.approx(share * len(wanted), abs=1)
+    assert len(Clip(tmp_path / "out.mp4", "--out")) == frames
+
+
+def test_sound_that_mp4_cannot_hold_is_left_out_with_a_line(tmp_path, capsys):
+    source = with_sound(tmp_path / "source.avi", "pcm_s16le")
+    with video_writer(tmp_path / "out.mp4", steady(25, 1), (48, 32), source) as write:
+        write(flat(0))
+    assert sound_in(tmp_path / "out.mp4") is None
+    assert "its sound (pcm_s16le) does not fit into MP4" in capsys.readouterr().err

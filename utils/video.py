@@ -30,17 +30,19 @@ class Clip:
     Attributes:
         times: when each frame is shown, in seconds from 0, and after them the end: one more than there are frames.
         size: (width, height) of every frame, pixels.
+        file: the video, which may have sound; None for a folder and an animated image.
     """
 
     def __init__(self, path: Path, flag: str, min_side: int = 1) -> None:
         """Open and check; UserError where it is missing, has no frames, of different sizes or too small ones."""
-        name = f"{flag} {path}"
+        name, self.file = f"{flag} {path}", None
         if path.is_dir():
             self._files = _images_in(path, name)
             self._frames = lambda: ((open_image(file, flag), None, 1 / RATE) for file in self._files)
         else:
-            self._files = [path]
-            self._frames = partial(_animation_frames if _pillow_frames(path) > 1 else _video_frames, path, name)
+            animated = _pillow_frames(path) > 1
+            self._files, self.file = [path], None if animated else path
+            self._frames = partial(_animation_frames if animated else _video_frames, path, name)
         shown: list[tuple[Fraction | None, Fraction | None]] = []
         for image, start, lasts in self._frames():
             check_size(image.size, min_side, name)

@@ -1,18 +1,21 @@
 """Clips out: H.264 in MP4, and GIF."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from utils.files import replacing
+from utils.image import warn_once
 from utils.interrupt import Stopped
 
 GIF_FASTEST = Fraction(1, 50)  # seconds; browsers play frames shorter than this at a tenth of a second
+SOUNDS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "alac", "flac"}  # codecs that MP4 holds
 CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
 
 
@@ -22,8 +25,44 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 @contextmanager
+def copied_sound(source: Path | None, container: Any) -> Iterator[Callable[[Fraction], None]]:
+    """The sound of a video for another one, not encoded anew; a line on standard error where MP4 cannot hold it.
+
+    Args:
+        source: None for none.
+        container: the video that is written, open and without a frame yet.
+
+    Yields:
+        A function that copies what is heard before a time, seconds from the first frame.
+    """
+    import av
+
+    with ExitStack() as stack:
+        packets: Iterator[Any] = iter(())
+        if source is not None:
+            opened = stack.enter_context(av.open(f"file:{source}", metadata_errors="replace"))
+            audio, video = opened.streams.best("audio"), opened.streams.best("video")
+            if audio is not None and audio.codec_context.name in SOUNDS:
+                copy, begin = container.add_stream_from_template(audio), (video.start_time or 0) * video.time_base
+                packets = (packet for packet in opened.demux(audio) if packet.dts is not None)
+            elif audio is not None:
+                warn_once(f"{source}: its sound ({audio.codec_context.name}) does not fit into MP4 and is left out")
+        waiting = next(packets, None)
+
+        def copy_until(seconds: Fraction) -> None:
+            nonlocal waiting
+            while waiting is not None and waiting.dts * waiting.time_base - begin < seconds:
+                shift = round(begin / waiting.time_base)
+                waiting.stream, waiting.dts, waiting.pts = copy, waiting.dts - shift, waiting.pts - shift
+                container.mux(waiting)
+                waiting = next(packets, None)
+
+        yield copy_until
+
+
+@contextmanager
 def video_writer(
-    path: Path, times: Sequence[Fraction], size: tuple[int, int]
+    path: Path, times: Sequence[Fraction], size: tuple[int, int], sound: Path | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Write a video: H.264 in MP4, to be played anywhere. `with video_writer(...) as write: write(frame)`.
 
@@ -33,6 +72,7 @@ def video_writer(
     Args:
         times: when each frame is shown and when the last one ends, seconds from 0 (`Clip.times`).
         size: (width, height) of the frames, pixels, both even (`even_size`).
+        sound: a video whose sound it gets.
 
     Yields:
         A function that takes the next frame, (height, width, 3) 8-bit.
@@ -41,7 +81,9 @@ def video_writer(
 
     stopped: Stopped | None = None
     ticks, written = [round(time / CLOCK) for time in times], 0
-    with replacing(path) as temporary, av.open(f"file:{temporary}", "w", format="mp4") as container:
+    with ExitStack() as stack:
+        temporary = stack.enter_context(replacing(path))
+        container = stack.enter_context(av.open(f"file:{temporary}", "w", format="mp4"))
         # MP4 keeps durations in the order of decoding; without B frames, this is that of the frames.
         rate = ((len(times) - 1) / times[-1]).limit_denominator(10**6)
         stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "bf": "0"})
@@ -52,6 +94,8 @@ def video_writer(
         stream.codec_context.colorspace, stream.codec_context.color_range = 6, 1
         stream.codec_context.flags |= av.codec.context.Flags.frame_duration
 
+        copy_until = stack.enter_context(copied_sound(sound, container))
+
         def write(pixels: np.ndarray) -> None:
             nonlocal written
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
@@ -59,6 +103,7 @@ def video_writer(
             frame.duration = ticks[written + 1] - ticks[written]
             container.mux(stream.encode(frame))
             written += 1
+            copy_until(times[written])
 
         try:
             yield write
