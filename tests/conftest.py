@@ -24,6 +24,8 @@ from utils.errors import one_line_errors
 
 # Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # likewise under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 # Four tiny scales: 12, 15, 17, 20 px.
