@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the README's application commands (its ```sh blocks) and look for the files they promise.
-#   scripts/check_readme.sh         at tiny settings, in a temporary folder; under two minutes
+#   scripts/check_readme.sh         at tiny settings, in a temporary folder; about two minutes and a half
 #   scripts/check_readme.sh --full  as they stand, here; makes what scripts/strips.py shows
 set -euo pipefail
 [[ ${1:-} != --help ]] || { sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0; }
