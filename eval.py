@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Translate what is there, or draw.
         try:
             if isinstance(inputs[0], Clip):
-                translate_video(options, out, pair, inputs, finishers[1], as_trained["quant_level"], stop)
+                translate_video(options, out, pair, inputs, finishers[1], as_trained["quant_level"], metrics, stop)
             elif inputs[0] is not None:
                 translate_images(options, out, pair, inputs, finishers, metrics, stop)
             if options.samples:
@@ -187,9 +187,10 @@ def translate_video(
     inputs: tuple[Clip, Image.Image | None],
     finisher: Finisher | None,
     quant_level: int,
+    metrics: MetricsFile,
     stop: StopRequest,
 ) -> None:
-    """A clip translated, and finished; its numbers go into config.json."""
+    """A clip translated, and finished; its numbers go into config.json, its flicker into metrics.json, too."""
     clip, image_b = inputs
     if image_b is not None:
         finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
@@ -208,3 +209,5 @@ def translate_video(
         stop=stop,
     )
     out.record(clip=numbers)
+    out.claim("metrics.json")
+    metrics.add_flicker({name: numbers[name]["flicker"] for name in ("a2b", "learned_a2b") if name in numbers})

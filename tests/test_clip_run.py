@@ -128,7 +128,7 @@ def test_going_on_with_another_clip(refused, clip_run, tmp_path):
 
 def test_size_scale_gif_and_b(evaluate, pair):
     out = evaluate("--out_size", 40, "--inject_scale", 1, "--gif", "--input_b", pair[1])
-    assert names(out) == {"a2b.mp4", "a2b.gif", "real_b.png", "results.png", "config.json"}
+    assert names(out) == {"a2b.mp4", "a2b.gif", "real_b.png", "results.png", "metrics.json", "config.json"}
     assert Clip(out / "a2b.mp4", "--out").size == (50, 34)
     assert json.loads((out / "config.json").read_text())["clip"]["inject_scale"] == 1
     assert size(out / "real_b.png") == (40, 40)

@@ -241,14 +241,16 @@ def test_every_frame_is_finished(cli, evaluate, inputs, tmp_path):
     assert size(run / "finished_b2a.png") == (24, 32)  # of the first frame's patches
     out = evaluate("clip", "--input_a", frames, "--gif", load=run)
     films = {f"{name}.{kind}" for name in ("a2b", "learned_a2b") for kind in ("mp4", "gif")}
-    assert names(out) == films | {"results.png", "config.json"}
+    assert names(out) == films | {"results.png", "config.json", "metrics.json"}
     film = Clip(out / "a2b.mp4", "--out")
     assert (len(film), film.size) == (5, (32, 22))  # 21.3, made even
     shown = [np.asarray(frame).astype(float) for frame in film]
     assert any(np.abs(one - other).mean() > 0.1 for one, other in pairwise(shown))  # it moves
     numbers = json.loads((out / "config.json").read_text())["clip"]
     assert numbers["a2b"]["size"] == [32, 22]
-    assert numbers["a2b"]["flicker"] > 0
+    measured = json.loads((out / "metrics.json").read_text())
+    assert measured["values"] == {name: {"flicker": numbers[name]["flicker"]} for name in ("a2b", "learned_a2b")}
+    assert numbers["a2b"]["flicker"] > 0 and measured["measures"].keys() == {"flicker"}
     assert 0 < numbers["copied_in_one_piece"] <= 1
     # Images translated by it: A's patches are the first frame's.
     assert names(evaluate("still", *inputs, load=run)) >= FINISHED

@@ -30,6 +30,9 @@ MEASURES = {
     COPIED: "share of a finished image's patches whose right and lower neighbours continue in the reference, 0 to 1",
 }
 HIGHER_IS_BETTER = {"layout_agreement"}
+OF_VIDEOS = {
+    "flicker": "change from frame to frame beyond A's motion, over A's own; null where A only moves; lower is better"
+}
 
 MIN_SIDE = 15  # pixels; what is smaller is not measured
 LAYOUT_SIDE = 64  # pixels, the shorter side layouts are compared at
@@ -174,6 +177,11 @@ class MetricsFile:
         """The share of finished images, by name, that was copied in one piece."""
         for name, share in shares.items():
             self._add(name, {COPIED: share}, MEASURES)
+
+    def add_flicker(self, ratios: dict[str, float | None]) -> None:
+        """`Flicker.value` of videos, by name."""
+        for name, ratio in ratios.items():
+            self._add(name, {"flicker": ratio}, OF_VIDEOS)
 
     def _add(self, name: str, values: dict[str, float | None], known: dict[str, str]) -> None:
         self._values.setdefault(name, {}).update(values)
