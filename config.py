@@ -28,21 +28,21 @@ TRAIN = Parser(
     "train.py",
     TrainOptions,
     HEADINGS,
-    "Train on one pair of images, coarse to fine; the published program's defaults.",
+    "Train on one pair of images, coarse to fine, by default as in the paper.",
     "--input_a A.jpg --input_b B.jpg --preset quick --out output",
 )
 EVAL = Parser(
     "eval.py",
     EvalOptions,
     HEADINGS,
-    "Translate real images with a trained pair, injected at the finest scales, or draw new ones.",
+    "Translate images with a trained pair, or draw new ones.",
     "--input_a A.jpg --input_b B.jpg --load output --out evaluation",
 )
 FINISH = Parser(
     "finish.py",
     FinishOptions,
     HEADINGS,
-    "Finish any image at full size with the patches of references.",
+    "Rebuild any image at full size from patches of references.",
     "--input output/real_a2b.png --reference B.jpg --out finished",
 )
 REFINE = Parser(
@@ -59,7 +59,7 @@ def parse_train(arguments: Sequence[str] | None = None) -> TrainOptions:
     options = _training_options(TrainOptions, TRAIN, arguments, PRESETS)
     _require(options, "input_a", "input_b", "out")
     if options.quant_level and not is_clip(options.input_a):
-        raise UserError(f"--quant_level: is for clips, and --input_a {options.input_a} is none")
+        raise UserError(f"--quant_level: is for videos, and --input_a {options.input_a} is not one")
     try:
         options.architecture.check_fits(options.geometry.shapes[0])
     except ValueError as error:
@@ -76,15 +76,15 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalOptions:
     _require(options, "out", "load")
     clip = options.input_a is not None and is_clip(options.input_a)
     if options.gif and not clip:
-        raise UserError("--gif: is for clips; --input_a must be one")
+        raise UserError("--gif: is for videos; --input_a must be one")
     if options.choices and (clip or not options.input_a):
         raise UserError("--choices: is for still images; give --input_a and --input_b")
     if options.metrics and clip:
-        raise UserError("--metrics: is for still images; --input_a must not be a clip")
+        raise UserError("--metrics: is for still images; --input_a must not be a video")
     if options.metrics and not options.input_a and not options.input_b:
         raise UserError("--metrics: measures translated images; give --input_a and --input_b")
     if clip and options.samples:
-        raise UserError("--samples: draws images from nothing; leave out the clip --input_a")
+        raise UserError("--samples: draws new images; leave out the video --input_a")
     if not clip and (not options.samples or options.input_a or options.input_b):
         _require(options, "input_a", "input_b")
     _check_finish_size(options.finish_size, ", or 0")
@@ -96,7 +96,7 @@ def parse_refine(arguments: Sequence[str] | None = None) -> RefineOptions:
     options = _training_options(RefineOptions, REFINE, arguments, REFINE_PRESETS)
     _require(options, "input", "reference", "out")
     if options.quantise and options.start_scale is None:
-        raise UserError("--quantise: needs --start_scale, the scale that is trained again")
+        raise UserError("--quantise: needs --start_scale, the scale to retrain")
     return options
 
 
@@ -129,7 +129,7 @@ def _training_options(
         if option.fixed and name in explicit.keys() & loaded.keys() and explicit[name] != loaded[name]:
             raise UserError(
                 f"--{name} {explicit[name]} contradicts {loaded[name]} of the run in --load {explicit['load']}; "
-                "leave it out, or train anew into another --out"
+                "leave it out, or start a new run in another --out"
             )
     for name, option in options_of(kind).items():
         if option.kind is pathname and name in loaded.keys() - explicit.keys() and not os.path.exists(loaded[name]):
@@ -143,7 +143,7 @@ def _training_options(
     options = kind(**(defaults_of(kind) | clip | preset | loaded | explicit))
     options = options if options.out is not None else replace(options, out=options.load)
     if options.tensorboard and find_spec("tensorboard") is None:
-        raise UserError(f"--tensorboard: it is not installed: {command('-m', 'pip', 'install', 'tensorboard')}")
+        raise UserError(f"--tensorboard: not installed; try {command('-m', 'pip', 'install', 'tensorboard')}")
     # One drawn for a dry run would be printed, and not be the seed of the run itself.
     return options if options.dry_run else _with_seed(options)
 

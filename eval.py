@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 shares = draw_samples(out, pair, options.samples, options.out_size, options.seed, finishers, stop)
                 add_copied(metrics, shares, out)
         except Stopped:
-            print(f"stopped; what was made until then is in {out.path}", file=sys.stderr)
+            print(f"stopped; everything made so far is in {out.path}", file=sys.stderr)
             return stop.status
         out.record(finished=True)
     print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
@@ -99,7 +99,7 @@ def checked_sizes(options: EvalOptions, pair: TrainedPair, finish_size: int) -> 
         return max(finish_size, learned) if finish_size else 0
     if 0 < options.finish_size < learned:
         raise UserError(
-            f"--finish_size {options.finish_size}: must be at least {learned}, the learned images' side, or 0"
+            f"--finish_size {options.finish_size}: must be at least {learned}, the side of the learned images, or 0"
         )
     return options.finish_size
 
@@ -120,7 +120,7 @@ def open_inputs(options: EvalOptions, pair: TrainedPair, quant_level: int) -> In
         inputs[0] = simplified(image, quant_level, image.size[::-1])
     for flag, image in zip(("--input_a", "--input_b"), inputs, strict=True):
         if image is not None and min(pair.shapes_for(image.size, options.out_size, options.keep_aspect)[0]) < 2:
-            raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or cut the image")
+            raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or crop the image")
     return tuple(inputs)
 
 

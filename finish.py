@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own_shape = like.height, like.width
     side = options.learned_size or min(longer, LEARNED_SIZE, options.finish_size)
     if side > longer:
-        raise UserError(f"--learned_size {side}: --input {options.input} has {image.width}x{image.height} pixels only")
+        raise UserError(f"--learned_size {side}: --input {options.input} has only {image.width}x{image.height} pixels")
     if options.finish_size < side:
         raise UserError(f"--finish_size {options.finish_size}: must be at least the --learned_size, {side}")
     finisher = Finisher(references, options.finish_size, options.structure)

@@ -34,14 +34,14 @@ REC_NOISE = ("fresh", "fixed")
 STRUCTURE = 1.0
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 
-A_KINDS = "image A; or a video, an animated image, or a folder with one image per frame"
-AS_TRAINED = "; not given: as trained"
+A_KINDS = "image A, or a video, an animated image, or a folder with one image per frame"
+AS_TRAINED = "; default: as trained"
 
 
 def preset_option(presets: dict[str, Preset]) -> Any:
     """The option that chooses one of `presets`; its help lists what quick sets."""
     quick = " ".join(f"--{name} {value}" for name, value in presets["quick"].items())
-    told = f"paper: the published defaults; quick, for a laptop: {quick}; options you give win"
+    told = f"paper: the published defaults; quick, for a laptop: {quick}; options given explicitly win"
     return option(str, "paper", told, DEPARTURES, choices=tuple(presets), fixed=True)
 
 
@@ -59,11 +59,11 @@ class Common:
     )
     overwrite: bool = option(bool, False, "replace the results --out already holds", FILES, per_call=True)
     gpu_id: int | None = option(
-        integer(-1), None, "GPU to use; -1: the CPU; not given: the first GPU, else the CPU", MACHINE, per_call=True
+        integer(-1), None, "GPU to use, -1: the CPU; default: the first GPU, else the CPU", MACHINE, per_call=True
     )
     not_cuda: bool = option(bool, False, "use the CPU", MACHINE, per_call=True)
     manualSeed: int | None = option(
-        integer(0), None, "seed of everything; not given: random, 1 to 10000", MACHINE, flag="--seed"
+        integer(0), None, "random seed; default: chosen at random from 1 to 10000", MACHINE, flag="--seed"
     )
 
     @property
@@ -78,17 +78,17 @@ class Training(Common):
     load: Path | None = option(
         pathname_or_none,
         None,
-        "resume the run in DIR with the options it was started with, except those given here; not given: a new run",
+        "resume the run in DIR with its own options, except those given here; default: start a new run",
         FILES,
         metavar="DIR",
         per_call=True,
     )
     dry_run: bool = option(
-        bool, False, "check everything, print the scales and about how long the run takes, and stop", RUN, per_call=True
+        bool, False, "check everything, print the scales and an estimate of the time, and stop", RUN, per_call=True
     )
-    print_interval: int = option(integer(1), Schedule.print_interval, "steps between two lines of the log", RUN)
-    save_every: float = option(number(), Schedule.save_every, "seconds between two saves of the scale in progress", RUN)
-    tensorboard: bool = option(bool, False, "write losses and samples for TensorBoard, too, if it is installed", RUN)
+    print_interval: int = option(integer(1), Schedule.print_interval, "steps between log entries", RUN)
+    save_every: float = option(number(), Schedule.save_every, "seconds between saves of the scale in progress", RUN)
+    tensorboard: bool = option(bool, False, "also log losses and samples to TensorBoard, which must be installed", RUN)
     nfc: int = option(
         integer(1), Architecture.nfc, "channels of a network's first layer at scales 0 to 3", NETWORKS, fixed=True
     )
@@ -100,7 +100,7 @@ class Training(Common):
         fixed=True,
     )
     max_nfc: int = option(
-        integer(1), Architecture.max_nfc, "upper limit of both, which double every fourth scale", NETWORKS, fixed=True
+        integer(1), Architecture.max_nfc, "upper limit of both; they double every four scales", NETWORKS, fixed=True
     )
 
     @property
@@ -129,7 +129,7 @@ class TrainOptions(Training):
     scale_factor: float = option(
         number(0, 1, above=True),
         Geometry.scale_factor,
-        "approximate ratio between one scale and the next",
+        "approximate ratio of a side to the next finer scale's",
         PYRAMID,
         fixed=True,
     )
@@ -141,11 +141,11 @@ class TrainOptions(Training):
         NETWORKS,
         fixed=True,
     )
-    ker_size: int = option(integer(1), Architecture.ker_size, "kernel side of the discriminator", NETWORKS, fixed=True)
-    padd_size: int = option(integer(0), Architecture.padd_size, "padding of the discriminator", NETWORKS, fixed=True)
-    nc_z: int = option(int, 3, "noise channels; no other value", NETWORKS, choices=(3,))
-    nc_im: int = option(int, 3, "image channels; no other value", NETWORKS, choices=(3,))
-    stride: int = option(int, 1, "stride of every convolution; no other value", NETWORKS, choices=(1,))
+    ker_size: int = option(integer(1), Architecture.ker_size, "kernel size of the discriminators", NETWORKS, fixed=True)
+    padd_size: int = option(integer(0), Architecture.padd_size, "padding of the discriminators", NETWORKS, fixed=True)
+    nc_z: int = option(int, 3, "noise channels; only 3 is supported", NETWORKS, choices=(3,))
+    nc_im: int = option(int, 3, "image channels; only 3 is supported", NETWORKS, choices=(3,))
+    stride: int = option(int, 1, "stride of every convolution; only 1 is supported", NETWORKS, choices=(1,))
     alpha: float = option(number(), LossWeights.alpha, "weight of the reconstruction loss", OPTIMISATION)
     beta: float = option(number(), LossWeights.beta, "weight of the cycle loss", OPTIMISATION)
     lambda_g: float = option(
@@ -163,8 +163,8 @@ class TrainOptions(Training):
         number(0, above=True), OptimiserSettings.lr_d, "learning rate of the discriminators", OPTIMISATION
     )
     beta1: float = option(number(0, 1), OptimiserSettings.beta1, "Adam's beta1", OPTIMISATION)
-    noise_amp_a: float = option(number(), 0.1, "noise amplitude of A, relative to its error", OPTIMISATION)
-    noise_amp_b: float = option(number(), 0.1, "noise amplitude of B, relative to its error", OPTIMISATION)
+    noise_amp_a: float = option(number(), 0.1, "noise of A, relative to its reconstruction error", OPTIMISATION)
+    noise_amp_b: float = option(number(), 0.1, "noise of B, relative to its reconstruction error", OPTIMISATION)
     quant_level: int = option(
         integer(0),
         0,
@@ -176,8 +176,8 @@ class TrainOptions(Training):
     keep_aspect: bool = option(
         bool,
         False,
-        "keep the images' shapes instead of squeezing both into squares; for photographs much wider than high, or the "
-        "reverse. Sizes then mean squares of the same area",
+        "keep the images' shapes instead of squeezing both into squares, for images that are far from square; sizes "
+        "then mean squares of the same area",
         DEPARTURES,
         fixed=True,
     )
@@ -197,15 +197,18 @@ class TrainOptions(Training):
         choices=REC_NOISE,
     )
     real_start: float = option(
-        number(0, 1), 0.0, "fraction of steps that start from the real images instead of from noise alone", DEPARTURES
+        number(0, 1), 0.0, "share of steps that start from the real images plus noise, not noise alone", DEPARTURES
     )
     lambda_layout: float = option(
-        number(), LossWeights.lambda_layout, "weight of the loss that keeps contrast where A has it", DEPARTURES
+        number(),
+        LossWeights.lambda_layout,
+        "weight of the loss that keeps contrast where the source has it",
+        DEPARTURES,
     )
     lr_decay: float = option(
         number(0, 1),
         OptimiserSettings.lr_decay,
-        "fraction of each scale, at its end, over which the learning rates fall to 0",
+        "final fraction of each scale's steps over which the learning rates fall to 0",
         DEPARTURES,
     )
     finish_size: int = option(
@@ -214,11 +217,11 @@ class TrainOptions(Training):
     structure: float = option(
         number(),
         STRUCTURE,
-        "how closely finishing follows the learned image: 0 loosely, 1 closely; larger values are allowed",
+        "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 more so",
         DEPARTURES,
     )
-    save_memory: bool = option(bool, False, "use less memory by recomputing some results; slower", DEPARTURES)
-    deterministic: bool = option(bool, False, "give the same result every time on a GPU, too; slower there", DEPARTURES)
+    save_memory: bool = option(bool, False, "use less memory by computing some results twice; slower", DEPARTURES)
+    deterministic: bool = option(bool, False, "make runs on a GPU reproducible as well; slower there", DEPARTURES)
 
     @property
     def geometry(self) -> Geometry:
@@ -250,12 +253,12 @@ class RefineOptions(Training):
     start_scale: int | None = option(
         integer(1),
         None,
-        "scale to start from, 1 is the coarsest; not given: one image from each, to choose from",
+        "scale to start from, 1 is the coarsest; default: one image from each, to choose from",
         REFINEMENT,
     )
-    quantise: bool = option(bool, False, "start from a few colours; trains --start_scale again for them", REFINEMENT)
+    quantise: bool = option(bool, False, "start from a few colours; retrains --start_scale for them", REFINEMENT)
     min_size: int = option(integer(1), 25, "shorter side of the coarsest scale, pixels", PYRAMID, fixed=True)
-    max_size: int = option(integer(1), 250, "longer side of the finest scale at most, pixels", PYRAMID, fixed=True)
+    max_size: int = option(integer(1), 250, "maximum longer side of the finest scale, pixels", PYRAMID, fixed=True)
     preset: str = preset_option(REFINE_PRESETS)
 
     @property

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ratio = aspect_of(image.size) / aspect_of(reference.size)
     if max(ratio, 1 / ratio) > OTHER_SHAPE:
         print(
-            f"note: --input is {image.width}x{image.height}; it is squeezed to the shape of --reference, "
+            f"note: --input is {image.width}x{image.height}; it is stretched to the shape of --reference, "
             f"{reference.width}x{reference.height}",
             file=sys.stderr,
         )
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(cost_table(run, options.niter, PASSES, estimate=options.dry_run))
     print(f"seed {'random' if options.seed is None else options.seed}")
     if run.finished:
-        print("all scales of this run are finished: nothing is trained, its results are made again")
+        print("all scales of this run are finished: nothing is trained, only its results are remade")
     if options.dry_run:
         return 0
 

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(cost_table(run, options.niter, PASSES, estimate=options.dry_run))
     print(f"seed {'random' if options.seed is None else options.seed}")
     if run.finished:
-        print("all scales of this run are finished: nothing is trained, its results are made again")
+        print("all scales of this run are finished: nothing is trained, only its results are remade")
     if options.dry_run:
         return 0
 

@@ -22,24 +22,24 @@ from utils.arguments import integer, number, option, pathname
 class EvalOptions(Common):
     """Options of eval.py."""
 
-    input_a: Path | None = option(pathname, None, A_KINDS + "; not given: --samples alone", FILES, metavar="A")
+    input_a: Path | None = option(pathname, None, A_KINDS + "; may be left out with --samples", FILES, metavar="A")
     input_b: Path | None = option(
-        pathname, None, "image B; not given: --samples alone, or a clip as A", FILES, metavar="B"
+        pathname, None, "image B; may be left out with --samples, or if A is a video", FILES, metavar="B"
     )
-    load: Path = option(pathname, None, "the folder train.py filled (required)", FILES, metavar="DIR")
+    load: Path = option(pathname, None, "folder of a finished train.py run (required)", FILES, metavar="DIR")
     img_size: int | None = option(integer(1), None, "side of the finest scale, pixels" + AS_TRAINED, PYRAMID)
     min_size: int | None = option(integer(1), None, "side of the coarsest scale, pixels" + AS_TRAINED, PYRAMID)
     max_size: int | None = option(
         integer(1), None, "upper limit of the finest scale when the number of scales is computed" + AS_TRAINED, PYRAMID
     )
     scale_factor: float | None = option(
-        number(0, 1, above=True), None, "approximate ratio between one scale and the next" + AS_TRAINED, PYRAMID
+        number(0, 1, above=True), None, "approximate ratio of a side to the next finer scale's" + AS_TRAINED, PYRAMID
     )
-    inject_levels: int = option(integer(1), 5, "number of finest scales to inject at, one picture each", EVALUATION)
+    inject_levels: int = option(integer(1), 5, "how many of the finest scales to inject at, one image each", EVALUATION)
     inject_scale: int | None = option(
         integer(0),
         None,
-        "inject at this scale only, 0 is the coarsest; not given: the --inject_levels finest (video: the default)",
+        "inject at this scale only, 0 is the coarsest; default: the --inject_levels finest, or one scale for a video",
         DEPARTURES,
     )
     keep_aspect: bool = option(
@@ -50,7 +50,7 @@ class EvalOptions(Common):
     )
     out_size: int | None = option(integer(1), None, "side of the learned results, pixels" + AS_TRAINED, DEPARTURES)
     samples: int | None = option(
-        integer(1), None, "number of new images to draw, each with its translation; not given: none", DEPARTURES
+        integer(1), None, "number of new images to draw, each with its translation; default: none", DEPARTURES
     )
     finish_size: int | None = option(
         integer(0), None, "longer side of the finished images, pixels; 0: do not finish" + AS_TRAINED, DEPARTURES
@@ -58,7 +58,7 @@ class EvalOptions(Common):
     structure: float | None = option(
         number(),
         None,
-        "how closely finishing follows the learned image: 0 loosely, 1 closely; larger values are allowed" + AS_TRAINED,
+        "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 more so" + AS_TRAINED,
         DEPARTURES,
     )
     choices: bool = option(
@@ -92,7 +92,7 @@ class FinishOptions:
     like: Path | None = option(
         pathname,
         None,
-        "image whose shape the result gets, such as the photograph a square learned image was made of; not given: the "
+        "image whose shape the result gets, such as the photograph a square learned image was made of; default: the "
         "input's own",
         FINISHING,
         metavar="IMAGE",
@@ -100,13 +100,13 @@ class FinishOptions:
     structure: float = option(
         number(),
         STRUCTURE,
-        "how closely the input is followed: 0 loosely, 1 closely; larger values are allowed",
+        "how closely to follow the input: 0 loosely, 1 closely, 2 more so",
         FINISHING,
     )
     learned_size: int | None = option(
         integer(1),
         None,
-        "longer side the input is shrunk to first, pixels: finer detail than that is not followed; not given: its own, "
+        "longer side the input is shrunk to first, pixels: finer detail is ignored; default: its own, "
         f"at most {LEARNED_SIZE} and at most --finish_size",
         FINISHING,
     )

@@ -41,7 +41,7 @@ def find_finishers(
         try:
             found[look] = pair.finisher(look, size, structure, image)
         except UserError as error:
-            print(f"note: nothing is finished with {'AB'[look]}'s patches: {error}", file=sys.stderr)
+            print(f"note: nothing can be finished with {'AB'[look]}'s patches: {error}", file=sys.stderr)
     return found
 
 

@@ -50,7 +50,7 @@ class Run:
         folder.options(script)  # It is such a run.
         resume = command(ROOT / script, "--load", path, *device_flags(device))
         if not folder.scale(0).is_file():
-            raise UserError(f"--load {path}: no scale is finished; to finish: {resume}")
+            raise UserError(f"--load {path}: no scale is finished; resume with: {resume}")
         _, values = load_checkpoint(folder.scale(0))
         try:
             architecture = Architecture(**values["architecture"])
@@ -63,7 +63,7 @@ class Run:
         run.load_scales(folder)
         if not run.finished:
             raise UserError(
-                f"--load {path}: only {run.scale} of {geometry.stop_scale + 1} scales are finished; to finish: {resume}"
+                f"--load {path}: only {run.scale} of {geometry.stop_scale + 1} scales are done; resume with: {resume}"
             )
         return run
 
@@ -106,7 +106,7 @@ class Run:
         for name in ("geometry", "architecture"):
             if values[name] != (wanted := asdict(getattr(self, name))):
                 different = ", ".join(key for key in wanted if values[name].get(key) != wanted[key])
-                raise UserError(f"--load {path}: its {different} is not this run's")
+                raise UserError(f"--load {path}: its {different} differs from this run's")
         with torch.device("meta"):  # Widths in a file take no memory before its tensors are seen to have them.
             check_tensors(weights, self.new_networks(scale).state_dict(), path)
         networks = self.new_networks(scale)

@@ -169,10 +169,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not top.is_dir():
         raise UserError(f"RUNS_DIR {top}: no such folder")
     if page.suffix.lower() not in {".html", ".htm"}:
-        raise UserError(f"--out {page}: the name of a page must end in .html")
+        raise UserError(f"--out {page}: must end in .html")
     folders = find_runs(top)
     if not folders:
-        raise UserError(f"RUNS_DIR {top}: holds no runs")
+        raise UserError(f"RUNS_DIR {top}: contains no runs")
     rows = [read_run(path, top) for path in tqdm(folders, unit="run", disable=None)]
     page.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(page, render(rows, top.resolve().name, page).encode("utf-8", errors="replace"))

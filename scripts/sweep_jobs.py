@@ -43,7 +43,7 @@ def runs_of(where: str, name: str, text: str) -> list[tuple[str, str]]:
     """Name and flags of a run for every combination of the values of the {lists} in a text; UserError names `where`."""
     parts = LIST.split(text)  # flags and lists in turn
     if any(brace in flags for flags in parts[::2] for brace in "{}"):
-        raise UserError(f"{where}: a brace without its other half")
+        raise UserError(f"{where}: an unmatched brace")
     found = []
     for values in itertools.product(*([value.strip() for value in values.split(",")] for values in parts[1::2])):
         parts[1::2] = values
@@ -73,7 +73,7 @@ def settings(grid: Path) -> dict[str, str]:
                 raise UserError(f"{where}: two runs would be called {run}")
             found[run] = flags
     if not found:
-        raise UserError(f"{grid}: holds no runs")
+        raise UserError(f"{grid}: contains no runs")
     return found
 
 
@@ -95,11 +95,11 @@ def pairs(words: Sequence[Path]) -> list[Pair]:
         stem = file.relative_to(path).with_suffix("").as_posix()
         own = sides.setdefault(stem[:-2], {})
         if stem[-1].lower() in own:
-            raise UserError(f"{own[stem[-1].lower()]} and {file.name}: which of them is it? Keep one")
+            raise UserError(f"{own[stem[-1].lower()]} and {file.name}: only one of them can be used; remove the other")
         own[stem[-1].lower()] = file
     for own in sides.values():
         if len(own) == 1:
-            print(f"note: {next(iter(own.values()))}: left out, its partner is missing", file=sys.stderr)
+            print(f"note: {next(iter(own.values()))}: left out, its other half is missing", file=sys.stderr)
     return [(name, own["a"], own["b"]) for name, own in sides.items() if len(own) == 2]
 
 
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError(f"PAIRS: two images, a folder or a list, not {len(options.pairs)} names")
     found = pairs(options.pairs)
     if not found:
-        raise UserError(f"{options.pairs[0]}: holds no pairs; sweeps/pairs.txt shows how a list looks")
+        raise UserError(f"{options.pairs[0]}: contains no pairs; see sweeps/pairs.txt for an example")
     runs, lines = settings(options.grid), []
     for name, a, b in found:
         for path in (a, b):

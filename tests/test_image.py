@@ -77,7 +77,7 @@ def test_every_kind_of_pixels(capsys, tmp_path, name, image, options, shown):
     ("values", "kind"), [([-1, 7], "int32"), ([0, 65536], "int32"), ([0, 255], "float32"), ([0.5, "nan"], "float32")]
 )
 def test_a_range_that_is_not_known(tmp_path, values, kind):
-    with pytest.raises(UserError, match=r"^--input_a .*x.tiff: has pixels beyond 0 \(black\) to "):
+    with pytest.raises(UserError, match=r"^--input_a .*x.tiff: has values outside 0 \(black\) to "):
         saved(tmp_path / "x.tiff", Image.fromarray(np.array([values]).astype(kind)))
 
 

@@ -185,7 +185,7 @@ def test_bad_files_and_options(refused, command, tmp_path):
 
 def test_folders_of_the_other_program(refused, command, pair, refined, trained, tmp_path):
     pictures = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", "--gpu_id", -1]
-    assert "is of refine.py" in refused(["eval.py", *pictures, "--load", refined])
+    assert "holds results of refine.py" in refused(["eval.py", *pictures, "--load", refined])
     assert "--load" in refused([*command, "--load", trained])
     assert "--load" in refused(["refine.py", *command[1:7], "--load", trained, "--gpu_id", -1])
     assert "--load" in refused(["train.py", *pictures, *TINY, "--load", refined])

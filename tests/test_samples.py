@@ -72,7 +72,7 @@ def test_one_injection_scale(evaluate, pair):
     [
         (["--samples", "0"], ["--samples", "1 or more"]),
         (["--inject_scale", "4"], ["--inject_scale 4", "0 to 3"]),
-        (["--gif"], ["--gif", "clip"]),
+        (["--gif"], ["--gif", "videos"]),
     ],
 )
 def test_wrong_options(refused, pair, trained, tmp_path, words, wanted):

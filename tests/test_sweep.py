@@ -100,12 +100,12 @@ def test_lists_expand_and_common_flags_come_first(capsys, tmp_path, grid):
     [
         ("plain", "line 1: not 'name: ...'"),
         ("a/b: --beta 1", "line 1: not 'name: ...'"),
-        ("x: --beta {1,2", "line 1: a brace"),
+        ("x: --beta {1,2", "line 1: an unmatched brace"),
         ("x:\n\ny: --betta 1", "line 3: unrecognized arguments: --betta"),
         ("x:\n*: --betta 1", "line 2: unrecognized arguments: --betta"),
         ("x: --name 'open", "line 1: "),
         ("x_1:\nx: --beta {1}", "two runs would be called x_1"),
-        ("# nothing", "holds no runs"),
+        ("# nothing", "contains no runs"),
     ],
 )
 def test_a_bad_grid_is_one_line(tmp_path, pair, grid, content, message):
@@ -133,7 +133,7 @@ def test_finished_runs_are_skipped_and_others_resumed(tmp_path, pair, runs, stan
 
 def test_bad_arguments_are_one_line(tmp_path, grid, pair):
     assert "no such file" in refusal(sweep(grid("x:"), tmp_path / "out", pair[0], tmp_path / "missing.png"))
-    with pytest.raises(UserError, match="holds no pairs"):
+    with pytest.raises(UserError, match="contains no pairs"):
         sweep_jobs.main([str(grid("x:")), str(tmp_path / "out"), str(tmp_path / "nowhere")])
     assert "runs count from 1" in refusal(sweep("--run", 0, tmp_path))
     assert "has no run 1" in refusal(sweep("--run", 1, tmp_path))

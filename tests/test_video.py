@@ -121,7 +121,7 @@ def test_a_folder_of_frames(tmp_path):
     clip = Clip(tmp_path, "--input_a")
     assert [frame.getpixel((0, 0))[0] for frame in clip] == [100, 200] and clip.rate == 25
     Image.new("RGB", (22, 16)).save(tmp_path / "11.png")
-    with pytest.raises(UserError, match="frame 3 has another size"):
+    with pytest.raises(UserError, match="frame 3 differs in size"):
         Clip(tmp_path, "--input_a")
 
 

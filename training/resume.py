@@ -41,7 +41,7 @@ def prepare(
         return None
     for (flag, mine), theirs in zip(fingerprints.items(), source.recorded("fingerprints", []), strict=False):
         if mine != theirs:
-            raise UserError(f"{flag} {inputs[flag]}: not the image the run in --load {source.path} is trained on")
+            raise UserError(f"{flag} {inputs[flag]}: is not the image the run in --load {source.path} was trained on")
     run.load_scales(source)
     return None if run.finished else load_state(run, optimiser, source, run.scale)
 

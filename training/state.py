@@ -80,7 +80,7 @@ class ScaleState:
         if values["scale"] < self.scale:
             return False
         if values["scale"] > self.scale:
-            raise UserError(f"--load {path}: is of scale {values['scale']}, but scale {self.scale} is missing")
+            raise UserError(f"--load {path}: belongs to scale {values['scale']}, but scale {self.scale} is missing")
         start = "networks."
         weights = {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
         check_tensors(weights, self.networks.state_dict(), path)

@@ -26,13 +26,13 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
             return tensors, json.loads(file.metadata()[METADATA])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"--load {path}: damaged or missing, or not of this program") from None
+        raise UserError(f"--load {path}: damaged, missing, or not written by this program") from None
 
 
 def check_tensors(found: dict[str, Tensor], like: dict[str, Tensor], path: Path) -> None:
     """Raise UserError unless `found` has exactly the entries of `like`, with the same shapes, and finite."""
     for name in sorted(found.keys() | like.keys()):
         if name not in found or name not in like or found[name].shape != like[name].shape:
-            raise UserError(f"--load {path}: {name} is not as in this run")
+            raise UserError(f"--load {path}: {name} does not fit this run")
         if not found[name].isfinite().all():
             raise UserError(f"--load {path}: {name} holds NaN or infinite values")

@@ -49,7 +49,7 @@ def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
 def check_size(size: tuple[int, int], min_side: int, name: str) -> None:
     """UserError where a side of (width, height) is smaller than that."""
     if min(size) < min_side:
-        raise UserError(f"{name}: is {size[0]}x{size[1]} pixels; at least {min_side} on each side are needed")
+        raise UserError(f"{name}: is {size[0]}x{size[1]} pixels; each side needs at least {min_side}")
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
         reason = "not an image Pillow knows" if isinstance(error, UnidentifiedImageError) else error
         cure = command("-m", "pip", "install", "pillow-heif")
         heic = f" (HEIC needs: {cure})" if path.suffix.lower() in (".heic", ".heif") else ""
-        raise UserError(f"{name}: cannot be read: {reason}{heic}; save it anew as PNG, or smaller") from None
+        raise UserError(f"{name}: cannot be read: {reason}{heic}; save it as PNG, or smaller") from None
 
 
 def as_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -89,7 +89,7 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         values, white = np.asarray(image).astype(np.float64), 1 if image.mode == "F" else 65535
         if not ((values >= 0) & (values <= white)).all():
-            raise UserError(f"{name}: has pixels beyond 0 (black) to {white} (white); save it with 8 bits a channel")
+            raise UserError(f"{name}: has values outside 0 (black) to {white} (white); save it with 8 bits per channel")
         image = Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
     else:
         if image.has_transparency_data:

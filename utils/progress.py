@@ -77,8 +77,8 @@ class Progress(Bar):
             self.to_warn = False
             if (left := elapsed * (self.total - self.n) / (self.n - self.initial)) > LONG:
                 print(
-                    f"\nwarning: about {duration(left)} left on this CPU; --preset quick gives a smaller learned image "
-                    "in minutes, and finishes it large",
+                    f"\nwarning: about {duration(left)} left on this CPU; --preset quick learns a smaller image "
+                    "in minutes and finishes it at full size",
                     file=sys.stderr,
                 )
 

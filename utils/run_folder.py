@@ -61,7 +61,7 @@ class RunFolder:
             what = "holds no run (config.json is missing or damaged)" if self.path.is_dir() else "no such folder"
             raise UserError(f"--load {self.path}: {what}")
         if script is not None and (other := self.recorded("script")) != script:
-            raise UserError(f"--load {self.path}: is of {other}; name a folder that {script} filled")
+            raise UserError(f"--load {self.path}: holds results of {other}; name a folder written by {script}")
         return options | self.recorded("results", {})
 
     def record(self, **entries: Any) -> None:
@@ -78,7 +78,7 @@ class RunFolder:
         if new := [name for name in names if name not in known]:
             for name in new:
                 if (self.path / name).exists():
-                    raise UserError(f"--out {self.path}: {name} is in the way and not of this program; move it away")
+                    raise UserError(f"--out {self.path}: {name} is in the way and not from this program; move it away")
             self.record(files=known + new)
         return self.path / names[0]
 
@@ -99,15 +99,15 @@ class RunFolder:
                 with folder.locked(flag):
                     pass
         if self.config.exists() and not self._record():
-            raise UserError(f"--out {self.path}: config.json is in the way and not of this program; move it away")
+            raise UserError(f"--out {self.path}: config.json is in the way and not from this program; move it away")
         files = self.recorded("files", [])
         if (self.path / "results.png").exists() and "results.png" not in files:
-            raise UserError(f"--out {self.path}: results.png is in the way and not of this program; move it away")
+            raise UserError(f"--out {self.path}: results.png is in the way and not from this program; move it away")
         ours = {(self.path / name).resolve() for name in files}
         for flag, path in inputs.items():
             read = [path, *path.iterdir()] if path.is_dir() else [path]
             if path.resolve() == self.path.resolve() or any(file.resolve() in ours for file in read):
-                raise UserError(f"{flag} {path}: is, or lies in, --out {self.path} and would be replaced")
+                raise UserError(f"{flag} {path}: is --out {self.path} or inside it, and would be replaced")
         if source is not None and self.path.resolve() == source.path.resolve():
             return
         other = self.recorded("script")
@@ -132,7 +132,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0.2)
         except Timeout:
-            raise UserError(f"{flag} {self.path}: another process is writing into it; wait for its end") from None
+            raise UserError(f"{flag} {self.path}: another process is writing to it; wait until it ends") from None
         except OSError as error:
             raise UserError(f"{flag} {self.path}: cannot be written: {error.strerror}") from None
         try:

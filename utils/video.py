@@ -47,7 +47,7 @@ class Clip:
         for image, start, lasts in self._frames():
             check_size(image.size, min_side, name)
             if shown and image.size != self.size:
-                raise UserError(f"{name}: frame {len(shown) + 1} has another size than those before it")
+                raise UserError(f"{name}: frame {len(shown) + 1} differs in size from those before it")
             self.size = image.size
             shown.append((start, lasts))
         if not shown:
@@ -96,7 +96,7 @@ def _images_in(folder: Path, name: str) -> list[Path]:
     known = Image.registered_extensions()
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in known and file.name[0] != ".")
     if not files:
-        raise UserError(f"{name}: has no images in it; a folder given as a clip holds one per frame")
+        raise UserError(f"{name}: has no images in it; a folder given as a video holds one per frame")
     # By turns texts and numbers.
     parts = {file: re.split(r"(\d+)", file.name.lower()) for file in files}
     return sorted(files, key=lambda file: [int(part) if part.isdecimal() else part for part in parts[file]])
@@ -122,7 +122,7 @@ def _video_frames(path: Path, name: str) -> Iterator[Frame]:
         with av.open(f"file:{path}", metadata_errors="replace") as container:
             stream = container.streams.best("video")
             if stream is None or stream.codec_context is None:
-                raise UserError(f"{name}: has no video in it that FFmpeg can decode")
+                raise UserError(f"{name}: contains no video that FFmpeg can decode")
             if kind := HDR.get(stream.codec_context.color_trc):
                 warn_once(
                     f"{name}: is HDR ({kind}) and looks washed out here; convert it to SDR first, with FFmpeg: "
@@ -135,7 +135,7 @@ def _video_frames(path: Path, name: str) -> Iterator[Frame]:
                 lasts = frame.duration * frame.time_base if frame.duration else None
                 yield image.rotate(frame.rotation, expand=True), start, lasts
     except av.error.FFmpegError as error:
-        raise UserError(f"{name}: cannot be read, as image or video: {error.strerror or error}; save it anew") from None
+        raise UserError(f"{name}: cannot be read as image or video: {error.strerror or error}; save it again") from None
 
 
 def _times(shown: list[tuple[Fraction | None, Fraction | None]]) -> tuple[Fraction, ...]:
