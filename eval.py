@@ -143,25 +143,23 @@ def translate_images(
     save_images(results, out)
     rows = [list(results.items())]
     scales = injection_scales(pair.run.geometry.stop_scale, options.inject_levels)
-    shown = pair.default_scale()
+    finished_scale = max(pair.default_scale(), scales[0])
     if options.inject_scale is not None:
-        shown, scales = options.inject_scale, [options.inject_scale]
-    chosen = inject_both(pyramids, reals, shown, options.seed)
-    every = {}
+        finished_scale, scales = options.inject_scale, [options.inject_scale]
+    injected = {}
     for scale in scales:
         stop.check()
-        injected = chosen if scale == shown else inject_both(pyramids, reals, scale, options.seed)
-        named = {f"inject_{scale:02d}_{name}": image for name, image in injected.items()}
+        injected[scale] = inject_both(pyramids, reals, scale, options.seed)
+        named = {f"inject_{scale:02d}_{name}": image for name, image in injected[scale].items()}
         save_images(named, out)
         results |= named
         rows.append(list(named.items()))
-        every[scale] = injected
 
     # Finish what comes of one injection scale, and measure.
-    finished, first_row = finish_pair(out, images, chosen, finishers, stop)
+    finished, first_row = finish_pair(out, images, injected[finished_scale], finishers, stop)
     save_sheet([first_row, *rows], out.claim("results.png"))
     if options.choices:
-        save_choices(out, images, every, find_finishers(pair, images, CHOICE_SIDE, 1.0), stop)
+        save_choices(out, images, injected, find_finishers(pair, images, CHOICE_SIDE, 1.0), stop)
     add_copied(metrics, {name: full.copied for name, full in finished.items()}, out)
     if options.metrics:
         out.claim("metrics.json")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from models.inference import DIRECTIONS, TrainedPair, inject_both, injection_scales, sample
+from models.inference import TrainedPair, inject_both, injection_scales, sample
 from models.results import find_finishers, finish_pair, save_images
 from models.run import Run
 from options import TrainOptions
@@ -26,14 +26,14 @@ from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image
 from utils.interrupt import Stopped, StopRequest
 from utils.log import RunLog
-from utils.measures import MetricsFile, sliced_wasserstein
+from utils.measures import MetricsFile, measure
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, is_clip
 
 SHEET_LEVELS = 5
-POOR = 0.048  # of the patches of learned images; docs/measurements.md has the runs it was chosen on
+POOR_LOOK = 0.048  # distance of a learned image's patches; docs/measurements.md has the runs it was chosen on
 RESULT_OPTIONS = ("input_a", "input_b", "finish_size", "structure")  # what only the results are made with
 Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
@@ -133,17 +133,9 @@ def write_results(
         translations = inject_both(run.pyramids, reals, scale, options.seed)
         rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
         if scale == pair.default_scale():
-            real = translations
-    save_images({"real_a2b": real["a2b"], "real_b2a": real["b2a"]}, folder)
-    # Say so where neither image's look was learned.
-    looks = zip(DIRECTIONS, (reals[1][-1], reals[0][-1]), strict=True)
-    distances = [sliced_wasserstein(real[direction], look) for direction, look in looks]
-    if min(distances) > POOR:
-        print(
-            f"note: neither translation has its image's look (distance of the patches {distances[0]:.3f} and "
-            f"{distances[1]:.3f}; good runs: below {POOR}). A and B may have too little in common; "
-            "'When it goes wrong' in README.md says what to try, eval.py --choices shows what there is"
-        )
+            chosen = translations
+    save_images({"real_a2b": chosen["a2b"], "real_b2a": chosen["b2a"]}, folder)
+    warn_of_poor_looks(chosen, reals)
     save_loss_curves(RunLog(folder.log).records(), folder.claim("losses.png"))
 
     # Finish.
@@ -151,7 +143,21 @@ def write_results(
     finishers = (None, None)
     if options.finish_size:
         finishers = find_finishers(pair, images, options.finish_size, options.structure)
-    finished, first_row = finish_pair(folder, images, real, finishers, stop)
+    finished, first_row = finish_pair(folder, images, chosen, finishers, stop)
     if finished:
         MetricsFile(folder.claim("metrics.json")).add_copied({name: full.copied for name, full in finished.items()})
     save_sheet([first_row, *rows], folder.claim("results.png"))
+
+
+def warn_of_poor_looks(translations: dict[str, torch.Tensor], reals: Reals) -> None:
+    """A line where neither learned translation has come near its image's patches."""
+    real_a, real_b = reals[0][-1], reals[1][-1]
+    measured = [measure(translations["a2b"], real_a, real_b), measure(translations["b2a"], real_b, real_a)]
+    distances = [each["sliced_wasserstein"] for each in measured if each]  # None of images too small to tell.
+    if distances and min(distances) > POOR_LOOK:
+        found = ", ".join(f"{distance:.3f}" for distance in distances)
+        print(
+            f"note: neither translation has its image's look (patch distances {found}; good runs: below {POOR_LOOK}). "
+            "A and B may have too little in common; 'When it goes wrong' in README.md says what to try, "
+            "eval.py --choices shows what there is"
+        )

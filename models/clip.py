@@ -85,16 +85,17 @@ def translate_clip(
                 motion = motion_between(before, source, shape)
             before = source
             results = {learned: translated}
-            cells = {"input": real, f"redrawn, injected at {scale}": redrawn, "a2b": translated}
             if finisher is not None:
                 finished = finisher(translated, structure, finished, motion, lambda _: stop.check())
                 results["a2b"] = finished.image
                 copied += finished.copied / len(clip)
-                cells = {"input": whole(frame), "learned": translated, "a2b": finished.image}
             for name, image in results.items():
                 write[name](resized(image, sizes[name]))
                 flicker[name].add(whole(source, tuple(image.shape[-2:])), image.cpu(), motion and motion.warped)
             if index in shown:
+                cells = {"input": real, f"redrawn, injected at {scale}": redrawn, "a2b": translated}
+                if finished is not None:
+                    cells = {"input": whole(frame), "learned": translated, "a2b": finished.image}
                 rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
             bar.show(index + 1, f"frame {index + 1}/{len(clip)}")
 

@@ -32,8 +32,8 @@ SAMPLE = {"fake_a": (0, 0), "a2b": (0, 1), "fake_b": (1, 1), "b2a": (1, 0)}
 def default_injection_scale(shapes: Shapes) -> int:
     """The scale real images are injected at when one image is wanted, from the square shapes a pair is trained at.
 
-    The finest of at most 64 pixels, or else the coarsest of the five finest. In runs of 32 to 64 pixels the
-    finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
+    The finest of at most 64 pixels or the coarsest of the five finest, whichever is finer. In runs of 32 to 64 pixels
+    the finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
     """
     small = [scale for scale, (side, _) in enumerate(shapes) if side <= 64]
     return max(small[-1] if small else 0, len(shapes) - 5)
@@ -52,7 +52,7 @@ def inject(
     Args:
         direction: "a2b" or "b2a".
         image: (1, 3, H, W) at scale `scale` of the source domain, [-1, 1].
-        noise: see `Pyramid.draw`; None: fresh, from the seed.
+        noise: see `Pyramid.draw`; None: from the seed, the same for the same seed and scale.
 
     Returns:
         The redrawn and the translated image, (1, 3, H, W) each at the finest size.
@@ -150,6 +150,8 @@ class TrainedPair:
         if inject_scale is not None and not 0 <= inject_scale <= stop_scale:
             raise ValueError(f"inject_scale must be 0 to {stop_scale}, not {inject_scale}")
         image = _opened(image)
+        if direction == "a2b":
+            image = simplified(image, self.run.folder.options()["quant_level"], image.size[::-1])
         shapes = self.shapes_for(image.size)
         scale = self.default_scale() if inject_scale is None else inject_scale
         real = image_pyramid(image, shapes[scale : scale + 1], self.run.device)[0]

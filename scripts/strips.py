@@ -29,7 +29,7 @@ HINT = "run make demo and scripts/check_readme.sh --full first:"
 PAIRS = ("analogy", "stream", "style", "texture", "text", "sketch")
 SAMPLE = ("fake_a", "a2b", "fake_b", "b2a")
 SIDE, SMALL, DEMO, SHEET = 280, 200, 480, 1200  # pixels, longer side at most; so wide that no two rows share a line
-FILM = 160  # pixels, height
+FILM = 120  # pixels, height
 
 
 def cell(label: str, path: Path, side: int = SIDE) -> Cell:
@@ -66,14 +66,15 @@ def finishing_row(run: Path) -> list[Cell]:
 
 
 def save_film(clip: Path, finished: Path, path: Path) -> None:
-    """A clip and its finished translation side by side, as a GIF."""
+    """A clip and its finished translation side by side, as a GIF of every second frame."""
     sides = [Clip(file, HINT) for file in (clip, finished)]
     frames = []
     for pair in zip(*sides, strict=True):
         sizes = [(round(FILM * frame.width / frame.height), FILM) for frame in pair]
         shown = [frame.resize(size, Image.Resampling.LANCZOS) for frame, size in zip(pair, sizes, strict=True)]
         frames.append(np.concatenate([np.asarray(frame) for frame in shown], axis=1))
-    save_gif(frames, path, sides[0].times)
+    starts, end = sides[0].times[:-1], sides[0].times[-1]
+    save_gif(frames[::2], path, [*starts[::2], end])
 
 
 def save_smaller(path: Path, name: str, side: int) -> None:

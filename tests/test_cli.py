@@ -248,6 +248,12 @@ def test_the_quick_preset_is_listed_as_it_is():
 
 @pytest.mark.parametrize(("poor", "told"), [(-1.0, True), (100.0, False)])
 def test_a_run_whose_looks_were_not_learned_says_so(cli, monkeypatch, pair, tmp_path, poor, told):
-    monkeypatch.setattr("train.POOR", poor)
+    monkeypatch.setattr("train.POOR_LOOK", poor)
     words = ["--input_a", pair[0], "--input_b", pair[1], *TINY, "--niter", 1, "--out", tmp_path / "run"]
     assert ("neither translation has its image's look" in cli("train.py", *words).out) == told
+
+
+def test_images_too_thin_to_measure_are_trained_on(cli, pair, tmp_path):
+    thin = make_picture(tmp_path / "thin.png", 3, size=(720, 20))
+    words = ["--input_a", thin, "--input_b", pair[1], *TINY, "--keep_aspect", "--padd_size", 1, "--niter", 1]
+    assert cli("train.py", *words, "--out", tmp_path / "run").code == 0

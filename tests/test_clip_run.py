@@ -20,6 +20,7 @@ from PIL import Image, ImageSequence
 import config
 import models.clip
 import training.pair
+from models.inference import TrainedPair
 from utils.checkpoint import load_checkpoint
 from utils.video import Clip
 from utils.video_writer import video_writer
@@ -194,6 +195,13 @@ def test_frames_are_simplified_as_trained(cli, inputs, evaluate, monkeypatch, tm
     finest = torch.cat([picture.flatten() for picture in seen if picture.shape[-1] == 20])
     assert set((2 * finest).round(decimals=1).tolist()) <= {-2, -1, 0, 1}
     assert "--quant_level" in cli("train.py", "--load", run, "--quant_level", 4, "--gpu_id", -1).err
+    # A still in place of the clip is simplified likewise, from the command line and from Python.
+    still = make_picture(tmp_path / "still.png", 1)
+    words = ["--input_a", still, "--input_b", still, "--load", run, "--seed", 5, "--inject_levels", 1, "--gpu_id", -1]
+    assert cli("eval.py", *words, "--finish_size", 0, "--out", tmp_path / "stills").code == 0
+    (saved,) = (tmp_path / "stills").glob("inject_*_a2b.png")
+    found = TrainedPair.load(run).translate(still, inject_scale=int(saved.name[7:9]), seed=5)
+    assert np.array_equal(np.asarray(found), np.asarray(Image.open(saved)))
 
 
 # Bad clips.

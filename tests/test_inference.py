@@ -10,7 +10,9 @@ from folders import copy_run, names
 from interrupted import StopAfter
 from PIL import Image
 
+import eval as evaluate
 from models.inference import TrainedPair
+from utils.image import to_uint8
 from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 
@@ -130,3 +132,19 @@ def test_tensorboard_that_is_missing_is_one_line_before_anything_is_written(monk
     monkeypatch.setattr("config.find_spec", lambda _: None)
     words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *TINY]
     assert "--tensorboard" in refused(["train.py", *words, "--tensorboard"])
+
+
+def test_what_is_finished_is_saved_too(cli, monkeypatch, trained, pair, tmp_path):
+    # As in a run of many scales, whose default injection scale a few --inject_levels leave out.
+    monkeypatch.setattr("models.inference.default_injection_scale", lambda shapes: 0)
+    finished, real_finish = {}, evaluate.finish_pair
+
+    def finish_pair(folder, images, translations, *more):
+        finished.update(translations)
+        return real_finish(folder, images, translations, *more)
+
+    monkeypatch.setattr("eval.finish_pair", finish_pair)
+    words = ["--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--gpu_id", -1, "--out", tmp_path / "out"]
+    assert cli("eval.py", *words, "--inject_levels", 2).code == 0
+    saved = np.asarray(Image.open(tmp_path / "out" / "inject_02_a2b.png"))
+    assert np.array_equal(to_uint8(finished["a2b"]), saved)

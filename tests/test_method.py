@@ -220,14 +220,14 @@ def test_a_share_of_the_steps_starts_from_the_real_images(scale):
         StepDraws(pyramids, scale, seed=3, device=CPU, both=one_by_one, real_start=share) for share in (0.3, 0)
     )
     for draws in (mixed, drawn):
-        draws.real_sigmas, draws.sigmas = (0.1, 0.2), (1.0, 0.5)
-    started = 0
+        draws.sigmas = (0.1, 0.2)
+    started, drawn_sigmas = 0, (0.1, 0.2) if scale else (1.0, 1.0)
     for found, published in ((mixed(step, reals), drawn(step, reals)) for step in range(100)):
         real = torch.equal(found[0].prev, reals[0])
         started += real
         for domain, (one, other) in enumerate(zip(found, published, strict=True)):
-            noise = (other.noisy - other.prev) / drawn.sigmas[domain]
-            prev, sigma = (reals[domain], mixed.real_sigmas[domain]) if real else (other.prev, mixed.sigmas[domain])
+            noise = (other.noisy - other.prev) / drawn_sigmas[domain]
+            prev, sigma = (reals[domain], (0.1, 0.2)[domain]) if real else (other.prev, drawn_sigmas[domain])
             assert torch.equal(one.prev, prev)
             assert torch.allclose(one.noisy, prev + sigma * noise, atol=1e-6)
             assert torch.equal(one.z_prev, other.z_prev) and torch.equal(one.mix, other.mix)

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from models.pyramid import Pyramid, gaussian_noise
+from models.pyramid import Noise, Pyramid, gaussian_noise
 from training.step import DomainInputs, StepInputs
 from utils.device import send
 from utils.geometry import Shapes
@@ -42,9 +42,7 @@ class StepDraws:
             (section 8) makes them, instead of the rand draw; chosen at random, for both domains alike.
 
     Attributes:
-        sigmas: of both domains, amplitudes of the noise on drawn samples' inputs; 1 until they are set, as is right
-            while scale 0 trains.
-        real_sigmas: of both domains, amplitudes of the noise on real images: of the self term and of real starts.
+        sigmas: of both domains, the scale's noise amplitudes (section 5), to be set before the first step.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class StepDraws:
     ) -> None:
         self.pyramids, self.scale, self.seed, self.device, self.both = pyramids, scale, seed, device, both
         self.self_term, self.real_start = self_term, real_start
-        self.sigmas = self.real_sigmas = (1.0, 1.0)
+        self.sigmas = (1.0, 1.0)
         self.fixed_recs: tuple[Tensor, Tensor] | None = None
         if fixed_rec:
             starts = [rec_start(pyramid.shapes, device, domain) for domain, pyramid in enumerate(pyramids)]
@@ -69,17 +67,22 @@ class StepDraws:
     def __call__(self, step: int, reals: tuple[Tensor, Tensor]) -> StepInputs:
         """The inputs of a step, counted from 0, with these real images, (1, 3, H, W) each at this scale."""
         starts_real = self._starts_real(step)
-        sigmas = self.real_sigmas if starts_real else self.sigmas
+        # While scale 0 itself trains, the input drawn from nothing is noise of amplitude 1 (section 5).
+        sigmas = self.sigmas if self.scale or starts_real else (1.0, 1.0)
 
         def inputs(domain: int) -> DomainInputs:
             own = [stream(self.seed, "noise", self.scale, step, domain)]
-            prev, z_prev = self._draw(domain, step, reals[domain] if starts_real else None)
+            pyramid, draws = self.pyramids[domain], self._draws_noise(domain, step)
+            z_prev, prev = self._rec_draw(domain, draws), reals[domain]
+            if not starts_real:
+                zero = torch.zeros(1, 3, *pyramid.shapes[0], device=self.device)
+                prev = pyramid.draw(zero, 0, self.scale, draws)
             noisy = sigmas[domain] * send(normal(prev.shape[1:], own), self.device) + prev
             mix = send(uniform((3 if self.self_term else 2,), own)[0], self.device)
             if not self.self_term:
                 return DomainInputs(noisy, prev, z_prev, mix)
             on_real = send(normal((3, *self.pyramids[1 - domain].shapes[self.scale]), own), self.device)
-            return DomainInputs(noisy, prev, z_prev, mix, self.real_sigmas[domain] * on_real)
+            return DomainInputs(noisy, prev, z_prev, mix, self.sigmas[domain] * on_real)
 
         return self.both(inputs)
 
@@ -91,7 +94,7 @@ class StepDraws:
         """
 
         def measure(domain: int) -> float:
-            _, z_prev = self._draw(domain, 0, reals[domain] if self._starts_real(0) else None)
+            z_prev = self._rec_draw(domain, self._draws_noise(domain, 0))
             return noise_amps[domain] * (reals[domain] - z_prev).square().mean().sqrt().item()
 
         return self.both(measure)
@@ -101,12 +104,11 @@ class StepDraws:
             return False
         return torch.rand((), generator=stream(self.seed, "start", self.scale, step)).item() < self.real_start
 
-    def _draw(self, domain: int, step: int, real: Tensor | None) -> tuple[Tensor, Tensor]:
-        """prev (the real image, if the samples are made of it, else the rand draw) and z_prev (the rec draw)."""
-        pyramid = self.pyramids[domain]
-        noise = gaussian_noise(pyramid.shapes, [stream(self.seed, "draws", self.scale, step, domain)], self.device)
-        z_prev = self.fixed_recs[domain] if self.fixed_recs else pyramid.draw(noise(0), 0, self.scale)
-        if real is not None:
-            return real, z_prev
-        start = torch.zeros(1, 3, *pyramid.shapes[0], device=self.device)
-        return pyramid.draw(start, 0, self.scale, noise), z_prev
+    def _draws_noise(self, domain: int, step: int) -> Noise:
+        """The noise of a step's draws: the rec draw's comes first."""
+        streams = [stream(self.seed, "draws", self.scale, step, domain)]
+        return gaussian_noise(self.pyramids[domain].shapes, streams, self.device)
+
+    def _rec_draw(self, domain: int, noise: Noise) -> Tensor:
+        """z_prev, (1, 3, H, W)."""
+        return self.fixed_recs[domain] if self.fixed_recs else self.pyramids[domain].draw(noise(0), 0, self.scale)

@@ -61,9 +61,7 @@ class PairRecipe:
             if not state.sigmas:
                 first = real_a(0), real_b(0)
                 state.sigmas = draws.measure_sigmas(first, self.noise_amps) if scale else self.coarsest_sigmas
-            draws.real_sigmas = state.sigmas
-            if scale:  # While scale 0 itself trains, its samples' input is noise of amplitude 1 (section 5).
-                draws.sigmas = state.sigmas
+            draws.sigmas = state.sigmas
 
             def take(step: int) -> tuple[Losses, Images]:
                 reals = real_a(step), real_b(step)

@@ -19,9 +19,9 @@ class DomainInputs:
 
     Attributes:
         noisy: n_x, (1, 3, H, W), the input of the unconditional sample.
-        prev: prev_x, (1, 3, H, W), its base.
+        prev: prev_x, (1, 3, H, W), its base; the real image in a step that starts from it (section 15).
         z_prev: z_prev_x, (1, 3, H, W), input and base of the reconstruction.
-        mix: e of each gradient penalty, in [0, 1], in the order of the fakes: (2,), with the self term (3,).
+        mix: e of the gradient penalty of the translation, of the sample and, with it, of the self term: (2,) or (3,).
         self_noise: sigma_x z, (1, 3, H_y, W_y), what the self term adds to the other domain's real image
             (section 12); None without it.
     """
@@ -117,12 +117,12 @@ def discriminator_loss(
 ) -> dict[str, Tensor]:
     """The terms of one domain's L_D, weighted, so that their sum is the loss; fakes are detached here.
 
-        L_D = sum over fakes f of weight w: w (-mean D(real) + mean D(f) + lambda_grad GP(real, f))
+        L_D = sum over fakes f of weight w: w (-mean D(real) + mean D(f) + GP(real, f)), where GP includes lambda_grad
 
     Args:
         suffix: of the terms' names.
         real: (1, 3, H, W).
-        fakes: N images, (1, 3, H', W') each.
+        fakes: N images, (1, 3, H', W') each: the translation, the sample, the self term.
         fake_weights: N numbers w.
         mix: (N,), see `gradient_penalty`.
         each: done with the loss of each call of the network, a scalar, as soon as it is there: a backward pass, so that

@@ -82,8 +82,13 @@ class Geometry(Scales):
     aspect_a: float = 1.0
     aspect_b: float = 1.0
 
-    whole = property(lambda self: (self.img_size, self.img_size))
-    finest_side = property(lambda self: self.img_size)
+    @property
+    def whole(self) -> tuple[int, int]:
+        return self.img_size, self.img_size
+
+    @property
+    def finest_side(self) -> int:
+        return self.img_size
 
     def of_images(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> "Geometry":
         """The same numbers for images of these (width, height); their shapes matter if `keep_aspect`."""
@@ -125,8 +130,13 @@ class ImageGeometry(Scales):
     max_size: int = 250
     scale_factor: float = 0.75
 
-    whole = property(lambda self: (min(self.height, self.width), max(self.height, self.width)))
-    finest_side = property(lambda self: min(self.finest))
+    @property
+    def whole(self) -> tuple[int, int]:
+        return min(self.height, self.width), max(self.height, self.width)
+
+    @property
+    def finest_side(self) -> int:
+        return min(self.finest)
 
     @property
     def shrink(self) -> float:

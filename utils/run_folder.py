@@ -136,7 +136,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{flag} {self.path}: cannot be written: {error.strerror}") from None
         try:
-            for path in self.path.rglob(TEMPORARY + "*"):
+            for path in [*self.path.glob(TEMPORARY + "*"), *self.path.glob(f"*/{TEMPORARY}*")]:
                 path.unlink()  # what a killed process left half-written
             yield
         finally:

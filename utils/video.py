@@ -69,7 +69,9 @@ class Clip:
         """SHA-256 of the bytes of the video, or of all images in order."""
         digest = hashlib.sha256()
         for file in self._files:
-            digest.update(file.read_bytes())
+            with file.open("rb") as content:
+                while block := content.read(1 << 20):
+                    digest.update(block)
         return digest.hexdigest()
 
 

@@ -44,7 +44,9 @@ def copied_sound(source: Path | None, container: Any) -> Iterator[Callable[[Frac
             audio, video = opened.streams.best("audio"), opened.streams.best("video")
             if audio is not None and audio.codec_context.name in SOUNDS:
                 copy, begin = container.add_stream_from_template(audio), (video.start_time or 0) * video.time_base
-                packets = (packet for packet in opened.demux(audio) if packet.dts is not None)
+                packets = (
+                    packet for packet in opened.demux(audio) if packet.dts is not None and packet.pts is not None
+                )
             elif audio is not None:
                 warn_once(f"{source}: its sound ({audio.codec_context.name}) does not fit into MP4 and is left out")
         waiting = next(packets, None)
