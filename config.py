@@ -17,8 +17,7 @@ from options import HEADINGS, Common, RefineOptions, TrainOptions
 from presets import CLIP, PRESETS, REFINE_PRESETS
 from use_options import EvalOptions, FinishOptions
 from utils.arguments import Parser, defaults_of, options_of, pathname
-from utils.commands import command
-from utils.errors import UserError
+from utils.errors import UserError, command
 from utils.run_folder import RunFolder
 from utils.video import is_clip
 

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Stopped:
             print(f"stopped; everything made so far is in {out.path}", file=sys.stderr)
             return stop.status
-        out.record(finished=True)
+        out.note(finished=True)
     print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
     return 0
 
@@ -206,6 +206,6 @@ def translate_video(
         finisher=finisher,
         stop=stop,
     )
-    out.record(clip=numbers)
+    out.note(clip=numbers)
     out.claim("metrics.json")
     metrics.add_flicker({name: numbers[name]["flicker"] for name in ("a2b", "learned_a2b") if name in numbers})

@@ -63,6 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             colours = legend(reference.shape[-2:], index, len(references))
             sources.append((f"colours of reference {index + 1}", colours))
         save_sheet([[*shown, ("finished", full.image)], sources], out.claim("results.png"))
-        out.record(finished=True)
+        out.note(finished=True)
     print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % copied in one piece")
     return 0

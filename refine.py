@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         except Stopped:
             return stopped("refine.py", run, stop)
-        run.folder.record(finished=True)
+        run.folder.note(finished=True)
     print(run.folder.path / "results.png")
     return 0
 

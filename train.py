@@ -25,7 +25,6 @@ from utils.errors import UserError
 from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image
 from utils.interrupt import Stopped, StopRequest
-from utils.log import RunLog
 from utils.measures import MetricsFile, measure
 from utils.palette import simplified
 from utils.run_folder import RunFolder
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_results(options, run, stills, reals, stop)
         except Stopped:
             return stopped("train.py", run, stop)
-        run.folder.record(finished=True)
+        run.folder.note(finished=True)
     print(run.folder.path / "results.png")
     return 0
 
@@ -136,7 +135,7 @@ def write_results(
             chosen = translations
     save_images({"real_a2b": chosen["a2b"], "real_b2a": chosen["b2a"]}, folder)
     warn_of_poor_looks(chosen, reals)
-    save_loss_curves(RunLog(folder.log).records(), folder.claim("losses.png"))
+    save_loss_curves(folder.logged(), folder.claim("losses.png"))
 
     # Finish.
     images = [simplified(stills[0], options.quant_level, stills[0].size[::-1]), stills[1]]

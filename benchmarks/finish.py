@@ -21,7 +21,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from finishing.full_size import whole
-from utils.commands import ROOT
+from utils.errors import ROOT
 from utils.image import open_image
 
 LEARNED_SIDE = 64

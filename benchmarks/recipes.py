@@ -22,7 +22,6 @@ from scripts.report import SHOWN, find_runs
 from utils.arguments import LineParser, pathname
 from utils.errors import one_line_errors
 from utils.image import image_to_tensor, open_image
-from utils.log import RunLog
 from utils.measures import COPIED, measure
 from utils.run_folder import RunFolder
 
@@ -38,7 +37,7 @@ def row(run: RunFolder, direction: str) -> list[float]:
     structure, appearance, *results = images
     found = [measure(result, structure, appearance) for result in results]
     copied = json.loads((run.path / "metrics.json").read_text())["values"][f"finished_{direction}"][COPIED]
-    seconds = sum({record["scale"]: record["seconds"] for record in RunLog(run.log).records()}.values())
+    seconds = sum({record["scale"]: record["seconds"] for record in run.logged()}.values())
     return [*(values[name] for values in found for name in SHOWN), copied, seconds]
 
 
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| run | learned: patches ↓ | colour ↓ | layout ↑ | finished: patches ↓ | colour ↓ | layout ↑ | copied | s |")
     print("|" + " --- |" * 9)
     recipes: dict[str, list[list[float]]] = defaultdict(list)
-    for run in filter(lambda run: run.recorded("finished"), map(RunFolder, find_runs(top))):
+    for run in filter(lambda run: run.record.get("finished"), map(RunFolder, find_runs(top))):
         for direction in ("a2b", "b2a"):
             recipes[run.path.name].append(row(run, direction))
             print_row(f"{run.path.relative_to(top)} {direction}", recipes[run.path.name][-1])

@@ -206,7 +206,7 @@ class TrainedPair:
             UserError: the image is not there, or has changed.
         """
         folder = self.run.folder
-        wanted, options = folder.recorded("fingerprints", [None, None])[look], folder.options()
+        wanted, options = folder.record["fingerprints"][look], folder.options()
         if given is None or fingerprint(given) != wanted:
             path = Path(options[f"input_{DOMAINS[look]}"])
             source = Clip(path, "--load") if is_clip(path) else open_image(path, "--load")

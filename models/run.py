@@ -7,10 +7,9 @@ import torch
 
 from models.networks import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
-from utils.checkpoint import check_tensors, load_checkpoint, save_checkpoint
-from utils.commands import ROOT, command
 from utils.device import device_flags
-from utils.errors import UserError
+from utils.errors import ROOT, UserError, command
+from utils.files import fill, load_checkpoint, save_checkpoint
 from utils.geometry import Geometry, ImageGeometry
 from utils.run_folder import RunFolder
 
@@ -107,8 +106,6 @@ class Run:
             if values[name] != (wanted := asdict(getattr(self, name))):
                 different = ", ".join(key for key in wanted if values[name].get(key) != wanted[key])
                 raise UserError(f"--load {path}: its {different} differs from this run's")
-        with torch.device("meta"):  # Widths in a file take no memory before its tensors are seen to have them.
-            check_tensors(weights, self.new_networks(scale).state_dict(), path)
         networks = self.new_networks(scale)
-        networks.load_state_dict(weights)
+        fill(networks, weights, path)
         return networks.to(self.device), tuple(values[name] for name in names)

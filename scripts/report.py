@@ -32,7 +32,6 @@ from utils.arguments import LineParser, pathname
 from utils.errors import UserError
 from utils.files import write_atomic
 from utils.image import image_to_tensor, open_image
-from utils.log import RunLog
 from utils.measures import HIGHER_IS_BETTER, MEASURES, measure
 from utils.progress import duration
 from utils.run_folder import RunFolder
@@ -67,7 +66,7 @@ def find_runs(top: Path) -> list[Path]:
     """Every training run below a folder, and every log of a sweep whose run did not begin."""
     found = {log.with_suffix("") for log in top.rglob("*.log") if log.read_bytes()[:2] == b"$ "}
     for folder in {config.parent for config in top.rglob("config.json")}:
-        script = RunFolder(folder).recorded("script")
+        script = RunFolder(folder).record.get("script")
         # Where config.json is damaged, weights beside it tell a run.
         if script == "train.py" or (script is None and any(folder.glob("*.safetensors"))):
             found.add(folder)
@@ -79,9 +78,10 @@ def find_runs(top: Path) -> list[Path]:
 def read_run(path: Path, top: Path) -> Row:
     """A run's row."""
     run = RunFolder(path)
-    state = "finished" if run.recorded("finished") else "unfinished" if run.config.is_file() else "not begun"
+    record = run.record
+    state = "finished" if record.get("finished") else "unfinished" if run.config.is_file() else "not begun"
     name = path.relative_to(top).as_posix() if path != top else top.resolve().name
-    row = Row(name, path, state, run.recorded("options", {}) | run.recorded("results", {}))
+    row = Row(name, path, state, record.get("options", {}) | record.get("results", {}))
     if run.config.is_file() and not row.options:
         row.problems.append("config.json is damaged")
     log = path.with_name(path.name + ".log")
@@ -113,7 +113,7 @@ def read_run(path: Path, top: Path) -> Row:
             shape = images[learned].size[::-1]
             three = [image_to_tensor(images[x], shape, torch.device("cpu")) for x in (learned, structure, appearance)]
             row.measures |= {f"{name} {direction}": x for name, x in measure(*three).items() if name in SHOWN}
-    ends = {record["scale"]: record.get("seconds", 0.0) for record in RunLog(run.log).records()}
+    ends = {record["scale"]: record.get("seconds", 0.0) for record in run.logged()}
     row.seconds = sum(ends.values()) if ends else None
     return row
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from utils.checkpoint import load_checkpoint, save_checkpoint
+from utils.files import load_checkpoint, save_checkpoint
 
 
 def contents(folder: Path) -> dict[str, object]:

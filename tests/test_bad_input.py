@@ -172,15 +172,8 @@ def replace_weight(change) -> object:
     return apply
 
 
-def update_all(tensors: dict, like: str, change) -> None:
-    """Change every tensor whose name contains `like`."""
-    for name in [name for name in tensors if like in name]:
-        tensors[name] = change(tensors[name])
-
-
 DAMAGED_CONTENT = {
     "other shapes": replace_weight(lambda weight: weight[:1]),
-    "NaN weights": replace_weight(lambda weight: weight * float("nan")),
     "missing weight": lambda tensors, _: tensors.pop(next(name for name in tensors if "generator" in name)),
     "another scale": lambda _, values: values.update(scale=3),
 }
@@ -197,9 +190,6 @@ DAMAGED_SHAPE = {
 }
 DAMAGED_STATE = {
     "further weight": lambda tensors, _: tensors.update({"networks.more": torch.zeros(1)}),
-    "NaN moments": lambda tensors, _: update_all(tensors, "exp_avg", lambda moment: moment * float("nan")),
-    "other moments": lambda tensors, _: tensors.update({"optimisers.2.0.exp_avg": torch.zeros(2)}),
-    "a moment too few": lambda tensors, _: tensors.pop("optimisers.1.0.exp_avg"),
 }
 
 

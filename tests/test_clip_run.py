@@ -21,7 +21,7 @@ import config
 import models.clip
 import training.pair
 from models.inference import TrainedPair
-from utils.checkpoint import load_checkpoint
+from utils.files import load_checkpoint
 from utils.video import Clip
 from utils.video_writer import video_writer
 

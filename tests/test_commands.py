@@ -12,7 +12,7 @@ from folders import contents
 from interrupted import StopAfter
 
 from scripts import report
-from utils.commands import command
+from utils.errors import command
 
 
 @pytest.fixture

@@ -25,10 +25,9 @@ def no_memory() -> Exception:
         (MemoryError(), "out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), "out of memory"),
         (no_memory(), "out of memory"),
-        (RuntimeError("x has no deterministic implementation. You can"), "--deterministic: x has no"),
         (OSError(28, "No space left on device", "out/log.jsonl"), "out/log.jsonl: No space left on device; make room"),
     ],
-    ids=["Python", "GPU", "CPU", "deterministic", "disk"],
+    ids=["Python", "GPU", "CPU", "disk"],
 )
 def test_an_error_a_person_can_mend_is_one_line(capsys, error, line):
     with pytest.raises(SystemExit) as stop, one_line_errors():

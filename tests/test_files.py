@@ -11,7 +11,7 @@ from training.state import LossSums
 from utils import progress
 from utils.files import write_atomic, write_json
 from utils.interrupt import StopRequest
-from utils.log import RunLog
+from utils.run_folder import RunFolder
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -44,20 +44,20 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch, failing
 
 
 def test_forget_after_keeps_what_was_done_before(tmp_path):
-    log = RunLog(tmp_path / "log.jsonl")
-    log.forget_after(0, 0)
-    assert log.records() == [] and not log.path.exists()
+    run = RunFolder(tmp_path)
+    run.forget_after(0, 0)
+    assert run.logged() == [] and not run.log_file.exists()
     places = [(0, 10), (0, 20), (1, 10), (1, 20), (2, 10)]
     records = [{"scale": scale, "step": step, "D/real_a": 0.5} for scale, step in places]
     for record in records:
-        log.append(record)
-    with log.path.open("a") as file:
+        run.log(record)
+    with run.log_file.open("a") as file:
         file.write('{"scale": 2, "st')  # A crash cut it short.
-    assert log.records() == records
-    log.forget_after(1, 10)
-    log.append({"scale": 1, "step": 15})  # must start a line of its own
-    assert log.records() == [*records[:3], {"scale": 1, "step": 15}]
-    assert len(log.path.read_text().splitlines()) == 4
+    assert run.logged() == records
+    run.forget_after(1, 10)
+    run.log({"scale": 1, "step": 15})  # must start a line of its own
+    assert run.logged() == [*records[:3], {"scale": 1, "step": 15}]
+    assert len(run.log_file.read_text().splitlines()) == 4
 
 
 # The loss sums.
@@ -95,27 +95,26 @@ def clock(monkeypatch) -> list[float]:
     return now
 
 
-def run_for(clock: list[float], seconds: float, steps: int, device: str = "cpu") -> None:
-    """Steps of equal length of the first of two scales, the second of which costs three times as much."""
-    with progress.Progress([1.0, 3.0], 1000, (0, 0), torch.device(device)) as shown:
+def run_for(clock: list[float], seconds: float, steps: int) -> None:
+    """Steps of equal length of some work that takes 4000 of them."""
+    with progress.Bar(4000, advice="do less") as bar:
         for step in range(1, steps + 1):
             clock[0] += seconds / steps
-            shown.after(0, step, losses(0.5, 1.0))
+            bar.show(step, f"step {step}")
 
 
 def test_short_work_prints_nothing_and_long_work_a_line_now_and_then(clock, capsys):
     run_for(clock, 20, 10)
     assert capsys.readouterr().err == ""
-    run_for(clock, 100, 100)  # 3900 steps' worth are left
+    run_for(clock, 100, 100)
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
-    assert lines[0] == "scale 0 of 0-1 step 30/1000: 1 %, 1:06:10 left, loss D 0.500 G 1.000"
+    assert len(lines) == 3 and lines[0] == "step 30: 1 %, 1:06:10 left"
 
 
-@pytest.mark.parametrize(("device", "per_step", "warns"), [("cpu", 14, True), ("cpu", 10, False), ("cuda", 14, False)])
-def test_a_run_of_half_a_day_is_warned_of_once_on_a_cpu(clock, capsys, device, per_step, warns):
-    run_for(clock, 10 * per_step, 10, device)
-    assert capsys.readouterr().err.count("--preset quick") == warns
+@pytest.mark.parametrize(("per_step", "warns"), [(14, True), (10, False)])
+def test_half_a_day_is_warned_of_once(clock, capsys, per_step, warns):
+    run_for(clock, 10 * per_step, 10)
+    assert capsys.readouterr().err.count("do less") == warns
 
 
 # Stopping.

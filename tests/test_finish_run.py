@@ -104,7 +104,7 @@ def test_training_ends_with_finished_translations(cli, run, sheets, evaluate, in
     assert size(out / "finished_a2b.png") == (28, 22)
     options = RunFolder(out).options()
     assert (options["finish_size"], options["structure"]) == (28, 0.5)
-    assert RunFolder(out).recorded("options")["finish_size"] == 32  # the record of its training stays
+    assert RunFolder(out).record["options"]["finish_size"] == 32  # the record of its training stays
     assert size(evaluate("eval", *inputs, load=out) / "finished_a2b.png") == (28, 22)
 
 

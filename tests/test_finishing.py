@@ -23,7 +23,7 @@ from finishing.full_size import Finisher, Job, finish_all, possible
 from finishing.kernels import in_bands, nearest, sweep
 from finishing.references import References, pass_factors
 from finishing.votes import EDGE, averaged, seamless
-from utils.commands import ROOT
+from utils.errors import ROOT
 from utils.image import to_uint8
 from utils.interrupt import Stopped
 from utils.measures import sliced_wasserstein

@@ -85,10 +85,10 @@ def test_finished_means_that_all_results_are_there(cli, monkeypatch, pair, tmp_p
 
     monkeypatch.setattr("train.StopRequest", Stop)
     assert cli("train.py", *words).code == 143
-    assert RunFolder(out).recorded("finished") is False and not (out / "results.png").exists()
+    assert RunFolder(out).record["finished"] is False and not (out / "results.png").exists()
     monkeypatch.undo()
     assert cli("train.py", "--load", out, "--gpu_id", -1).code == 0
-    assert RunFolder(out).recorded("finished") is True
+    assert RunFolder(out).record["finished"] is True
 
 
 def test_results_made_again_leave_the_training_record_and_no_stale_files(cli, trained, pair, tmp_path):
@@ -96,7 +96,7 @@ def test_results_made_again_leave_the_training_record_and_no_stale_files(cli, tr
     assert cli("train.py", "--load", run, "--finish_size", 32, "--seed", 77, "--gpu_id", -1).code == 0
     assert (run / "finished_a2b.png").exists()
     record = RunFolder(run)
-    assert record.recorded("options")["manualSeed"] == 7 and record.recorded("results")["manualSeed"] == 77
+    assert record.record["options"]["manualSeed"] == 7 and record.record["results"]["manualSeed"] == 77
     assert cli("train.py", "--load", run, "--finish_size", 0, "--gpu_id", -1).code == 0
     assert not list(run.glob("finished*")) and not (run / "metrics.json").exists()
 

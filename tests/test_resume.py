@@ -20,7 +20,7 @@ import training.pair
 from models.run import Run
 from training.loop import load_state, new_state
 from training.optimisers import OptimiserSettings
-from utils.checkpoint import load_checkpoint
+from utils.files import load_checkpoint
 from utils.run_folder import RunFolder
 
 NITER = 17
@@ -165,8 +165,8 @@ def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch
 def test_a_finished_run_says_so_and_keeps_its_record(cli, whole, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(whole, run)
-    record = RunFolder(run).recorded("options")
+    record = RunFolder(run).record["options"]
     result = cli("train.py", "--load", run, "--niter", NITER + 5, "--gpu_id", -1)
     assert result.code == 0 and "finished" in result.out
-    assert RunFolder(run).recorded("options") == record and RunFolder(run).recorded("finished")
+    assert RunFolder(run).record["options"] == record and RunFolder(run).record["finished"]
     same_results(whole, run)

@@ -16,14 +16,14 @@ from training.cost import step_costs
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import LossSums, ScaleState
 from utils.image import save_image
-from utils.log import RunLog
-from utils.progress import Progress
+from utils.progress import Bar
 from utils.rng import stream
 from utils.run_folder import RunFolder
 
 Losses = dict[str, Tensor]  # a step's weighted terms by name, detached scalars on the device
 Images = dict[str, Tensor]  # those a step made, by name, (1, 3, H, W) each, [-1, 1]
 TakeStep = Callable[[int], tuple[Losses, Images]]  # takes a step, counted from 0: updates the scale's networks
+SLOW = "--preset quick learns a smaller image in minutes on a CPU and finishes it at full size"
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,12 @@ def train(
     last = run.geometry.stop_scale if last is None else last
     if run.scale > last:
         return True
-    begin = (run.scale, state.step if state else 0)
+    # The bar counts what steps cost, so that the time left is right across scales.
+    costs = step_costs(run, recipe.passes)[: last + 1]
+    begun = min(state.step, schedule.niter) if state else 0
+    done = schedule.niter * sum(costs[: run.scale]) + begun * costs[run.scale]
     with (
-        Progress(step_costs(run, recipe.passes)[: last + 1], schedule.niter, begin, run.device) as progress,
+        Bar(schedule.niter * sum(costs), done, SLOW if run.device.type == "cpu" else "") as bar,
         Report(run.folder, schedule.niter, tensorboard) as report,
     ):
         for scale in range(run.scale, last + 1):
@@ -113,10 +116,10 @@ def train(
             if state is None:
                 state = new_state(run, recipe.optimiser, scale)
                 fill_networks(run, state, run.networks, recipe.seed)
-            report.log.forget_after(scale, state.step)
+            run.folder.forget_after(scale, state.step)
 
             with recipe.steps(run.pyramids, state) as take_step:
-                if not train_scale(state, take_step, schedule, run.folder, progress, report, should_stop):
+                if not train_scale(state, take_step, schedule, run.folder, costs[scale], bar, report, should_stop):
                     return False
 
             # Keep the scale, and freeze its generators.
@@ -132,11 +135,16 @@ def train_scale(
     take_step: TakeStep,
     schedule: Schedule,
     folder: RunFolder,
-    progress: Progress,
+    cost: float,
+    bar: Bar,
     report: "Report",
     should_stop: Callable[[], bool],
 ) -> bool:
-    """Take the steps of a scale that are still to be done; whether it is finished. A stopped one is saved."""
+    """Take the steps of a scale that are still to be done; whether it is finished. A stopped one is saved.
+
+    Args:
+        cost: of a step, in the bar's unit.
+    """
     saved = begun = time.monotonic()
     seconds_before = state.seconds
     while state.step < schedule.niter and not should_stop():
@@ -147,10 +155,12 @@ def train_scale(
         state.sums.add(losses)
 
         # Report it.
-        progress.after(state.scale, state.step, losses)
+        bar.show(bar.n + cost, f"scale {state.scale}, step {state.step}/{schedule.niter}")
         state.seconds = seconds_before + time.monotonic() - begun
         if state.step % schedule.print_interval == 0 or state.step == schedule.niter:
-            report(state, images)
+            means = report(state, images)
+            sums = {f"loss {side}": sum(means[name] for name in means if name[0] == side) for side in "DG"}
+            bar.set_postfix(sums, refresh=False)
 
         # Save now and then.
         if time.monotonic() - saved >= schedule.save_every:
@@ -166,8 +176,8 @@ class Report:
     """Context manager: the log, the sample images and, if asked for, TensorBoard's events of a run."""
 
     def __init__(self, folder: RunFolder, niter: int, tensorboard: bool) -> None:
-        self.folder, self.log = folder, RunLog(folder.claim(folder.log.name, folder.state.name))
-        self.niter, self.writer = niter, None
+        self.folder, self.niter, self.writer = folder, niter, None
+        folder.claim(folder.log_file.name, folder.state.name, "samples")
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # optional; config.py has seen that it is there
 
@@ -180,16 +190,15 @@ class Report:
         if self.writer is not None:
             self.writer.close()
 
-    def __call__(self, state: ScaleState, images: Images) -> None:
-        """Write a line of the log and the images of the step just taken; start new sums."""
+    def __call__(self, state: ScaleState, images: Images) -> dict[str, float]:
+        """Write a line of the log and the images of the step just taken; start new sums. The mean of every term."""
         means = state.sums.means(state.scale, state.step)
         record = {"scale": state.scale, "step": state.step, **means, "seconds": round(state.seconds, 2)}
-        names = {name: f"samples/{state.scale:02d}_step{state.step:05d}_{name}.png" for name in images}
-        self.folder.claim(*names.values())
-        self.log.append(record)
-        self.folder.samples.mkdir(exist_ok=True)
+        self.folder.log(record)
+        samples = self.folder.path / "samples"
+        samples.mkdir(exist_ok=True)
         for name, image in images.items():
-            save_image(image, self.folder.path / names[name])
+            save_image(image, samples / f"{state.scale:02d}_step{state.step:05d}_{name}.png")
         if self.writer is not None:
             step = state.scale * self.niter + state.step  # of all scales
             for name, value in means.items():
@@ -197,3 +206,4 @@ class Report:
             for name, image in images.items():
                 self.writer.add_image(f"samples/{name}", (image[0].cpu().clamp(-1, 1) + 1) / 2, step)
         state.sums = LossSums()
+        return means

@@ -10,9 +10,8 @@ from models.run import Run
 from training.loop import load_state
 from training.optimisers import OptimiserSettings
 from training.state import ScaleState
-from utils.commands import ROOT, command
 from utils.device import device_flags
-from utils.errors import UserError
+from utils.errors import ROOT, UserError, command
 from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 
@@ -39,7 +38,7 @@ def prepare(
     run.folder.check_free(script, inputs, overwrite, source)
     if source is None:
         return None
-    for (flag, mine), theirs in zip(fingerprints.items(), source.recorded("fingerprints", []), strict=False):
+    for (flag, mine), theirs in zip(fingerprints.items(), source.record["fingerprints"], strict=False):
         if mine != theirs:
             raise UserError(f"{flag} {inputs[flag]}: is not the image the run in --load {source.path} was trained on")
     run.load_scales(source)
@@ -62,7 +61,7 @@ def writing(
             folder.begin(script, record)
         else:
             folder.resume(source)
-            folder.record(**({"results": results} if finished else record | {"results": {}}))
+            folder.note(**({"results": results} if finished else record | {"results": {}}))
         yield
 
 

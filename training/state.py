@@ -10,8 +10,8 @@ from torch import Tensor
 from models.networks import ScaleNetworks
 from models.run import sigma_keys
 from training.optimisers import Optimisers
-from utils.checkpoint import check_tensors, load_checkpoint, save_checkpoint
 from utils.errors import RunError, UserError
+from utils.files import fill, load_checkpoint, save_checkpoint
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 
@@ -83,16 +83,12 @@ class ScaleState:
             raise UserError(f"--load {path}: belongs to scale {values['scale']}, but scale {self.scale} is missing")
         start = "networks."
         weights = {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
-        check_tensors(weights, self.networks.state_dict(), path)
-        self.networks.load_state_dict(weights)
+        fill(self.networks, weights, path)
         if values["step"]:  # There are no moments before the first.
             for number, optimiser in enumerate(self.optimisers.all()):
                 entries = optimiser.state_dict()
-                for index, parameter in enumerate(optimiser.param_groups[0]["params"]):
-                    like = dict(zip(MOMENTS, (torch.tensor(0.0), parameter, parameter), strict=True))
-                    keys = {name: f"optimisers.{number}.{index}.{name}" for name in MOMENTS}
-                    entries["state"][index] = {name: tensors[key] for name, key in keys.items() if key in tensors}
-                    check_tensors(entries["state"][index], like, path)
+                for index in range(len(optimiser.param_groups[0]["params"])):
+                    entries["state"][index] = {name: tensors[f"optimisers.{number}.{index}.{name}"] for name in MOMENTS}
                 optimiser.load_state_dict(entries)
         totals = {name: torch.tensor(total, device=device) for name, total in values["sums"]["totals"].items()}
         self.sums = LossSums(values["sums"]["count"], totals)

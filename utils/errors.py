@@ -1,17 +1,18 @@
-"""What a person can get wrong ends in one line, never in a traceback.
+"""What a person can get wrong ends in one line, never in a traceback; commands that such lines tell people to paste.
 
 Scripts import this module first; it imports little itself, so that Ctrl-C hardly ever comes before it is there.
 """
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
-from utils.commands import ROOT, command
-
+ROOT = Path(__file__).resolve().parent.parent
 NO_MEMORY = "out of memory; smaller sizes need less (--help lists them), and so does --save_memory of train.py"
 ROOM = "; make room and start again (--load resumes training from the last save)"
 
@@ -22,6 +23,11 @@ class UserError(Exception):
 
 class RunError(Exception):
     """A run that had to stop by itself; what it had computed is saved. Exit 1."""
+
+
+def command(*words: object) -> str:
+    """A command line of this Python that runs from any folder: a Path among `words` becomes absolute."""
+    return shlex.join([sys.executable, *(str(word.absolute() if isinstance(word, Path) else word) for word in words)])
 
 
 @contextmanager
@@ -35,9 +41,8 @@ def one_line_errors() -> Iterator[None]:
         _fail(error)
     except KeyboardInterrupt:
         _fail("interrupted", status=130)
-    except BrokenPipeError:  # Whoever read the output is gone: end like any Unix tool.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+    except BrokenPipeError:
+        os._exit(1)  # Whoever read the output is gone; flushing what is left of it would fail, too.
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         _fail(message + ROOM if error.errno in {errno.ENOSPC, errno.EDQUOT} else message)
@@ -47,8 +52,6 @@ def one_line_errors() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "out of memory" in str(error) or "DefaultCPUAllocator" in str(error):
             _fail(NO_MEMORY)
-        if "deterministic implementation" in str(error):
-            _fail(f"--deterministic: {str(error).partition('. ')[0]}; leave the option out")
         raise
 
 

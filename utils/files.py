@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one or the new one, never half of one."""
+"""Files written so that a crash leaves the old one or the new one, never half of one: JSON, and checkpoints."""
 
 import json
 import os
@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TEMPORARY = ".structural-analogy-"  # how the names of files that are not whole yet begin
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from utils.errors import UserError
+
+METADATA = "structural_analogy"  # a checkpoint's entry with the values
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def errors_name(path: Path) -> Iterator[None]:
     """Let an OSError name `path`: of itself it names a temporary file, or, on a full disk, none at all."""
     try:
         yield
@@ -24,8 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     An error inside removes it and leaves what was at `path` as it was.
     """
-    temporary = path.with_name(TEMPORARY + path.name)
-    with naming(path):
+    temporary = path.with_name(".structural-analogy-" + path.name)
+    with errors_name(path):
         try:
             yield temporary
             with temporary.open("rb+") as file:
@@ -36,11 +42,35 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` to a temporary file beside `path`, flush it to the disk, then rename it."""
+    """Write a file whole."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, record: dict) -> None:
-    """Write a record as readable JSON, atomically."""
+    """Write a record as readable JSON."""
     write_atomic(path, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def save_checkpoint(tensors: dict[str, Tensor], values: dict, path: Path) -> None:
+    """Write tensors, and plain values (whatever JSON has) beside them, as safetensors: nothing in it can be code."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, safetensors.torch.save(tensors, {METADATA: json.dumps(values)}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Read a checkpoint on the CPU: its tensors and its values. UserError where there is none."""
+    try:
+        tensors = safetensors.torch.load_file(path)
+        with safe_open(path, framework="pt") as file:
+            return tensors, json.loads(file.metadata()[METADATA])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"--load {path}: damaged, missing, or not written by this program") from None
+
+
+def fill(networks: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Load a checkpoint's weights into networks; UserError where they do not fit."""
+    try:
+        networks.load_state_dict(weights)
+    except RuntimeError:
+        raise UserError(f"--load {path}: its weights do not fit this run") from None

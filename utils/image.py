@@ -14,9 +14,8 @@ import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from utils.commands import command
 from utils.device import send
-from utils.errors import UserError
+from utils.errors import UserError, command
 from utils.files import replacing
 
 with contextlib.suppress(ImportError):

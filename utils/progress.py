@@ -1,14 +1,11 @@
-"""What a run says to people while it goes on: a bar or plain lines, with the time left."""
+"""How far work is and the time left, for people."""
 
 import sys
-from collections.abc import Callable
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
-LONG = 12 * 3600.0  # seconds left on a CPU from which on a warning is due
-WARN_AFTER = 10.0  # seconds of steps it is to come from
+LONG = 12 * 3600.0  # seconds left from which on a warning is due
+WARN_AFTER = 10.0  # seconds of work it is to come from
 
 
 class Bar(tqdm):
@@ -19,10 +16,11 @@ class Bar(tqdm):
     Args:
         total: of the work, in any unit.
         initial: how much of it is done already.
+        advice: said once, with the time left, if that is very long.
     """
 
-    def __init__(self, total: float, initial: float = 0.0) -> None:
-        self.detail: Callable[[], str] = str
+    def __init__(self, total: float, initial: float = 0.0, advice: str = "") -> None:
+        self.advice = advice
         self.plain = plain = not sys.stderr.isatty()
         super().__init__(
             total=total,
@@ -37,56 +35,22 @@ class Bar(tqdm):
             smoothing=0.5 if plain else 0.05,
         )
 
-    def show(self, position: float, where: str, detail: Callable[[], str] = str) -> None:
-        """Say how much is done, and what; `detail` is asked for more once a second at most."""
-        self.desc, self.detail = where, detail
+    def show(self, position: float, where: str) -> None:
+        """Say how much is done, and what."""
+        self.desc = where
         self.update(position - self.n)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Called by tqdm when it is time to."""
-        self.postfix = self.detail()
         if not self.plain:
             super().display(msg, pos)
         elif msg is None:
             print(self, file=sys.stderr)
-
-
-class Progress(Bar):
-    """Scale, step, losses and the time left of a training.
-
-    Args:
-        costs: relative cost of one step of each scale; makes the time left right across scales.
-        niter: steps per scale.
-        done: (scale, step) the run starts from.
-        device: a CPU on which the run would take very long is worth a warning.
-    """
-
-    def __init__(self, costs: list[float], niter: int, done: tuple[int, int], device: torch.device) -> None:
-        self.costs, self.niter = costs, niter
-        self.to_warn = device.type == "cpu"
-        super().__init__(niter * sum(costs), self._position(*done))
-
-    def _position(self, scale: int, step: int) -> float:
-        return self.niter * sum(self.costs[:scale]) + min(step, self.niter) * self.costs[scale]
-
-    def after(self, scale: int, step: int, losses: dict[str, Tensor]) -> None:
-        """After a step; reads the losses from the device once a second at most."""
-        where = f"scale {scale} of 0-{len(self.costs) - 1} step {step}/{self.niter}"
-        self.show(self._position(scale, step), where, lambda: summary(losses))
-        if self.to_warn and (elapsed := self.format_dict["elapsed"]) > WARN_AFTER:
-            self.to_warn = False
-            if (left := elapsed * (self.total - self.n) / (self.n - self.initial)) > LONG:
-                print(
-                    f"\nwarning: about {duration(left)} left on this CPU; --preset quick learns a smaller image "
-                    "in minutes and finishes it at full size",
-                    file=sys.stderr,
-                )
-
-
-def summary(losses: dict[str, Tensor]) -> str:
-    """The discriminators' and generators' losses, summed over their terms."""
-    sides = {side: sum(v.item() for k, v in losses.items() if k.startswith(side)) for side in "DG"}
-    return "loss " + " ".join(f"{side} {value:.3f}" for side, value in sides.items())
+        elapsed, done = self.format_dict["elapsed"], self.n - self.initial
+        if self.advice and elapsed > WARN_AFTER and done > 0:
+            if (left := elapsed * (self.total - self.n) / done) > LONG:
+                print(f"\nwarning: about {duration(left)} left; {self.advice}", file=sys.stderr)
+            self.advice = ""
 
 
 def duration(seconds: float) -> str:

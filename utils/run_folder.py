@@ -1,4 +1,4 @@
-"""The folder of a run: the names of its files, who may write there, and config.json, which says what was written.
+"""The folder of a run: the names of its files, who may write there, its log, and config.json, which lists its files.
 
 config.json is the first file of a folder. It holds the script, its options as used, the versions, the device, the name
 of every file and folder the program wrote there ("files"), and "finished": true once all that was asked for is there.
@@ -15,13 +15,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from utils.errors import UserError
-from utils.files import TEMPORARY, write_atomic, write_json
+from utils.files import errors_name, write_atomic, write_json
 
 PROGRAM = "structural-analogy"  # what tells our config.json from another program's
 LOCK = ".structural-analogy.lock"
 TRAINING = {"train.py", "refine.py"}
 # What was trained; all else is results, made again.
-TRAINED = ("scale_", "samples/", "tensorboard", "log.jsonl", "state.safetensors", "retrained_")
+TRAINED = ("scale_", "samples", "tensorboard", "log.jsonl", "state.safetensors", "retrained_")
 
 
 class RunFolder:
@@ -30,9 +30,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.json"
-        self.log = path / "log.jsonl"
+        self.log_file = path / "log.jsonl"
         self.state = path / "state.safetensors"
-        self.samples = path / "samples"
 
     def scale(self, scale: int) -> Path:
         """The checkpoint of a finished scale."""
@@ -40,33 +39,34 @@ class RunFolder:
 
     # What config.json says.
 
-    def _record(self) -> dict[str, Any]:
+    @property
+    def record(self) -> dict[str, Any]:
+        """What config.json holds; nothing where it is missing, damaged or not from this program."""
         try:
             record = json.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return record if isinstance(record, dict) and record.get("program") == PROGRAM else {}
 
-    def recorded(self, entry: str, default: Any = None) -> Any:
-        """An entry of config.json; `default` where there is none."""
-        return self._record().get(entry, default)
+    def note(self, **entries: Any) -> None:
+        """Write entries into config.json; all others in it stay."""
+        write_json(self.config, {"program": PROGRAM} | self.record | entries)
 
     def options(self, script: str | None = None) -> dict[str, Any]:
-        """The options the run was trained with; where the inputs are and how it was finished, as used last.
+        """The options of the run; of a finished one, those of its results are the ones they were last made with.
 
         Raises:
             UserError: the folder holds no run, or none of this script.
         """
-        if not isinstance(options := self.recorded("options"), dict):
+        record = self.record
+        if not isinstance(record.get("options"), dict):
             what = "holds no run (config.json is missing or damaged)" if self.path.is_dir() else "no such folder"
             raise UserError(f"--load {self.path}: {what}")
-        if script is not None and (other := self.recorded("script")) != script:
-            raise UserError(f"--load {self.path}: holds results of {other}; name a folder written by {script}")
-        return options | self.recorded("results", {})
-
-    def record(self, **entries: Any) -> None:
-        """Write entries into config.json; all others in it stay."""
-        write_json(self.config, {"program": PROGRAM} | self._record() | entries)
+        if script is not None and record["script"] != script:
+            raise UserError(
+                f"--load {self.path}: holds results of {record['script']}; name a folder written by {script}"
+            )
+        return record["options"] | record.get("results", {})
 
     def claim(self, *names: str) -> Path:
         """List files, or folders, in config.json before they are written; the path of the first.
@@ -74,13 +74,16 @@ class RunFolder:
         Raises:
             UserError: one is there already and is not ours.
         """
-        known = self.recorded("files", [])
+        known = self.record.get("files", [])
         if new := [name for name in names if name not in known]:
             for name in new:
-                if (self.path / name).exists():
-                    raise UserError(f"--out {self.path}: {name} is in the way and not from this program; move it away")
-            self.record(files=known + new)
+                self._refuse(name)
+            self.note(files=known + new)
         return self.path / names[0]
+
+    def _refuse(self, name: str) -> None:
+        if (self.path / name).exists():
+            raise UserError(f"--out {self.path}: {name} is in the way and not from this program; move it away")
 
     # Who may write.
 
@@ -94,23 +97,17 @@ class RunFolder:
             overwrite: whether results of this program may be.
             source: the run that is resumed, which may be this one.
         """
-        for flag, folder in (("--out", self), ("--load", source)):
-            if folder is not None and (folder.path / LOCK).exists():
-                with folder.locked(flag):
-                    pass
-        if self.config.exists() and not self._record():
-            raise UserError(f"--out {self.path}: config.json is in the way and not from this program; move it away")
-        files = self.recorded("files", [])
-        if (self.path / "results.png").exists() and "results.png" not in files:
-            raise UserError(f"--out {self.path}: results.png is in the way and not from this program; move it away")
-        ours = {(self.path / name).resolve() for name in files}
+        record = self.record
+        if not record:
+            self._refuse("config.json")
+        ours = {(self.path / name).resolve() for name in record.get("files", [])}
         for flag, path in inputs.items():
-            read = [path, *path.iterdir()] if path.is_dir() else [path]
-            if path.resolve() == self.path.resolve() or any(file.resolve() in ours for file in read):
+            place = path.resolve()
+            if place == self.path.resolve() or ours.intersection([place, *place.parents]):
                 raise UserError(f"{flag} {path}: is --out {self.path} or inside it, and would be replaced")
         if source is not None and self.path.resolve() == source.path.resolve():
             return
-        other = self.recorded("script")
+        other = record.get("script")
         if other in TRAINING and script not in TRAINING:
             raise UserError(f"--out {self.path}: holds a training run; choose another --out")
         if other and not overwrite:
@@ -121,7 +118,7 @@ class RunFolder:
             )
 
     @contextmanager
-    def locked(self, flag: str = "--out") -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Make the folder where it is missing, and keep other processes from writing into it.
 
         Raises:
@@ -132,12 +129,10 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0.2)
         except Timeout:
-            raise UserError(f"{flag} {self.path}: another process is writing to it; wait until it ends") from None
+            raise UserError(f"--out {self.path}: another process is writing to it; wait until it ends") from None
         except OSError as error:
-            raise UserError(f"{flag} {self.path}: cannot be written: {error.strerror}") from None
+            raise UserError(f"--out {self.path}: cannot be written: {error.strerror}") from None
         try:
-            for path in [*self.path.glob(TEMPORARY + "*"), *self.path.glob(f"*/{TEMPORARY}*")]:
-                path.unlink()  # what a killed process left half-written
             yield
         finally:
             with suppress(OSError):  # Windows keeps it while it is open.
@@ -146,15 +141,14 @@ class RunFolder:
 
     def begin(self, script: str, record: dict[str, Any]) -> None:
         """Remove what this program wrote here before, and begin anew."""
-        self._remove(self.recorded("files", []))
+        self._remove(self.record.get("files", []))
         write_json(self.config, {"program": PROGRAM, "script": script, "finished": False, "files": []} | record)
 
     def resume(self, source: "RunFolder") -> None:
         """Take over all a run has trained so far, from this folder or another; what is made at its end is removed."""
-        record, mine = source._record(), self.recorded("files", [])
+        record, here = source.record, self.path.resolve() == source.path.resolve()
         trained = [name for name in record["files"] if name.startswith(TRAINED) and (source.path / name).exists()]
-        here = self.path.resolve() == source.path.resolve()
-        self._remove([name for name in mine if not (here and name in trained)])
+        self._remove([name for name in self.record.get("files", []) if not (here and name in trained)])
         write_json(self.config, record | {"files": trained, "finished": False})
         found = [source.path / name for name in trained if not here]
         for file in [file for path in found for file in (path, *path.rglob("*")) if file.is_file()]:
@@ -164,8 +158,28 @@ class RunFolder:
 
     def _remove(self, names: list[str]) -> None:
         if names:
-            self.record(finished=False)
+            self.note(finished=False)
         for path in [self.path / name for name in names]:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        with suppress(OSError):  # It is not there, or somebody's own file lies in it.
-            self.samples.rmdir()
+
+    # The log: one JSON object per print interval.
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append a line to log.jsonl."""
+        with errors_name(self.log_file), self.log_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Every whole line of log.jsonl; one that a crash cut short is left out."""
+        records = []
+        if self.log_file.is_file():
+            for line in self.log_file.read_text(encoding="utf-8", errors="replace").splitlines():
+                with suppress(ValueError):
+                    records.append(json.loads(line))
+        return records
+
+    def forget_after(self, scale: int, step: int) -> None:
+        """Drop what is logged beyond the point a run is resumed from: it is about to be computed again."""
+        kept = [record for record in self.logged() if (record["scale"], record["step"]) <= (scale, step)]
+        if self.log_file.is_file():
+            write_atomic(self.log_file, "".join(json.dumps(record) + "\n" for record in kept).encode())
