@@ -1,4 +1,4 @@
-"""Milliseconds per training step at every scale: as published, the plain step, the two domains side by side.
+"""Milliseconds per training step at every scale: as published, and ours, domains one by one and side by side.
 
     python benchmarks/step.py [--preset quick] [--scales 0 1 2] [--repeats 5]
 
@@ -26,10 +26,10 @@ from models.blocks import ConvBlock, initialise
 from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from presets import QUICK
+from training.domains import Both, DomainThreads, one_by_one
 from training.draws import StepDraws
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
-from training.side_by_side import DomainThreads, one_by_one, side_by_side_step
 from training.step import DomainInputs, training_step
 from utils.geometry import Geometry
 from utils.resize import resize_weights
@@ -126,15 +126,13 @@ def batch_normalised(network: nn.Module) -> nn.Module:
     return network
 
 
-def program(start: Start, threads: DomainThreads | None) -> Callable[[int], object]:
-    """The program's own step: plain, or side by side on these threads."""
+def program(start: Start, both: Both) -> Callable[[int], object]:
+    """The program's own step."""
     networks, pyramids, sigmas, reals = start
     optimisers = Optimisers(networks, RATES)
-    draws = StepDraws(pyramids, len(pyramids[0].generators), 1, CPU, threads or one_by_one)
+    draws = StepDraws(pyramids, len(pyramids[0].generators), 1, CPU, both)
     draws.sigmas = sigmas
-    if threads is None:
-        return lambda step: training_step(networks, optimisers, draws(step, reals), reals, WEIGHTS)
-    return lambda step: side_by_side_step(networks, optimisers, draws(step, reals), reals, WEIGHTS, threads)
+    return lambda step: training_step(networks, optimisers, draws(step, reals), reals, WEIGHTS, both)
 
 
 def starting_point(scale: int, geometry: Geometry, architecture: Architecture) -> Start:
@@ -152,9 +150,9 @@ def starting_point(scale: int, geometry: Geometry, architecture: Architecture) -
 
 
 def medians(scale: int, geometry: Geometry, architecture: Architecture, repeats: int) -> list[float]:
-    """Milliseconds of a step: published, plain, side by side."""
+    """Milliseconds of a step: published, one by one, side by side."""
     starts, threads = [starting_point(scale, geometry, architecture) for _ in range(3)], DomainThreads()
-    forms = [(Published(starts[0]), nullcontext()), (program(starts[1], None), nullcontext())]
+    forms = [(Published(starts[0]), nullcontext()), (program(starts[1], one_by_one), nullcontext())]
     forms.append((program(starts[2], threads), threads))
     times: list[list[float]] = [[], [], []]
     for step in range(repeats + 1):  # the first warms up
@@ -177,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = ("max_nfc", "switch_res", "padding_mode", "padd_size")
     architecture = Architecture(**{name: chosen[name] for name in names if name in chosen})
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}; milliseconds a step\n")
-    print("| side, px | channels | published | plain | side by side |\n| --- | --- | --- | --- | --- |")
+    print("| side, px | channels | published | one by one | side by side |\n| --- | --- | --- | --- | --- |")
     for scale in options.scales or range(geometry.stop_scale + 1):
         cells = [geometry.shapes[scale][0], architecture.widths(scale)[0]]
         cells += [f"{value:.1f}" for value in medians(scale, geometry, architecture, options.repeats)]

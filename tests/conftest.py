@@ -20,6 +20,7 @@ import eval as evaluate
 import finish
 import refine
 import train
+import training.losses
 from utils.errors import one_line_errors
 
 # Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
@@ -100,9 +101,9 @@ def refused(cli, tmp_path):
 
 @pytest.fixture(params=["sharing", "alone"])
 def sharing(request, monkeypatch):
-    """Pictures share the calls of a network, as small ones do, or have one each, as large ones do."""
+    """Pictures share the calls of a discriminator, as small ones do, or have one each, as large ones do."""
     if request.param == "alone":
-        monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED", 0)
+        monkeypatch.setitem(training.losses.MOST_PIXELS_SHARED, "cpu", 0)
     return request.param
 
 

@@ -10,13 +10,13 @@ from devices import META, WrongDevice, one_device
 from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, pyramids_of, reals_of
 from torch import Tensor
 
+import training.losses
 import training.step
 from models.blocks import Mirror
 from models.inference import inject, refined_from, sample
-from training.batching import share_call
 from training.draws import rec_start
 from training.frames import frames
-from training.losses import LossWeights
+from training.losses import LossWeights, batches_with
 from utils.palette import main_colours, recolour
 from utils.video import Clip
 
@@ -48,7 +48,7 @@ def test_a_pairs_step_stays_on_its_device(changes):
 
 
 def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypatch):
-    monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED_ON_GPU", 0)
+    monkeypatch.setitem(training.losses.MOST_PIXELS_SHARED, "gpu", 0)
     pair_steps(META, watch=one_device, real_start=0.5, weights=LossWeights(lambda_self=1.0, lambda_layout=0.5))
 
 
@@ -88,9 +88,9 @@ def test_z_star_is_drawn_on_the_cpu_and_sent(monkeypatch, grey):
     assert torch.equal(sent[0].expand(-1, 3, -1, -1), rec_start(GEOMETRY.shapes, CPU, 1, grey=grey))
 
 
-@pytest.mark.parametrize(("device", "share"), [(CPU, False), (META, True)])
-def test_a_gpu_has_fewer_and_larger_calls(device, share):
-    assert share_call([torch.zeros(1, 3, 220, 220, device=device)] * 2) is share
+@pytest.mark.parametrize(("device", "calls"), [(CPU, 2), (META, 1)])
+def test_a_gpu_has_fewer_and_larger_calls(device, calls):
+    assert len(list(batches_with([torch.zeros(1, 3, 220, 220, device=device)] * 2))) == calls
 
 
 class OnApple(Tensor):

@@ -12,20 +12,21 @@ from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, random, real_pictures
 from torch import nn
 from torchvision.transforms import functional as TF
 
+import training.losses
 from models.blocks import initialise
 from models.inference import default_injection_scale, inject
 from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid, gaussian_noise
 from models.run import Run
+from training.domains import one_by_one
 from training.draws import StepDraws, rec_start
 from training.frames import still
 from training.loop import fill_networks, new_state
 from training.losses import LossWeights, gradient_penalty, scores
 from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
-from training.side_by_side import one_by_one
 from training.state import ScaleState
-from training.step import StepInputs, discriminator_loss, training_step
+from training.step import StepInputs, training_step, update_discriminator
 from utils.geometry import Geometry
 from utils.measures import contrast_agreement
 from utils.resize import upsample
@@ -281,11 +282,12 @@ def test_discriminator_loss_counts_the_real_image_twice_and_detaches_the_fakes()
     discriminator, mix = networks().discriminator_a, torch.tensor([0.3, 0.6])
     real = random(1, 3, 14, 14)
     translated, fake = (random(1, 3, 14, 14, seed=i).requires_grad_() for i in (1, 2))
-    terms = discriminator_loss("_a", discriminator, real, [translated, fake], [1, 1], mix, 0.1)
-    assert terms["D/real_a"].item() == pytest.approx(-2 * discriminator(real).mean().item(), rel=1e-4)
-    sum(terms.values()).backward()
+    loss = whole_discriminator_loss(discriminator, real, [translated.detach(), fake.detach()], [1, 1], mix, 0.1)
+    twice = -2 * discriminator(real).mean().item()
+    optimiser = torch.optim.Adam(discriminator.parameters())
+    terms = update_discriminator(discriminator, optimiser, real, [translated, fake], [1, 1], mix, 0.1)
+    assert terms["D/real"].item() == pytest.approx(twice, rel=1e-4)
     assert translated.grad is None and fake.grad is None
-    loss = whole_discriminator_loss(discriminator, real, [translated, fake], [1, 1], mix, 0.1)
     assert sum(terms.values()).item() == pytest.approx(loss.item(), rel=1e-4)
 
 
@@ -406,15 +408,14 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monke
 
     assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]
     # No cost either: the sample, the translation; the discriminator on all three, at the penalties' points, as judge.
-    assert calls == {"generator_a": [1, 1], "discriminator_a": [3, 2, 2]}
+    assert calls == {"generator_a": [1, 1], "discriminator_a": [3, 2, 1, 1]}
     for found in calls.values():
         found.clear()
     step(LossWeights(lambda_self=1))
-    # The reconstruction shares the sample's call, the self translation the translation's.
-    assert calls == {"generator_a": [2, 2, 1], "discriminator_a": [4, 3, 3]}
+    assert calls == {"generator_a": [1] * 5, "discriminator_a": [4, 3, 1, 1, 1]}
     for found in calls.values():
         found.clear()
-    monkeypatch.setattr("training.batching.MOST_PIXELS_SHARED", 14 * 14 - 1)
+    monkeypatch.setitem(training.losses.MOST_PIXELS_SHARED, "cpu", 14 * 14 - 1)
     step(LossWeights())
     assert calls == {"generator_a": [1] * 4, "discriminator_a": [1] * 7}
 

@@ -11,7 +11,6 @@ from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings
-from training.side_by_side import DomainThreads, side_by_side_step
 from training.step import DomainInputs, StepInputs, training_step
 from utils.geometry import Geometry
 from utils.resize import resize
@@ -73,10 +72,9 @@ def gradient_norm(network: nn.Module) -> float:
 
 
 @pytest.mark.parametrize("case", STEP_CASES, ids=lambda case: f"{case['nfc']}-{case['size']}")
-@pytest.mark.parametrize("form", ["plain", "side by side"])
 @pytest.mark.parametrize("sharing", ["sharing", "alone"], indirect=True)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-def test_step(case, dtype, sharing, form):
+def test_step(case, dtype, sharing):
     """In float32 the first step, in float64 all: after a step two right programs part by what rounding is, which is
     another thing on every processor (docs/method.md, section 13)."""
     width, side = case["nfc"], case["size"]
@@ -96,11 +94,7 @@ def test_step(case, dtype, sharing, form):
             DomainInputs(own.noisy.to(dtype), own.prev.to(dtype), own.z_prev.to(dtype), own.mix.to(dtype))
             for own in step_inputs(step, side)
         )
-        if form == "plain":
-            losses, pictures = training_step(networks, optimisers, inputs, reals, weights)
-        else:
-            with DomainThreads() as both:
-                losses, pictures = side_by_side_step(networks, optimisers, inputs, reals, weights, both)
+        losses, pictures = training_step(networks, optimisers, inputs, reals, weights)
         found = card_names(losses)
         assert found.keys() == expected.keys()
         for name, value in expected.items():

@@ -1,20 +1,15 @@
 """Everything random in a step: its draws through the finished scales, its noise, its mixes (docs/method.md, sections 4
 to 6)."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import torch
 from torch import Tensor
 
 from models.pyramid import Noise, Pyramid, gaussian_noise
+from training.domains import Both
 from training.step import DomainInputs, StepInputs
 from utils.device import send
 from utils.geometry import Shapes
 from utils.rng import normal, stream, uniform
-
-Result = TypeVar("Result")
-Both = Callable[[Callable[[int], Result]], tuple[Result, Result]]  # does something for domain 0 and for domain 1
 
 
 def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bool = False) -> Tensor:
@@ -35,7 +30,7 @@ class StepDraws:
     Args:
         pyramids: the finished scales of domains a and b.
         scale: the scale that trains.
-        both: does the draws of both domains.
+        both: does the draws of both domains, see training.domains.
         self_term: whether the steps need noise for the self term (section 12), too.
         fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
         real_start: share of the steps whose samples are made of the noisy real images of this scale, as an injection

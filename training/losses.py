@@ -3,13 +3,19 @@
 training/step.py puts them together. "mean D(image)" is here an image's score: the mean of its map of patch scores.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from utils.measures import contrast_agreement
+
+# Height times width of the largest images that share a call of a discriminator. One call is faster than several, but
+# holds a larger graph, and from a side of about 100 pixels on it is no faster on a CPU. A GPU is kept busy by fewer and
+# larger calls, so there images of all sizes of the paper's settings share them.
+MOST_PIXELS_SHARED = {"cpu": 2**13, "gpu": 2**16}
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,22 @@ Network = Callable[[Tensor], Tensor]
 def scores(discriminator: Network, images: Tensor) -> Tensor:
     """mean D(image) of each of (N, 3, H, W) images: (N,), unbounded."""
     return discriminator(images).mean(dim=(1, 2, 3))
+
+
+def batches_with(images: Sequence[Tensor], *others: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Batches for a call of a network each, with what belongs to their images of every other sequence.
+
+    Images in one batch do not influence one another, because the normalisation is per image.
+
+    Args:
+        images: (1, 3, H, W) each; small ones of one shape make one batch, others one each.
+    """
+    most = MOST_PIXELS_SHARED["cpu" if images[0].device.type == "cpu" else "gpu"]
+    shared = len({image.shape for image in images}) == 1 and images[0].shape[-2:].numel() <= most
+    size = len(images) if shared else 1
+    for first in range(0, len(images), size):
+        part = slice(first, first + size)
+        yield torch.cat(list(images[part])), *(other[part] for other in others)
 
 
 def layout_loss(translated: Tensor, source: Tensor) -> Tensor:

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from models.networks import ScaleNetworks
 from models.pyramid import Noise, Pyramid, gaussian_noise
-from training.batching import generate
 from training.draws import rec_start
 from training.loop import Images, Losses, TakeStep
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import ScaleState
-from training.step import discriminator_loss, update
+from training.step import update_discriminator
 from utils.device import send
 from utils.geometry import ImageGeometry
 from utils.rng import stream, uniform
@@ -122,17 +121,18 @@ def one_image_step(
     for noisy, base, mix in inputs:
         with torch.no_grad():
             fake = generator(noisy, base)
-        losses = discriminator_loss("", discriminator, real, [fake], [1.0], mix, lambda_grad)
-        update([optimiser_d], sum(losses.values()))
+        losses = update_discriminator(discriminator, optimiser_d, real, [fake], [1.0], mix, lambda_grad)
     noisy, base, _ = inputs[-1]
     discriminator.requires_grad_(False)
     for _ in inputs:
-        fake, reconstruction = generate(generator, [noisy, rec[0]], [base, rec[1]])
+        fake, reconstruction = generator(noisy, base), generator(*rec)
         losses_g = {
             "G/adversarial": -discriminator(fake).mean(),
             "G/reconstruction": alpha * F.mse_loss(reconstruction, real),
         }
-        update([optimiser_g], sum(losses_g.values()))
+        optimiser_g.zero_grad()
+        sum(losses_g.values()).backward()
+        optimiser_g.step()
     discriminator.requires_grad_(True)
     terms = {name: term.detach() for name, term in (losses | losses_g).items()}
     return terms, {"fake_a": fake.detach(), "rec_a": reconstruction.detach()}

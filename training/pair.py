@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from models.pyramid import Pyramid
+from training.domains import DomainThreads, one_by_one
 from training.draws import StepDraws
 from training.frames import RealSource
 from training.loop import Images, Losses, TakeStep
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
-from training.side_by_side import DomainThreads, one_by_one, side_by_side_step
 from training.state import ScaleState
 from training.step import training_step
 
@@ -30,7 +30,7 @@ class PairRecipe:
         noise_amps: of each domain, sigma of a scale > 0 relative to the error of its rec draw.
         coarsest_sigmas: of each domain, sigma of scale 0, for every later draw and for the self term.
         fixed_rec, real_start: see `StepDraws`.
-        recompute: save memory: the step in pieces, one domain after the other, see `side_by_side_step`.
+        recompute: save memory: one domain after the other, see also `training_step`.
     """
 
     optimiser: OptimiserSettings
@@ -50,10 +50,9 @@ class PairRecipe:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
         scale, self_term = state.scale, bool(self.weights.lambda_self)
         with ExitStack() as stack:
-            # Choose the form of the step: in pieces side by side, in pieces for little memory, or plain.
-            both, in_pieces = one_by_one, self.recompute
+            both = one_by_one
             if self.device.type == "cpu" and torch.get_num_threads() > 1 and not self.recompute:
-                both, in_pieces = stack.enter_context(DomainThreads()), True
+                both = stack.enter_context(DomainThreads())
 
             # Open the real images, and measure sigma.
             real_a, real_b = (source(scale) for source in self.reals)
@@ -65,7 +64,7 @@ class PairRecipe:
 
             def take(step: int) -> tuple[Losses, Images]:
                 reals = real_a(step), real_b(step)
-                step_of = state.networks, state.optimisers, draws(step, reals), reals, self.weights
-                return side_by_side_step(*step_of, both, self.recompute) if in_pieces else training_step(*step_of)
+                of_step = state.networks, state.optimisers, draws(step, reals), reals
+                return training_step(*of_step, self.weights, both, self.recompute)
 
             yield take

@@ -1,0 +1,98 @@
+"""The two domains side by side on threads, and with little memory: the same step as one by one."""
+
+import copy
+
+import pytest
+import torch
+from memory import peak_of
+from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, pair_steps, real_pictures
+
+from models.blocks import initialise
+from models.networks import Architecture, ScaleNetworks
+from training.domains import DomainThreads, one_by_one
+from training.losses import LossWeights
+from training.optimisers import Optimisers, OptimiserSettings
+from training.step import training_step
+from utils.rng import stream
+
+CASES = {
+    "published": (SQUARE, LossWeights()),
+    "all weights, all shapes": (WIDE_AND_TALL, LossWeights(2.0, 10.0, 3.0, 0.5, 0.7, 0.6)),
+}
+
+
+def networks(width: int) -> ScaleNetworks:
+    nets = ScaleNetworks(Architecture(nfc=width, min_nfc=width), 0, 4)
+    initialise(nets, stream(0, "test"))
+    return nets
+
+
+def b_first(function):
+    """`one_by_one` the other way round."""
+    return (function(1), function(0))[::-1]
+
+
+def three_steps(nets: ScaleNetworks, shapes, weights: LossWeights, both, recompute: bool = False) -> list[torch.Tensor]:
+    """Everything three steps compute: losses, images, gradients, weights."""
+    nets, found = copy.deepcopy(nets), []
+    optimisers = Optimisers(nets, OptimiserSettings(lr_g=0.01, lr_d=0.01))
+    for step in range(3):
+        inputs, reals = inputs_for(weights, shapes, seed=100 * step), real_pictures(shapes)
+        losses, images = training_step(nets, optimisers, inputs, reals, weights, both, recompute)
+        assert all(parameter.requires_grad for parameter in nets.parameters())
+        found += [*losses.values(), *images.values()]
+        found += [each.clone() for parameter in nets.parameters() for each in (parameter.detach(), parameter.grad)]
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("way", ["the other way round", "on threads", "recomputed"])
+def test_no_bit_depends_on_the_order_the_threads_or_what_is_kept(case, way):
+    start, before = networks(4), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with DomainThreads() as threads:  # one each, here as there
+            both = {"the other way round": b_first, "on threads": threads}.get(way, one_by_one)
+            found = three_steps(start, *CASES[case], both, way == "recomputed")
+            wanted = three_steps(start, *CASES[case], one_by_one)
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def test_the_threads_are_given_back_and_an_error_in_either_is_raised():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        for culprit in (0, 1):
+            with pytest.raises(ZeroDivisionError), DomainThreads() as both:
+                assert torch.get_num_threads() == 2
+                both(lambda domain, culprit=culprit: 1 / (domain != culprit))
+            assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("threads", "save_memory", "side_by_side"), [(1, 0, 0), (2, 0, 1), (2, 1, 0)])
+def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
+    monkeypatch, threads, save_memory, side_by_side
+):
+    used = []
+    monkeypatch.setattr("training.pair.training_step", lambda *args: used.append(args[5:]) or training_step(*args))
+    monkeypatch.setattr("training.pair.torch.get_num_threads", lambda: threads)
+    pair_steps(torch.device("cpu"), recompute=bool(save_memory))
+    ((both, recompute),) = used
+    assert isinstance(both, DomainThreads) is bool(side_by_side) and recompute is bool(save_memory)
+
+
+def test_save_memory_takes_less():
+    def step(recompute: bool) -> None:
+        shapes, weights = ((128, 128), (128, 128)), LossWeights()
+        own = Optimisers(nets, OptimiserSettings()), inputs_for(weights, shapes), real_pictures(shapes)
+        training_step(nets, *own, weights, one_by_one, recompute)
+
+    nets, taken = networks(16), []
+    for recompute in (False, True):
+        step(recompute)  # whatever is set up once
+        taken.append(peak_of(lambda recompute=recompute: step(recompute)))
+    assert taken[1] < 0.8 * taken[0]
