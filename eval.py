@@ -7,30 +7,23 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from config import parse_eval, recorded
-from finishing.full_size import Finisher, whole
+from finishing.full_size import whole
 from models.clip import translate_clip
-from models.inference import TrainedPair, inject_both, injection_scales
-from models.results import (
-    CHOICE_SIDE,
-    Finishers,
-    draw_samples,
-    find_finishers,
-    finish_pair,
-    save_choices,
-    save_images,
-)
+from models.inference import SAMPLE, TrainedPair, inject, injection_scales
+from models.results import Originals, draw_samples, finish_pair, save_choices, save_images
 from use_options import EvalOptions
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
 from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
 from utils.image import image_pyramid, image_to_tensor, open_image
 from utils.interrupt import Stopped, StopRequest
-from utils.measures import MetricsFile
+from utils.measures import measure_saved, save_metrics
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
@@ -51,25 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read = {"--input_a": options.input_a, "--input_b": options.input_b}
     read |= {f"--load {options.load}: its image {x}": Path(as_trained[f"input_{x}"]) for x in "ab"}
     out.check_free("eval.py", {flag: path for flag, path in read.items() if path is not None}, options.overwrite)
-    finishers: Finishers = (None, None)
-    if finish_size:
+    originals = Originals()
+    if finish_size or options.choices or options.metrics:
         structure = as_trained["structure"] if options.structure is None else options.structure
-        looks = (1,) if isinstance(inputs[0], Clip) else (0, 1)
-        finishers = find_finishers(pair, inputs, finish_size, structure, looks)
+        originals = Originals.find(pair, inputs, finish_size, structure)
     with out.locked(), StopRequest() as stop:
         out.begin("eval.py", run_record(recorded(options), device))
         print(f"on {device_name(device)}, seed {options.seed}")
-        metrics = MetricsFile(out.path / "metrics.json")
 
         # Translate what is there, or draw.
         try:
             if isinstance(inputs[0], Clip):
-                translate_video(options, out, pair, inputs, finishers[1], as_trained["quant_level"], metrics, stop)
+                translate_video(options, out, pair, inputs, originals, as_trained["quant_level"], stop)
             elif inputs[0] is not None:
-                translate_images(options, out, pair, inputs, finishers, metrics, stop)
+                translate_images(options, out, pair, inputs, originals, stop)
             if options.samples:
-                shares = draw_samples(out, pair, options.samples, options.out_size, options.seed, finishers, stop)
-                add_copied(metrics, shares, out)
+                draw_samples(out, pair, options.samples, options.out_size, options.seed, originals, stop)
         except Stopped:
             print(f"stopped; everything made so far is in {out.path}", file=sys.stderr)
             return stop.status
@@ -129,15 +119,16 @@ def translate_images(
     out: RunFolder,
     pair: TrainedPair,
     images: Sequence[Image.Image],
-    finishers: Finishers,
-    metrics: MetricsFile,
+    originals: Originals,
     stop: StopRequest,
 ) -> None:
     """Both images, directly and from each injection scale; one of these finished; the sheet; the measures."""
     # Translate.
-    shapes = [pair.shapes_for(image.size, options.out_size, options.keep_aspect) for image in images]
-    reals = [image_pyramid(image, own, pair.run.device) for image, own in zip(images, shapes, strict=True)]
-    (real_a, real_b), pyramids = (own[-1] for own in reals), pair.reshaped(*shapes)
+    device = pair.run.device
+    shapes_for = partial(pair.shapes_for, img_size=options.out_size, keep_aspect=options.keep_aspect)
+    shapes = [shapes_for(image.size) for image in images]
+    reals_a, reals_b = (image_pyramid(image, own, device) for image, own in zip(images, shapes, strict=True))
+    real_a, real_b, pyramids = reals_a[-1], reals_b[-1], pair.reshaped(*shapes)
     results = {"real_a": real_a, "real_b": real_b}
     results |= {"direct_a2b": pyramids[1].translate(real_a), "direct_b2a": pyramids[0].translate(real_b)}
     save_images(results, out)
@@ -149,33 +140,28 @@ def translate_images(
     injected = {}
     for scale in scales:
         stop.check()
-        injected[scale] = inject_both(pyramids, reals, scale, options.seed)
+        injected[scale] = inject(pyramids, "a2b", reals_a[scale], scale, options.seed)
+        injected[scale] |= inject(pyramids, "b2a", reals_b[scale], scale, options.seed)
         named = {f"inject_{scale:02d}_{name}": image for name, image in injected[scale].items()}
         save_images(named, out)
         results |= named
         rows.append(list(named.items()))
 
     # Finish what comes of one injection scale, and measure.
-    finished, first_row = finish_pair(out, images, injected[finished_scale], finishers, stop)
+    finished, first_row = finish_pair(out, images, injected[finished_scale], originals, stop)
     save_sheet([first_row, *rows], out.claim("results.png"))
     if options.choices:
-        save_choices(out, images, injected, find_finishers(pair, images, CHOICE_SIDE, 1.0), stop)
-    add_copied(metrics, {name: full.copied for name, full in finished.items()}, out)
+        save_choices(out, images, injected, originals, stop)
     if options.metrics:
-        out.claim("metrics.json")
-        real = {"a2b": (real_a, real_b), "b2a": (real_b, real_a)}
+        # Layouts are compared with the given images', looks with those that were trained on, where these are at hand.
+        looks = [original or image for original, image in zip(originals.images, images, strict=True)]
+        look_a, look_b = (image_to_tensor(image, shapes_for(image.size)[-1], device) for image in looks)
+        real = {"a2b": (real_a, look_b), "b2a": (real_b, look_a)}
         measured = {name: (image, *real[name[-3:]]) for name, image in results.items() if name[-3:] in real}
         for name, full in finished.items():
-            own = images[0 if name.endswith("a2b") else 1]
-            measured[name] = (full.image, whole(own, tuple(full.image.shape[-2:])), full.references[0])
-        metrics.add_measured(measured)
-
-
-def add_copied(metrics: MetricsFile, shares: dict[str, float], out: RunFolder) -> None:
-    """Record the share of each finished image that was copied in one piece."""
-    if shares:
-        out.claim("metrics.json")
-        metrics.add_copied(shares)
+            own = images[SAMPLE[name[-3:]][0]]
+            measured[name] = (full.image, whole(own, tuple(full.image.shape[-2:])), full.references.images[0])
+        save_metrics(out, measure_saved(measured))
 
 
 def translate_video(
@@ -183,17 +169,16 @@ def translate_video(
     out: RunFolder,
     pair: TrainedPair,
     inputs: tuple[Clip, Image.Image | None],
-    finisher: Finisher | None,
+    originals: Originals,
     quant_level: int,
-    metrics: MetricsFile,
     stop: StopRequest,
 ) -> None:
-    """A clip translated, and finished; its numbers go into config.json, its flicker into metrics.json, too."""
+    """A clip translated, and finished."""
     clip, image_b = inputs
     if image_b is not None:
         finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
         save_images({"real_b": image_to_tensor(image_b, finest, pair.run.device)}, out)
-    numbers = translate_clip(
+    translate_clip(
         out,
         pair,
         clip,
@@ -203,9 +188,6 @@ def translate_video(
         quant_level=quant_level,
         seed=options.seed,
         gif=options.gif,
-        finisher=finisher,
+        finisher=originals.finishers(["a2b"], [clip.size[::-1], clip.size[::-1]]).get("a2b"),
         stop=stop,
     )
-    out.note(clip=numbers)
-    out.claim("metrics.json")
-    metrics.add_flicker({name: numbers[name]["flicker"] for name in ("a2b", "learned_a2b") if name in numbers})

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from config import parse_finish, recorded
 from finishing.canvas import PATCH
 from finishing.finished import legend
-from finishing.full_size import CPU, Finisher, Job, finish_all, whole
+from finishing.full_size import CPU, Finisher, finish_all, whole
 from options import LEARNED_SIZE
 from utils.device import run_record
 from utils.errors import UserError
 from utils.image import open_image
 from utils.interrupt import Stopped, StopRequest
-from utils.measures import MetricsFile
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 
@@ -30,15 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     longer, like = max(image.size), image
     if options.like is not None:
         like = open_image(options.like, "--like", PATCH)
-    own_shape = like.height, like.width
     side = options.learned_size or min(longer, LEARNED_SIZE, options.finish_size)
     if side > longer:
         raise UserError(f"--learned_size {side}: --input {options.input} has only {image.width}x{image.height} pixels")
     if options.finish_size < side:
         raise UserError(f"--finish_size {options.finish_size}: must be at least the --learned_size, {side}")
-    finisher = Finisher(references, options.finish_size, options.structure)
+    finisher = Finisher(references, like.size[::-1], options.finish_size, options.structure)
     try:
-        finisher.sizes(own_shape)
+        notes = finisher.sizes()[2]
     except ValueError as error:
         raise UserError(f"--input {options.input}: cannot be finished: {error}") from None
     out = RunFolder(options.out)
@@ -49,16 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Finish.
     with out.locked(), StopRequest() as stop:
         out.begin("finish.py", run_record(recorded(options), CPU))
-        shape = tuple(max(1, round(side * length / max(own_shape))) for length in own_shape)
-        job = Job("finished", whole(image, shape), own_shape, finisher)
+        for note in notes:
+            print(f"note: finished {note}", file=sys.stderr)
+        learned = whole(image, tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like))
         try:
-            ((_, full),) = finish_all([job], out.path, stop, out.claim)
+            ((_, full),) = finish_all([("finished", learned, finisher)], out, stop)
         except Stopped:
             print("stopped; nothing was finished", file=sys.stderr)
             return stop.status
-        MetricsFile(out.claim("metrics.json")).add_copied({"finished": full.copied})
         shown, sources = [("input", whole(image, full.image.shape[-2:]))], [("source of each pixel", full.source_map())]
-        for index, reference in enumerate(full.references):
+        for index, reference in enumerate(full.references.images):
             shown.append((f"reference {index + 1}", reference))
             colours = legend(reference.shape[-2:], index, len(references))
             sources.append((f"colours of reference {index + 1}", colours))

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from models.inference import TrainedPair, inject_both, injection_scales, sample
-from models.results import find_finishers, finish_pair, save_images
+from models.inference import TrainedPair, inject, injection_scales, sample
+from models.results import Originals, finish_pair, save_images
 from models.run import Run
 from options import TrainOptions
 from training.cost import cost_table
@@ -25,13 +25,12 @@ from utils.errors import UserError
 from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image
 from utils.interrupt import Stopped, StopRequest
-from utils.measures import MetricsFile, measure
+from utils.measures import measure
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, is_clip
 
-SHEET_LEVELS = 5
 POOR_LOOK = 0.048  # distance of a learned image's patches; docs/measurements.md has the runs it was chosen on
 RESULT_OPTIONS = ("input_a", "input_b", "finish_size", "structure")  # what only the results are made with
 Inputs = tuple[Image.Image | Clip, Image.Image]
@@ -63,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with writing(run, source, "train.py", record, results), StopRequest() as stop:
         stills = (next(iter(a)) if isinstance(a, Clip) else a, b)
         shapes_a, shapes_b = run.geometry.domain_shapes
-        real_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
-        reals = real_a, image_pyramid(b, shapes_b, device)
+        reals_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
+        reals = reals_a, image_pyramid(b, shapes_b, device)
         recipe = pair_recipe(options, run, a, reals)
         try:
             if not train(run, recipe, options.schedule, state, stop, tensorboard=options.tensorboard):
@@ -127,9 +126,10 @@ def write_results(
     samples = {f"final_{name}": image for name, image in sample(run.pyramids, options.seed, run.device).items()}
     save_images(samples, folder)
     rows = [list(samples.items())]
-    for scale in injection_scales(run.geometry.stop_scale, SHEET_LEVELS):
+    for scale in injection_scales(run.geometry.stop_scale):
         stop.check()
-        translations = inject_both(run.pyramids, reals, scale, options.seed)
+        translations = inject(run.pyramids, "a2b", reals[0][scale], scale, options.seed)
+        translations |= inject(run.pyramids, "b2a", reals[1][scale], scale, options.seed)
         rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
         if scale == pair.default_scale():
             chosen = translations
@@ -139,12 +139,8 @@ def write_results(
 
     # Finish.
     images = [simplified(stills[0], options.quant_level, stills[0].size[::-1]), stills[1]]
-    finishers = (None, None)
-    if options.finish_size:
-        finishers = find_finishers(pair, images, options.finish_size, options.structure)
-    finished, first_row = finish_pair(folder, images, chosen, finishers, stop)
-    if finished:
-        MetricsFile(folder.claim("metrics.json")).add_copied({name: full.copied for name, full in finished.items()})
+    originals = Originals(images, options.finish_size, options.structure)
+    _, first_row = finish_pair(folder, images, chosen, originals, stop)
     save_sheet([first_row, *rows], folder.claim("results.png"))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.inference import INJECT_LEVELS
 from options import (
     A_KINDS,
     AS_TRAINED,
@@ -35,7 +36,9 @@ class EvalOptions(Common):
     scale_factor: float | None = option(
         number(0, 1, above=True), None, "approximate ratio of a side to the next finer scale's" + AS_TRAINED, PYRAMID
     )
-    inject_levels: int = option(integer(1), 5, "how many of the finest scales to inject at, one image each", EVALUATION)
+    inject_levels: int = option(
+        integer(1), INJECT_LEVELS, "how many of the finest scales to inject at, one image each", EVALUATION
+    )
     inject_scale: int | None = option(
         integer(0),
         None,

@@ -23,28 +23,25 @@ def finish(
     references: References,
     before: Finished | None = None,
     motion: Motion | None = None,
-    progress: Callable[[float], object] = bool,
+    progress: Callable[[float], object] | None = None,
 ) -> Finished:
     """Finish a learned image with patches of references that were prepared for its size. Deterministic; on the CPU.
 
     Args:
         learned: (1, 3, h, w) in [-1, 1]; brought to the aspect of the finished image.
-        before: the frame before of a clip: a match is kept where no other is clearly better.
-        motion: since then, which the matches follow; not given: nothing moved.
+        before: the frame before of a clip, finished with the same references: a match is kept where no other is
+            clearly better.
+        motion: since then, which the matches follow; not given: nothing moved. At a cut nothing is kept.
         progress: called every fraction of a second, after each band of rows, with the share of the passes' pixels
             that is done, up to 1; may raise to stop it.
-
-    Raises:
-        ValueError: the frame before was finished with other references.
     """
-    if before is not None and before.prepared is not references:
-        raise ValueError("the frame before was finished with other references")
-    shape, scale, device = references.shape, references.scale, learned.device
+    shape, scale = references.shape, references.scale
     work = np.square(references.factors).cumsum()
     done = 0.0
 
     def check() -> None:
-        progress(done)
+        if progress is not None:
+            progress(done)
 
     # The learned image in the finished one's aspect, each axis by a factor of its own, and in the references' colours.
     learned = learned.detach().float().cpu()
@@ -58,30 +55,29 @@ def finish(
     learned = learned.clamp(-1, 1)
 
     # From pass to pass; `image` is at `size`, the last field's places are in `canvas`.
-    image, size, canvas, fields, drifts = learned, scale, None, [], []
+    image, size, canvas, field, matches = learned, scale, None, None, []
     for index, factor in enumerate(references.factors):
         check()
         here = [ceil_side(side * factor) for side in shape]
         level = references.level(index, check, keep=before is not None)
         pictures = resized(image, factor / size, here), resized(learned, factor / scale, here)
         queries = level.features(*pictures, check)
-        if fields:
-            field = enlarge(fields[-1], canvas, level.canvas, factor / size, queries.shape[:2])
-        else:
+        if field is None:
             field = search(queries, level, check)
+        else:
+            field = enlarge(field, canvas, level.canvas, factor / size, queries.shape[:2])
         canvas = level.canvas
         kept, drift = np.full(field.shape, -1, np.int32), np.zeros((2, *field.shape), np.float32)
         if before is not None:
-            kept, drift = before.fields[index], before.drifts[index]
+            kept, drift = before.matches[index]
         if motion is not None:
             kept, drift = carried(kept, drift, canvas, motion)
-        fields.append(settle(field, queries, level, kept, check))
-        drifts.append(drift)
+        field = settle(field, queries, level, kept, check)
+        matches.append((field, drift))
         del level, queries  # by far the largest, before the next ones are made
-        image, size, done = averaged(fields[-1], canvas, check), factor, work[index] / work[-1]
-    finished = seamless(image, fields[-1], canvas, 1 / scale, check).to(device)  # over a pixel of the learned image
-    source, copied = source_of(fields[-1], canvas), copied_share(fields[-1], canvas)
-    return Finished(finished, source, copied, references.images, references, fields, drifts, colours)
+        image, size, done = averaged(field, canvas, check), factor, work[index] / work[-1]
+    finished = seamless(image, field, canvas, 1 / scale, check)  # over a pixel of the learned image
+    return Finished(finished, source_of(field, canvas), copied_share(field, canvas), references, matches, colours)
 
 
 def colour_map(image: Tensor, references: list[Tensor]) -> Tensor:

@@ -1,7 +1,6 @@
 """A finished image, and a picture of where in the references every pixel of it comes from."""
 
 import colorsys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,20 +23,17 @@ class Finished(NamedTuple):
         source: (3, H, W) int32: for every pixel the index of its reference, and its row and column there.
         copied: share of patches whose right and lower neighbours continue in the reference, 0 to 1: "copied in one
             piece".
-        references: as large as their patches were copied, (1, 3, H', W') in [-1, 1] each.
-        prepared: the same, as they were prepared.
-        fields: of every pass, (h, w) int32, places in the references' canvas.
-        drifts: of every pass, (2, h, w) float32, how far from its match a patch has moved since (`motion.carried`).
+        references: whose patches they are; `references.images` are as large as these were copied.
+        matches: of every pass the field, (h, w) int32, places in the references' canvas, and the drift, (2, h, w)
+            float32, how far from its match each patch has moved since (`motion.carried`).
         colours: (3, 4), the map the learned image's colours went through.
     """
 
     image: Tensor
     source: np.ndarray
     copied: float
-    references: Sequence[Tensor]
-    prepared: "References"
-    fields: list[np.ndarray]
-    drifts: list[np.ndarray]
+    references: "References"
+    matches: list[tuple[np.ndarray, np.ndarray]]
     colours: Tensor
 
     def source_map(self) -> Tensor:
@@ -45,11 +41,11 @@ class Finished(NamedTuple):
 
         What was copied in one piece shows a piece of the grid.
         """
-        colours = torch.zeros(1, 3, *self.source.shape[1:])
-        for index, image in enumerate(self.references):
+        colours, images = torch.zeros(1, 3, *self.source.shape[1:]), self.references.images
+        for index, image in enumerate(images):
             here = torch.from_numpy(self.source[0] == index)
             rows, columns = (torch.from_numpy(positions).long()[here] for positions in self.source[1:])
-            colours[0][:, here] = legend(image.shape[-2:], index, len(self.references))[0][:, rows, columns]
+            colours[0][:, here] = legend(image.shape[-2:], index, len(images))[0][:, rows, columns]
         return colours
 
 

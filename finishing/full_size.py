@@ -1,12 +1,8 @@
-"""Finishing as the scripts use it: from a learned image and the originals to files (docs/method.md, section 14)."""
+"""Finishing as the scripts use it: from learned images and the originals to files (docs/method.md, section 14)."""
 
 import math
-import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -17,8 +13,10 @@ from finishing.finished import Finished
 from finishing.motion import Motion
 from utils.geometry import ceil_side
 from utils.image import image_to_tensor, save_image
-from utils.interrupt import Stopped
+from utils.interrupt import StopRequest
+from utils.measures import COPIED, save_metrics
 from utils.progress import Bar
+from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
@@ -32,57 +30,61 @@ def whole(image: Image.Image, shape: Shape | None = None) -> Tensor:
 
 @dataclass(frozen=True)
 class Finisher:
-    """Finishes learned images with the patches of given references.
+    """Finishes learned images of one thing with the patches of given references.
+
+    What comes out is the largest image up to `size` for which no reference has to be enlarged. References keep the
+    magnification they had in training, where the images of both domains had equal areas: a finished image has at most
+    as many pixels as the smallest reference.
 
     Args:
-        references: whose patches are copied, by what error lines call them; none is ever enlarged.
+        references: whose patches are copied, by what messages call them.
+        like: (height, width) of what the images depict, in any unit.
         size: wanted longer side of the finished image, pixels.
         structure: how strictly the learned image is followed, see `finishing.references.References`.
     """
 
     references: dict[str, Image.Image]
+    like: Shape
     size: int
     structure: float
 
-    def sizes(self, shape: Shape) -> tuple[Shape, list[float], str | None]:
-        """The largest finished image up to `size` for which no reference has to be enlarged.
-
-        References keep the magnification they had in training, where the images of both domains had equal areas: a
-        finished image has at most as many pixels as the smallest reference.
-
-        Args:
-            shape: (height, width) of what it depicts, in any unit.
-
-        Returns:
-            Its (height, width), by what each reference is to be shrunk, at most 1, and which of them limits it.
+    def sizes(self) -> tuple[Shape, list[float], list[str]]:
+        """(height, width) of the finished image, by what each reference is shrunk, and what a person should know.
 
         Raises:
             ValueError: one of them is too thin for a patch then.
         """
-
         # The longer side of the finished image that has as many pixels as a reference.
-        unit = max(shape) / math.sqrt(math.prod(shape))
+        unit = max(self.like) / math.sqrt(math.prod(self.like))
         available = {name: unit * math.sqrt(math.prod(image.size)) for name, image in self.references.items()}
         limit = min(available, key=available.get)
         longer = min(self.size, math.floor(available[limit] + 1e-6))
-        height, width = (max(1, round(longer * side / max(shape))) for side in shape)
+        height, width = (max(1, round(longer * side / max(self.like))) for side in self.like)
         if min(height, width) < PATCH:
             raise ValueError(f"at {width}x{height} pixels it is thinner than {PATCH}")
         factors = [min(1.0, longer / most) for most in available.values()]
         for (name, image), factor in zip(self.references.items(), factors, strict=True):
             if ceil_side(min(image.size) * factor) < PATCH:
                 raise ValueError(f"{name}, shrunk for {longer} pixels, is thinner than {PATCH}")
-        return (height, width), factors, limit if longer < self.size else None
+        notes = []
+        if longer < self.size:
+            has = "{}x{}".format(*self.references[limit].size)
+            why = f"as many pixels as {limit} has, {has}; its patches are never enlarged"
+            notes.append(f"becomes {width}x{height}, {why}")
+        images = zip(self.references.values(), factors, strict=True)
+        needed = BYTES * (height * width + sum(math.prod(image.size) * factor**2 for image, factor in images))
+        if needed > MUCH:
+            notes.append(f"needs about {needed / 1e9:.0f} GB of memory")
+        return (height, width), factors, notes
 
     def __call__(
         self,
         learned: Tensor,
-        shape: Shape,
         before: Finished | None = None,
         motion: Motion | None = None,
-        progress: Callable[[float], object] = bool,
+        progress: Callable[[float], object] | None = None,
     ) -> Finished:
-        """Finish a learned image, (1, 3, h, w) in [-1, 1], in the aspect of a (height, width).
+        """Finish a learned image, (1, 3, h, w) in [-1, 1].
 
         Args:
             before, motion, progress: see `finishing.coarse_to_fine.finish`. From a clip's third frame on, what depends
@@ -92,79 +94,37 @@ class Finisher:
         from finishing.references import References, resized
 
         if before is not None:
-            return finish(learned, before.prepared, before, motion, progress)
-        finished, factors, _ = self.sizes(shape)
+            return finish(learned, before.references, before, motion, progress)
+        shape, factors, _ = self.sizes()
         images = [resized(whole(one), by) for one, by in zip(self.references.values(), factors, strict=True)]
-        references = References(images, tuple(learned.shape[-2:]), finished, self.structure)
+        references = References(images, tuple(learned.shape[-2:]), shape, self.structure)
         return finish(learned, references, progress=progress)
 
 
-class Job(NamedTuple):
-    """A learned image to finish: the name its files get, (1, 3, h, w), the (height, width) of what it depicts."""
-
-    name: str
-    learned: Tensor
-    shape: Shape
-    finisher: Finisher
-
-
 def finish_all(
-    jobs: Sequence[Job],
-    folder: Path,
-    should_stop: Callable[[], bool] = bool,
-    claim: Callable[..., object] = lambda *_: None,
+    wanted: Sequence[tuple[str, Tensor, Finisher]], folder: RunFolder, stop: StopRequest
 ) -> Iterator[tuple[str, Finished]]:
-    """Finish learned images one after another, each written as soon as it is there, and given out by its name.
+    """Finish learned images one after another, each given out by its name as soon as it is written.
 
-    What is too long and thin is left out, with a line on standard error. Holds one image, however many there are.
+    Beside each is a picture of where its pixels come from, and in metrics.json the share that was copied in one piece.
+    Holds one image, however many there are.
 
     Args:
-        should_stop: asked now and then.
-        claim: told the names of files before they are written.
+        wanted: names, learned images, (1, 3, h, w) in [-1, 1], and what finishes them.
 
     Raises:
         Stopped: a stop was asked for; what is finished is written.
     """
-    left = possible({job.name: (job.finisher, job.shape) for job in jobs})
-    with Bar(len(left)) as bar:
-        for index, job in enumerate(job for job in jobs if job.name in left):
+    with Bar(len(wanted)) as bar:
+        for index, (name, learned, finisher) in enumerate(wanted):
 
-            def progress(share: float, index: int = index, name: str = job.name) -> None:
+            def progress(share: float, index: int = index, name: str = name) -> None:
                 bar.show(index + share, f"finishing {name}")
-                if should_stop():
-                    raise Stopped
+                stop.check()
 
-            progress(0.0)
-            finished = job.finisher(job.learned, job.shape, progress=progress)
-            claim(f"{job.name}.png", f"{job.name}_source.png")
-            save_image(finished.image, folder / f"{job.name}.png")
-            save_image(finished.source_map(), folder / f"{job.name}_source.png")
-            yield job.name, finished
-
-
-def possible(wanted: dict[str, tuple[Finisher, Shape]]) -> set[str]:
-    """Which images of these (height, width) hold patches once finished, by name.
-
-    A line on standard error on the others, on those that get fewer pixels than wanted, and on those that need much
-    memory; one on all that are alike.
-    """
-    left, notes = set(), defaultdict(list)
-    for name, (finisher, own) in wanted.items():
-        try:
-            shape, factors, limit = finisher.sizes(own)
-        except ValueError as error:
-            notes[f"is left out: {error}"].append(name)
-            continue
-        left.add(name)
-        if limit is not None:
-            has, gets = finisher.references[limit].size, shape[::-1]
-            why = f"as many pixels as {limit} has, {has[0]}x{has[1]}; its patches are never enlarged"
-            notes[f"becomes {gets[0]}x{gets[1]}, {why}"].append(name)
-        images = zip(finisher.references.values(), factors, strict=True)
-        pixels = math.prod(shape) + sum(math.prod(image.size) * factor**2 for image, factor in images)
-        if pixels * BYTES > MUCH:
-            notes[f"needs about {pixels * BYTES / 1e9:.0f} GB of memory"].append(name)
-    for note, names in notes.items():
-        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-        print(f"note: {names[0]}{more} {note}", file=sys.stderr)
-    return left
+            finished = finisher(learned, progress=progress)
+            folder.claim(f"{name}.png", f"{name}_source.png")
+            save_image(finished.image, folder.path / f"{name}.png")
+            save_image(finished.source_map(), folder.path / f"{name}_source.png")
+            save_metrics(folder, {name: {COPIED: finished.copied}})
+            yield name, finished

@@ -1,20 +1,18 @@
 """A clip translated frame by frame (docs/method.md, section 12), and finished."""
 
 from contextlib import ExitStack
-from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
-from finishing.full_size import Finisher, possible, whole
+from finishing.full_size import Finisher, whole
 from finishing.motion import motion_between
-from models.inference import TrainedPair, inject
+from models.inference import TrainedPair, draw_and_translate
 from models.pyramid import fixed_noise
 from utils.geometry import Shapes
 from utils.image import image_to_tensor, to_uint8
 from utils.interrupt import StopRequest
-from utils.measures import Flicker
+from utils.measures import COPIED, Flicker, save_metrics
 from utils.palette import simplified
 from utils.progress import Bar
 from utils.rng import stream
@@ -37,7 +35,7 @@ def translate_clip(
     gif: bool,
     finisher: Finisher | None,
     stop: StopRequest,
-) -> dict[str, Any]:
+) -> None:
     """Every frame from one injection scale with one fixed noise, as a video; what may be said of it in numbers.
 
     Args:
@@ -50,53 +48,41 @@ def translate_clip(
     Raises:
         Stopped: a stop was asked for; the videos end with the frames made so far.
     """
-    # Prepare the noise, which is the same for all frames, and the videos.
+    # Prepare the noise, which is the same for all frames, and the videos by name.
     pyramids = pair.reshaped(shapes, shapes)
     noise = fixed_noise(shapes, stream(seed, "clip"), pair.run.device)
-    structure = clip.size[::-1]
-    if finisher is not None and not possible({"a2b.mp4": (finisher, structure)}):
-        finisher = None
-    learned, shape = "a2b", size[::-1]
-    sizes = {learned: even_size(size)}
-    if finisher is not None:
-        learned, shape = "learned_a2b", finisher.sizes(structure)[0]
-        sizes = {"a2b": even_size(shape[::-1]), learned: even_size(size)}
+    shape = size[::-1] if finisher is None else finisher.sizes()[0]
+    sizes = {"a2b": even_size(shape[::-1])} | ({} if finisher is None else {"learned_a2b": even_size(size)})
+    flicker = {name: Flicker() for name in sizes}
     shown = {0, len(clip) // 2, len(clip) - 1}
     rows: list[list[Cell]] = []
-    flicker = {name: Flicker() for name in sizes}
-    copied, finished, before, motion = 0.0, None, None, None
+    copied, finished, before = 0.0, None, None
 
     # Translate and finish frame after frame.
     with ExitStack() as stack:
-        write = {
-            name: stack.enter_context(
-                video_writer(folder.claim(f"{name}.mp4"), clip.times, own, clip.file if name == "a2b" else None)
-            )
-            for name, own in sizes.items()
-        }
+        write = {}
+        for name, own in sizes.items():
+            sound = clip.file if name == "a2b" else None
+            write[name] = stack.enter_context(video_writer(folder.claim(f"{name}.mp4"), clip.times, own, sound))
         bar = stack.enter_context(Bar(len(clip)))
         for index, source in enumerate(clip):
             stop.check()
             frame = simplified(source, quant_level, shapes[-1])
-            real = image_to_tensor(frame, shapes[-1], pair.run.device)
-            injected = image_to_tensor(frame, shapes[scale], pair.run.device)
-            redrawn, translated = inject(pyramids, "a2b", injected, scale, seed, noise)
-            if before is not None:
-                motion = motion_between(before, source, shape)
-            before = source
-            results = {learned: translated}
+            real = image_to_tensor(frame, shapes[scale], pair.run.device)
+            redrawn, translated = draw_and_translate(*pyramids, real, scale, noise)
+            motion = None if before is None else motion_between(before, source, shape)
+            images = {"a2b": translated}
             if finisher is not None:
-                finished = finisher(translated, structure, finished, motion, lambda _: stop.check())
-                results["a2b"] = finished.image
+                finished = finisher(translated, finished, motion, lambda _: stop.check())
+                images = {"a2b": finished.image, "learned_a2b": translated}
                 copied += finished.copied / len(clip)
-            for name, image in results.items():
-                write[name](resized(image, sizes[name]))
+            for name, image in images.items():
+                write[name](np.asarray(Image.fromarray(to_uint8(image)).resize(sizes[name])))
                 flicker[name].add(whole(source, tuple(image.shape[-2:])), image.cpu(), motion and motion.warped)
             if index in shown:
-                cells = {"input": real, f"redrawn, injected at {scale}": redrawn, "a2b": translated}
-                if finished is not None:
-                    cells = {"input": whole(frame), "learned": translated, "a2b": finished.image}
-                rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
+                cells = {"input": whole(frame, images["a2b"].shape[-2:]), f"redrawn, injected at {scale}": redrawn}
+                rows.append([(f"frame {index}: {name}", image) for name, image in (cells | images).items()])
+            before = source
             bar.show(index + 1, f"frame {index + 1}/{len(clip)}")
 
     # Write the rest, and say what came of it.
@@ -104,18 +90,11 @@ def translate_clip(
         made = Clip(folder.path / f"{name}.mp4", "--out")
         save_gif((np.asarray(frame) for frame in made), folder.claim(f"{name}.gif"), clip.times)
     save_sheet(rows, folder.claim("results.png"))
-    numbers = {"frames": len(clip), "rate": str(clip.rate), "inject_scale": scale}
+    folder.note(clip={"frames": len(clip), "rate": str(clip.rate), "inject_scale": scale, "sizes": sizes})
     for name, (width, height) in sizes.items():
         value = flicker[name].value
-        numbers[name] = {"size": [width, height], "flicker": value}
+        save_metrics(folder, {name: {"flicker": value}})
         said = "the input only moves" if value is None else f"flicker {value:.2f} times the input's"
         print(f"{folder.path / name}.mp4: {len(clip)} frames, {width}x{height}, {said}")
-    return numbers if finisher is None else numbers | {"copied_in_one_piece": copied}
-
-
-def resized(image: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """(1, 3, H, W) in [-1, 1] as (height, width, 3) 8-bit of this (width, height)."""
-    pixels = to_uint8(image)
-    if pixels.shape[1::-1] == tuple(size):
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    if finisher is not None:
+        save_metrics(folder, {"a2b": {COPIED: copied}})

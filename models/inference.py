@@ -1,6 +1,5 @@
 """Using a trained pair on real images and on nothing at all (docs/method.md, sections 7 and 8)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from finishing.canvas import Shape
 from finishing.full_size import Finisher
 from models.networks import DOMAINS
 from models.pyramid import Noise, Pyramid, gaussian_noise
@@ -24,55 +22,58 @@ from utils.rng import stream
 from utils.video import Clip, is_clip
 
 Pyramids = tuple[Pyramid, Pyramid]
+INJECT_LEVELS = 5  # the finest scales, at which real images are injected
 DIRECTIONS = ("a2b", "b2a")
 # The images of a sample: the domain whose layout each has, and the one whose look.
 SAMPLE = {"fake_a": (0, 0), "a2b": (0, 1), "fake_b": (1, 1), "b2a": (1, 0)}
 
 
-def default_injection_scale(shapes: Shapes) -> int:
-    """The scale real images are injected at when one image is wanted, from the square shapes a pair is trained at.
-
-    The finest of at most 64 pixels or the coarsest of the five finest, whichever is finer. In runs of 32 to 64 pixels
-    the finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
-    """
-    small = [scale for scale, (side, _) in enumerate(shapes) if side <= 64]
-    return max(small[-1] if small else 0, len(shapes) - 5)
-
-
-def injection_scales(stop_scale: int, levels: int) -> range:
+def injection_scales(stop_scale: int, levels: int = INJECT_LEVELS) -> range:
     """The `levels` finest scales (all, if there are fewer), coarsest first."""
     return range(max(0, stop_scale + 1 - levels), stop_scale + 1)
 
 
-def inject(
-    pyramids: Pyramids, direction: str, image: Tensor, scale: int, seed: int, noise: Noise | None = None
+def default_injection_scale(shapes: Shapes) -> int:
+    """The scale real images are injected at when one image is wanted, from the square shapes a pair is trained at.
+
+    The finest of at most 64 pixels or the coarsest of the INJECT_LEVELS finest, whichever is finer. In runs of 32 to
+    64 pixels the finest scale kept every object in its place, and coarser ones merged, moved or dropped some.
+    """
+    small = [scale for scale, (side, _) in enumerate(shapes) if side <= 64]
+    return max([injection_scales(len(shapes) - 1)[0], *small])
+
+
+def draw_and_translate(
+    source: Pyramid, target: Pyramid, image: Tensor, scale: int, noise: Noise
 ) -> tuple[Tensor, Tensor]:
+    """Run an image through a domain's pyramid from a scale on, then translate it into the other domain.
+
+    Args:
+        image: (1, 3, H, W) at scale `scale` of the source domain, [-1, 1]; zero to draw from nothing.
+
+    Returns:
+        The drawn and the translated image, (1, 3, H, W) each at the finest size.
+    """
+    with few_threads(image.device, 3 * source.shapes[-1][0] * source.shapes[-1][1]):
+        drawn = source.draw(image, scale, len(source.shapes), noise)
+        return drawn, target.translate(drawn)
+
+
+def inject(pyramids: Pyramids, direction: str, image: Tensor, scale: int, seed: int) -> dict[str, Tensor]:
     """Put a real image in at a scale, redraw it from there on, translate it once (docs/method.md, section 8).
 
     Args:
         direction: "a2b" or "b2a".
         image: (1, 3, H, W) at scale `scale` of the source domain, [-1, 1].
-        noise: see `Pyramid.draw`; None: from the seed, the same for the same seed and scale.
+        seed: of the noise, which is the same for the same seed and scale.
 
     Returns:
-        The redrawn and the translated image, (1, 3, H, W) each at the finest size.
+        redrawn_a and a2b, or redrawn_b and b2a, (1, 3, H, W) at the finest size.
     """
     source, target = pyramids if direction == "a2b" else pyramids[::-1]
-    noise = noise or gaussian_noise(source.shapes, [stream(seed, "inject", scale, direction[0])], image.device)
-    return _drawn(source, target, image, scale, noise)
-
-
-def inject_both(pyramids: Pyramids, reals: Sequence[Sequence[Tensor]], scale: int, seed: int) -> dict[str, Tensor]:
-    """Both directions from the real images at one scale: redrawn_a, a2b, redrawn_b, b2a.
-
-    Args:
-        reals: domain a's and domain b's real image at every scale, (1, 3, H, W) each, [-1, 1].
-    """
-    images = {}
-    for direction, real in zip(DIRECTIONS, reals, strict=True):
-        redrawn, translated = inject(pyramids, direction, real[scale], scale, seed)
-        images |= {f"redrawn_{direction[0]}": redrawn, direction: translated}
-    return images
+    noise = gaussian_noise(source.shapes, [stream(seed, "inject", scale, direction[0])], image.device)
+    redrawn, translated = draw_and_translate(source, target, image, scale, noise)
+    return {f"redrawn_{direction[0]}": redrawn, direction: translated}
 
 
 def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) -> dict[str, Tensor]:
@@ -83,14 +84,9 @@ def sample(pyramids: Pyramids, seed: int, device: torch.device, index: int = 0) 
     images = []
     for source, target, name in zip(pyramids, pyramids[::-1], DOMAINS, strict=True):
         noise = gaussian_noise(source.shapes, [stream(seed, "sample", index, name)], device)
-        images += _drawn(source, target, torch.zeros(1, 3, *source.shapes[0], device=device), 0, noise)
+        nothing = torch.zeros(1, 3, *source.shapes[0], device=device)
+        images += draw_and_translate(source, target, nothing, 0, noise)
     return dict(zip(SAMPLE, images, strict=True))
-
-
-def _drawn(source: Pyramid, target: Pyramid, image: Tensor, scale: int, noise: Noise) -> tuple[Tensor, Tensor]:
-    with few_threads(image.device, 3 * source.shapes[-1][0] * source.shapes[-1][1]):
-        drawn = source.draw(image, scale, len(source.shapes), noise)
-        return drawn, target.translate(drawn)
 
 
 def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tensor:
@@ -149,16 +145,19 @@ class TrainedPair:
         stop_scale = self.run.geometry.stop_scale
         if inject_scale is not None and not 0 <= inject_scale <= stop_scale:
             raise ValueError(f"inject_scale must be 0 to {stop_scale}, not {inject_scale}")
-        image = _opened(image)
+        if isinstance(image, np.ndarray):
+            image = Image.fromarray(image)
+        image = as_rgb(image, "image") if isinstance(image, Image.Image) else open_image(Path(image), "image")
         if direction == "a2b":
             image = simplified(image, self.run.folder.options()["quant_level"], image.size[::-1])
         shapes = self.shapes_for(image.size)
         scale = self.default_scale() if inject_scale is None else inject_scale
         real = image_pyramid(image, shapes[scale : scale + 1], self.run.device)[0]
-        _, translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)
+        translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
         if finish_size is not None:
-            finisher = self.finisher(1 - DIRECTIONS.index(direction), finish_size, structure)
-            translated = finisher(translated, (image.height, image.width)).image
+            look = SAMPLE[direction][1]
+            references = {"AB"[look]: self.original(look)}
+            translated = Finisher(references, image.size[::-1], finish_size, structure)(translated).image
         return Image.fromarray(to_uint8(translated))
 
     def sample(
@@ -172,9 +171,10 @@ class TrainedPair:
         """
         images = sample(self.run.pyramids, seed, self.run.device, index)
         if finish_size is not None:
-            finishers = [self.finisher(domain, finish_size, structure) for domain in (0, 1)]
+            originals = [self.original(domain) for domain in (0, 1)]
             for name, (layout, look) in SAMPLE.items():
-                images[name] = finishers[look](images[name], own_shape(finishers[layout])).image
+                finisher = Finisher({"AB"[look]: originals[look]}, originals[layout].size[::-1], finish_size, structure)
+                images[name] = finisher(images[name]).image
         return {name: Image.fromarray(to_uint8(image)) for name, image in images.items()}
 
     def shapes_for(self, size: tuple[int, int], img_size: int | None = None, keep_aspect: bool = False) -> Shapes:
@@ -195,9 +195,8 @@ class TrainedPair:
         """The scale real images are injected at when one image is wanted."""
         return default_injection_scale(self.run.geometry.shapes)
 
-    def finisher(self, look: int, size: int, structure: float, given: Image.Image | None = None) -> Finisher:
-        """What finishes with the patches of domain `look`'s image, the one that was trained on (docs/method.md,
-        section 14).
+    def original(self, domain: int, given: Image.Image | None = None) -> Image.Image:
+        """The image of a domain that was trained on, of a video the first frame.
 
         Args:
             given: an image that is used if it is that one; otherwise it is read from where the run's record has it.
@@ -206,32 +205,13 @@ class TrainedPair:
             UserError: the image is not there, or has changed.
         """
         folder = self.run.folder
-        wanted, options = folder.record["fingerprints"][look], folder.options()
-        if given is None or fingerprint(given) != wanted:
-            path = Path(options[f"input_{DOMAINS[look]}"])
-            source = Clip(path, "--load") if is_clip(path) else open_image(path, "--load")
-            if (source.fingerprint() if isinstance(source, Clip) else fingerprint(source)) != wanted:
-                raise UserError(f"{path}: is not the image the run in {folder.path} was trained on")
-            if isinstance(source, Clip):
-                source = simplified(next(iter(source)), options["quant_level"], source.size[::-1])
-            given = source
-        return Finisher({"AB"[look]: given}, size, structure)
-
-
-def own_shape(finisher: Finisher) -> Shape:
-    """(height, width) of the image whose patches it copies."""
-    (image,) = finisher.references.values()
-    return image.height, image.width
-
-
-def _opened(image: Image.Image | np.ndarray | str | Path) -> Image.Image:
-    """The one way in for what Python hands over."""
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3):
-            raise TypeError(f"an array must be (H, W, 3) or (H, W) uint8, not {image.shape} {image.dtype}")
-        image = Image.fromarray(image)
-    if isinstance(image, Image.Image):
-        return as_rgb(image, "image")
-    if isinstance(image, str | Path):
-        return open_image(Path(image), "image")
-    raise TypeError(f"image must be a path, a PIL image or a NumPy array, not {type(image).__name__}")
+        wanted, options = folder.record["fingerprints"][domain], folder.options()
+        if given is not None and fingerprint(given) == wanted:
+            return given
+        path = Path(options[f"input_{DOMAINS[domain]}"])
+        source = Clip(path, "--load") if is_clip(path) else open_image(path, "--load")
+        if (source.fingerprint() if isinstance(source, Clip) else fingerprint(source)) != wanted:
+            raise UserError(f"{path}: is not the image the run in {folder.path} was trained on")
+        if isinstance(source, Clip):
+            source = simplified(next(iter(source)), options["quant_level"], source.size[::-1])
+        return source

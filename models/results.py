@@ -1,14 +1,16 @@
 """What a person wants to see of a trained pair, written to files: translations, samples, finished images, the sheet."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from PIL import Image
 from torch import Tensor
 
-from finishing.full_size import Finished, Finisher, Job, finish_all, whole
-from models.inference import DIRECTIONS, SAMPLE, TrainedPair, own_shape, sample
+from finishing.canvas import Shape
+from finishing.finished import Finished
+from finishing.full_size import Finisher, finish_all, whole
+from models.inference import DIRECTIONS, SAMPLE, TrainedPair, sample
 from utils.errors import UserError
 from utils.image import save_image
 from utils.interrupt import StopRequest
@@ -20,29 +22,54 @@ from utils.video import Clip
 
 SHEET_SAMPLES, SHEET_SIDE = 16, 256  # at most so many samples on a sheet; the side of a finished one there, pixels
 CHOICE_SIDE, STRUCTURES = 256, (0.0, 0.5, 1.0)  # of choices.png: longer side, pixels; how closely finishing follows
-Finishers = Sequence[Finisher | None]  # what finishes with a's patches and with b's; None: it cannot be done
 
 
-def find_finishers(
-    pair: TrainedPair,
-    given: Sequence[Image.Image | Clip | None],
-    size: int,
-    structure: float,
-    looks: Sequence[int] = (0, 1),
-) -> list[Finisher | None]:
-    """See `TrainedPair.finisher`; None, and a line on standard error, for an image that is not at hand.
+@dataclass(frozen=True)
+class Originals:
+    """The images a pair was trained on, whose patches finish what it makes.
 
     Args:
-        looks: the domains whose patches are wanted.
+        images: A and B; None where one is not at hand, or not needed.
+        size, structure: see `Finisher`; with size 0 nothing is finished.
     """
-    found: list[Finisher | None] = [None, None]
-    for look in looks:
-        image = given[look] if isinstance(given[look], Image.Image) else None
-        try:
-            found[look] = pair.finisher(look, size, structure, image)
-        except UserError as error:
-            print(f"note: nothing can be finished with {'AB'[look]}'s patches: {error}", file=sys.stderr)
-    return found
+
+    images: Sequence[Image.Image | None] = (None, None)
+    size: int = 0
+    structure: float = 1.0
+
+    @classmethod
+    def find(
+        cls, pair: TrainedPair, given: Sequence[Image.Image | Clip | None], size: int, structure: float
+    ) -> "Originals":
+        """See `TrainedPair.original`; a line on standard error for one that is not at hand. A video needs B's only."""
+        images: list[Image.Image | None] = [None, None]
+        for domain in (1,) if isinstance(given[0], Clip) else (0, 1):
+            try:
+                images[domain] = pair.original(domain, given[domain])
+            except UserError as error:
+                print(f"note: nothing can be finished with {'AB'[domain]}'s patches: {error}", file=sys.stderr)
+        return cls(images, size, structure)
+
+    def finishers(self, names: Iterable[str], shapes: Sequence[Shape]) -> dict[str, Finisher]:
+        """What finishes images of SAMPLE, by name; a line on standard error where it cannot, or not as wanted.
+
+        Args:
+            shapes: (height, width) of what has A's layout and of what has B's.
+        """
+        found = {}
+        for name in names:
+            layout, look = SAMPLE[name]
+            if not self.size or self.images[look] is None:
+                continue
+            finisher = Finisher({"AB"[look]: self.images[look]}, shapes[layout], self.size, self.structure)
+            try:
+                notes = finisher.sizes()[2]
+                found[name] = finisher
+            except ValueError as error:
+                notes = [f"is left out: {error}"]
+            for note in notes:
+                print(f"note: {name} at {self.size} pixels {note}", file=sys.stderr)
+        return found
 
 
 def save_images(images: dict[str, Tensor], folder: RunFolder) -> None:
@@ -52,17 +79,24 @@ def save_images(images: dict[str, Tensor], folder: RunFolder) -> None:
         save_image(image, folder.path / f"{name}.png")
 
 
+def save_grid(cells: Sequence[Cell], columns: int, folder: RunFolder, name: str) -> None:
+    """Write a sheet with so many cells in a row; none where there are no cells."""
+    if cells:
+        rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+        save_sheet(rows, folder.claim(name))
+
+
 def finish_pair(
     folder: RunFolder,
     images: Sequence[Image.Image],
     translations: dict[str, Tensor],
-    finishers: Finishers,
+    originals: Originals,
     stop: StopRequest,
 ) -> tuple[dict[str, Finished], list[Cell]]:
     """Finish a2b in A's shape with B's patches, and the reverse; written as finished_a2b.png and so on.
 
     Args:
-        images: A and B.
+        images: A and B, as given.
         translations: learned "a2b" and "b2a".
 
     Returns:
@@ -71,12 +105,9 @@ def finish_pair(
     Raises:
         Stopped: a stop was asked for; what is finished is written.
     """
-    jobs = [
-        Job(f"finished_{name}", translations[name].cpu(), (image.height, image.width), finisher)
-        for image, name, finisher in zip(images, DIRECTIONS, finishers[::-1], strict=True)
-        if finisher
-    ]
-    finished = dict(finish_all(jobs, folder.path, stop, folder.claim))
+    finishers = originals.finishers(DIRECTIONS, [image.size[::-1] for image in images])
+    wanted = [(f"finished_{name}", translations[name], finisher) for name, finisher in finishers.items()]
+    finished = dict(finish_all(wanted, folder, stop))
     height = max([each.image.shape[-2] for each in finished.values()], default=256)
     row = []
     for label, image in zip("AB", images, strict=True):
@@ -88,30 +119,28 @@ def save_choices(
     folder: RunFolder,
     images: Sequence[Image.Image],
     injected: dict[int, dict[str, Tensor]],
-    finishers: Finishers,
+    originals: Originals,
     stop: StopRequest,
 ) -> None:
     """A sheet, choices.png: both translations from each injection scale, finished small at several values of structure.
 
     Args:
-        images: A and B.
+        images: A and B, as given.
         injected: by injection scale, the learned "a2b" and "b2a".
     """
+    finishers = replace(originals, size=CHOICE_SIDE).finishers(DIRECTIONS, [image.size[::-1] for image in images])
     wanted = [
-        (f"{direction}: --inject_scale {scale} --structure {structure:g}", learned[direction], image, finisher)
-        for image, direction, finisher in zip(images, DIRECTIONS, finishers[::-1], strict=True)
-        if finisher
+        (f"{name}: --inject_scale {scale} --structure {each:g}", learned[name], replace(finisher, structure=each))
+        for name, finisher in finishers.items()
         for scale, learned in injected.items()
-        for structure, finisher in ((each, replace(finisher, size=CHOICE_SIDE, structure=each)) for each in STRUCTURES)
+        for each in STRUCTURES
     ]
     cells: list[Cell] = []
     with Bar(len(wanted)) as bar:
-        for index, (label, learned, image, finisher) in enumerate(wanted):
+        for index, (label, learned, finisher) in enumerate(wanted):
             bar.show(index, f"choice {index + 1}/{len(wanted)}")
-            shape = image.height, image.width
-            cells.append((label, finisher(learned.cpu(), shape, progress=lambda _: stop.check()).image))
-    each = len(STRUCTURES)
-    save_sheet([cells[i : i + each] for i in range(0, len(cells), each)], folder.claim("choices.png"))
+            cells.append((label, finisher(learned, progress=lambda _: stop.check()).image))
+    save_grid(cells, len(STRUCTURES), folder, "choices.png")
 
 
 def draw_samples(
@@ -120,16 +149,13 @@ def draw_samples(
     count: int,
     out_size: int | None,
     seed: int,
-    finishers: Finishers,
+    originals: Originals,
     stop: StopRequest,
-) -> dict[str, float]:
+) -> None:
     """New images of each domain, each with its analogy in the other, finished too: "paired generation".
 
     Args:
         out_size: side of the learned ones, pixels, see `TrainedPair.shapes_for`; None: as trained.
-
-    Returns:
-        Of each finished image, by its name, the share copied in one piece.
 
     Raises:
         Stopped: a stop was asked for; what is drawn and finished is written.
@@ -137,28 +163,24 @@ def draw_samples(
     # Draw.
     geometry = pair.run.geometry
     pyramids = pair.reshaped(*(geometry.shapes_for(own, out_size) for own in (geometry.aspect_a, geometry.aspect_b)))
-    rows: list[list[Cell]] = []
-    jobs: list[Job] = []
+    shapes = [own.shapes[-1] for own in pyramids]
+    shapes = [image.size[::-1] if image else shape for image, shape in zip(originals.images, shapes, strict=True)]
+    finishers = originals.finishers(SAMPLE, shapes)
+    cells: list[Cell] = []
+    wanted: list[tuple[str, Tensor, Finisher]] = []
     for index in range(count):
         stop.check()
         images = sample(pyramids, seed, pair.run.device, index)
         named = {f"sample_{index:03d}_{name}": image for name, image in images.items()}
         save_images(named, folder)
-        rows += [list(named.items())] if index < SHEET_SAMPLES else []
-        for name, (layout, look) in SAMPLE.items():
-            shape = own_shape(finishers[layout]) if finishers[layout] else tuple(images[name].shape[-2:])
-            if finishers[look]:
-                jobs.append(Job(f"sample_{index:03d}_finished_{name}", images[name].cpu(), shape, finishers[look]))
-    save_sheet(rows, folder.claim("samples.png"))
+        cells += named.items() if index < SHEET_SAMPLES else []
+        for name, finisher in finishers.items():
+            wanted.append((f"sample_{index:03d}_finished_{name}", images[name].cpu(), finisher))
+    save_grid(cells, len(SAMPLE), folder, "samples.png")
 
     # Finish; of all, only small images are kept for the sheet.
-    cells: list[Cell] = []
-    shares: dict[str, float] = {}
-    for name, full in finish_all(jobs, folder.path, stop, folder.claim):
-        shares[name] = full.copied
-        if len(cells) < SHEET_SAMPLES * len(SAMPLE):
+    cells = []
+    for name, full in finish_all(wanted, folder, stop):
+        if len(cells) < SHEET_SAMPLES * len(finishers):
             cells.append((name, resize(full.image, min(1.0, SHEET_SIDE / max(full.image.shape[-2:])))))
-    if cells:
-        each = len(SAMPLE)
-        save_sheet([cells[i : i + each] for i in range(0, len(cells), each)], folder.claim("finished_samples.png"))
-    return shares
+    save_grid(cells, len(finishers), folder, "finished_samples.png")

@@ -4,9 +4,9 @@ Images are (1, 3, H, W) in [-1, 1], on any device; the two of a comparison may d
 all but the layout, and A in that, so no measure judges a result alone.
 """
 
+import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from statistics import fmean
 
 import torch
@@ -18,6 +18,7 @@ from utils.files import write_json
 from utils.image import pixels_to_tensor, to_uint8
 from utils.resize import resize
 from utils.rng import stream
+from utils.run_folder import RunFolder
 from utils.sifid import load_inception_stem, sifid
 
 COPIED = "copied_in_one_piece"
@@ -28,11 +29,9 @@ MEASURES = {
     "colour_mean": "distance of the mean colour to the appearance image's; lower is better",
     "layout_agreement": "correlation of the local contrast with the structure image's, -1 to 1; higher is better",
     COPIED: "share of a finished image's patches whose right and lower neighbours continue in the reference, 0 to 1",
+    "flicker": "change from frame to frame beyond A's motion, over A's own; null if A only moves; lower is better",
 }
 HIGHER_IS_BETTER = {"layout_agreement"}
-OF_VIDEOS = {
-    "flicker": "change from frame to frame beyond A's motion, over A's own; null where A only moves; lower is better"
-}
 
 MIN_SIDE = 15  # pixels; what is smaller is not measured
 LAYOUT_SIDE = 64  # pixels, the shorter side layouts are compared at
@@ -42,15 +41,16 @@ FLAT = 1 / 255  # a channel that varies by less, half an 8-bit level, is flat
 
 
 @torch.no_grad()
-def measure(translated: Tensor, structure: Tensor, appearance: Tensor, stem: nn.Module | None = None) -> dict:
-    """All MEASURES of a translation that should have the layout of `structure` and the look of `appearance`.
+def measure(
+    translated: Tensor, structure: Tensor, appearance: Tensor, stem: nn.Module | None = None
+) -> dict[str, float]:
+    """What MEASURES says of a translation that should have the layout of `structure` and the look of `appearance`.
 
-    None for SIFID without its network (`utils.sifid`); nothing at all where a side is shorter than MIN_SIDE.
+    No SIFID without its network (`utils.sifid`); nothing at all where a side is shorter than MIN_SIDE.
     """
     if min(side for image in (translated, structure, appearance) for side in image.shape[-2:]) < MIN_SIDE:
         return {}
-    return {
-        "sifid": None if stem is None else sifid(translated, appearance, stem),
+    return ({} if stem is None else {"sifid": sifid(translated, appearance, stem)}) | {
         "sliced_wasserstein": sliced_wasserstein(translated, appearance),
         "colour_mean": (translated.mean(dim=(2, 3)) - appearance.mean(dim=(2, 3))).norm().item(),
         "layout_agreement": layout_agreement(translated, structure),
@@ -153,37 +153,28 @@ class Flicker:
         return self._changes[1] / self._changes[0] if self._changes[0] > 0 else None
 
 
-class MetricsFile:
-    """`metrics.json`: values by image and measure, and what each measure is; written anew with everything added."""
+def measure_saved(images: dict[str, tuple[Tensor, Tensor, Tensor]]) -> dict[str, dict[str, float]]:
+    """`measure` of translations by name, each with its structure and its appearance image, as saved with 8 bits.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._measures: dict[str, str] = {}
-        self._values: dict[str, dict[str, float | None]] = {}
+    Where SIFID's network is not to be had, a line on standard error, and the other measures.
+    """
+    device = next(iter(images.values()))[0].device
+    stem = None
+    try:
+        stem = load_inception_stem(device)
+    except UserError as error:
+        print(f"warning: {error}; the other measures are taken", file=sys.stderr)
+    return {
+        name: measure(*(pixels_to_tensor(to_uint8(image), device) for image in three), stem)
+        for name, three in images.items()
+    }
 
-    def add_measured(self, measured: dict[str, tuple[Tensor, Tensor, Tensor]]) -> None:
-        """Images by name, each with its structure and its appearance image, measured as saved with 8 bits."""
-        stem, known = None, dict(MEASURES)
-        try:
-            stem = load_inception_stem(next(iter(measured.values()))[0].device)
-        except UserError as error:
-            print(f"warning: {error}; the other measures are in {self.path}", file=sys.stderr)
-            known["sifid"] += f"; missing: {error}"
-        for name, images in measured.items():
-            saved = (pixels_to_tensor(to_uint8(image), image.device) for image in images)
-            self._add(name, measure(*saved, stem), known)
 
-    def add_copied(self, shares: dict[str, float]) -> None:
-        """The share of finished images, by name, that was copied in one piece."""
-        for name, share in shares.items():
-            self._add(name, {COPIED: share}, MEASURES)
-
-    def add_flicker(self, ratios: dict[str, float | None]) -> None:
-        """`Flicker.value` of videos, by name."""
-        for name, ratio in ratios.items():
-            self._add(name, {"flicker": ratio}, OF_VIDEOS)
-
-    def _add(self, name: str, values: dict[str, float | None], known: dict[str, str]) -> None:
-        self._values.setdefault(name, {}).update(values)
-        self._measures |= {each: known[each] for each in values}
-        write_json(self.path, {"measures": self._measures, "values": self._values})
+def save_metrics(folder: RunFolder, values: dict[str, dict[str, float | None]]) -> None:
+    """Add values, by image and measure, to `metrics.json`, which also says what each measure is."""
+    path = folder.claim("metrics.json")
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"measures": {}, "values": {}}
+    for name, found in values.items():
+        record["values"].setdefault(name, {}).update(found)
+        record["measures"] |= {each: MEASURES[each] for each in found}
+    write_json(path, record)
