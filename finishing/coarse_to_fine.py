@@ -37,7 +37,9 @@ def finish(
     """
     shape, scale = references.shape, references.scale
     work = np.square(references.factors).cumsum()
-    done = 0.0
+    done, keep = 0.0, before is not None
+    if motion is not None and not motion.found.any():
+        before = motion = None  # a cut: another shot, in colours of its own
 
     def check() -> None:
         if progress is not None:
@@ -59,7 +61,7 @@ def finish(
     for index, factor in enumerate(references.factors):
         check()
         here = [ceil_side(side * factor) for side in shape]
-        level = references.level(index, check, keep=before is not None)
+        level = references.level(index, check, keep)
         pictures = resized(image, factor / size, here), resized(learned, factor / scale, here)
         queries = level.features(*pictures, check)
         if field is None:

@@ -71,8 +71,9 @@ def test_translations_and_samples_stay_on_their_device():
     pyramids = pyramids_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1, META)
     (real_a, real_b), (coarse, finest) = reals_of(GEOMETRY, META), (0, GEOMETRY.stop_scale)
     with one_device():
-        images = [*sample(pyramids, 1, META).values(), *inject(pyramids, "a2b", real_a[finest], finest, 1)]
-        images += [*inject(pyramids, "b2a", real_b[coarse], coarse, 1), refined_from(pyramids[0], real_a[0], 1, 1)]
+        images = [*sample(pyramids, 1, META).values(), *inject(pyramids, "a2b", real_a[finest], finest, 1).values()]
+        images += [*inject(pyramids, "b2a", real_b[coarse], coarse, 1).values()]
+        images.append(refined_from(pyramids[0], real_a[0], 1, 1))
     assert {image.device for image in images} == {META}
 
 

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import make_picture
 from test_sifid import noise, random_inception
 from torch import Tensor
 
@@ -15,12 +16,13 @@ from utils.measures import (
     HIGHER_IS_BETTER,
     MEASURES,
     MIN_SIDE,
-    MetricsFile,
     contrast_agreement,
     layout_agreement,
     measure,
+    save_metrics,
     sliced_wasserstein,
 )
+from utils.run_folder import RunFolder
 from utils.sifid import load_inception_stem, sifid
 
 SIDE = 64
@@ -127,7 +129,7 @@ def test_a_translation_is_better_than_none_in_every_measure():
     translated, structure, appearance = bowls(1), oranges(1), bowls(2)
     found, copy = measure(translated, structure, appearance), measure(appearance, structure, appearance)
     untouched = measure(structure, structure, appearance)
-    assert found.keys() == MEASURES.keys() - {COPIED} and found["sifid"] is None
+    assert found.keys() == MEASURES.keys() - {COPIED, "flicker", "sifid"}
     assert all(found[name] < untouched[name] for name in ("sliced_wasserstein", "colour_mean"))
     # B itself is perfect but for its layout, A in that alone.
     assert copy["sliced_wasserstein"] == copy["colour_mean"] == 0 < found["colour_mean"]
@@ -140,7 +142,7 @@ def test_sizes_may_differ_but_not_be_tiny():
     images[0][:] += flat(0.5, 0, 0, 1, 1) - images[0].mean(dim=(2, 3), keepdim=True)
     found = measure(*images)
     assert found["colour_mean"] == pytest.approx(0.5)
-    assert all(math.isfinite(value) for name, value in found.items() if name != "sifid")
+    assert all(math.isfinite(value) for value in found.values())
     assert measure(images[0][..., 1:, :], *images[1:]) == {}
 
 
@@ -175,7 +177,7 @@ def test_every_translation_is_measured_as_saved(cli, monkeypatch, pair, trained,
         image, structure, appearance = saved(name), saved(f"real_{name[-3]}"), saved(f"real_{name[-1]}")
         wanted = measure(image, structure, appearance) | {"sifid": sifid(image, appearance, stem)}
         assert values == pytest.approx(wanted, rel=1e-4)
-    assert record["measures"] == {name: means for name, means in MEASURES.items() if name != COPIED}
+    assert record["measures"] == {name: MEASURES[name] for name in wanted}
 
 
 def test_without_weights_the_other_measures_come(cli, monkeypatch, pair, trained, tmp_path):
@@ -186,21 +188,27 @@ def test_without_weights_the_other_measures_come(cli, monkeypatch, pair, trained
     assert line.startswith("warning: SIFID needs") and "no downloads in tests" in line
     assert f"put https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth into {tmp_path}" in line
     record = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert "no downloads in tests" in record["measures"]["sifid"]
-    for values in record["values"].values():
-        assert [name for name, value in values.items() if value is None] == ["sifid"]
+    assert record["measures"].keys() == MEASURES.keys() - {COPIED, "flicker", "sifid"}
 
 
-def test_what_was_copied_joins_what_was_measured(tmp_path):
-    path = tmp_path / "metrics.json"
-    file, image = MetricsFile(path), noise(1)
-    file.add_copied({"finished_a2b": 0.5, "sample_000_finished_a2b": 0.25})
-    record = json.loads(path.read_text())
-    assert record["values"]["finished_a2b"] == {COPIED: 0.5} and record["measures"].keys() == {COPIED}
-    file.add_measured({"finished_a2b": (image, image, image)})
-    record = json.loads(path.read_text())
-    assert record["values"]["finished_a2b"].keys() == record["measures"].keys() == MEASURES.keys()
-    assert record["values"]["sample_000_finished_a2b"] == {COPIED: 0.25}
+def test_what_is_measured_joins_what_was(tmp_path):
+    folder = RunFolder(tmp_path)
+    save_metrics(folder, {"x": {COPIED: 0.5}, "y": {"flicker": None}})
+    save_metrics(folder, {"x": {"colour_mean": 0.25}})
+    record = json.loads((tmp_path / "metrics.json").read_text())
+    assert record["values"] == {"x": {COPIED: 0.5, "colour_mean": 0.25}, "y": {"flicker": None}}
+    assert record["measures"] == {name: MEASURES[name] for name in (COPIED, "flicker", "colour_mean")}
+    assert folder.record["files"] == ["metrics.json"]
+
+
+def test_looks_are_measured_against_the_images_that_were_trained_on(cli, pair, trained, tmp_path):
+    other = make_picture(tmp_path / "other.png", 9)
+    for name, given in (("own", pair), ("other", (pair[0], other))):
+        command = ["--load", trained, "--out", tmp_path / name, "--gpu_id", -1, "--metrics", "--inject_levels", 1]
+        assert cli("eval.py", "--input_a", given[0], "--input_b", given[1], *command).code == 0
+    own, found = (json.loads((tmp_path / name / "metrics.json").read_text())["values"] for name in ("own", "other"))
+    assert found["direct_a2b"] == own["direct_a2b"]
+    assert found["direct_b2a"]["layout_agreement"] != own["direct_b2a"]["layout_agreement"]
 
 
 def test_nothing_to_measure_is_an_error(refused, trained, tmp_path):

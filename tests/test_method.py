@@ -479,11 +479,11 @@ def test_injection_starts_from_the_real_image_and_translates_once_with_the_fines
     for pyramid in pyramids:
         pyramid.sigmas = [0.0] * len(pyramid.sigmas)
     finest = geometry.stop_scale
-    redrawn, a2b = inject(pyramids, "a2b", real[finest], finest, seed=0)
+    redrawn, a2b = inject(pyramids, "a2b", real[finest], finest, seed=0).values()
     # Without noise the finest injection is one pass over the real image, on input and base.
     assert torch.equal(redrawn, pyramids[0].generators[-1](real[-1], real[-1]))
     assert torch.equal(a2b, pyramids[1].generators[-1](redrawn, redrawn))
-    redrawn, _ = inject(pyramids, "b2a", real[finest - 1], finest - 1, seed=0)
+    redrawn = inject(pyramids, "b2a", real[finest - 1], finest - 1, seed=0)["redrawn_b"]
     assert torch.equal(redrawn, pyramids[1].draw(real[finest - 1], finest - 1, finest + 1))
 
 
@@ -492,8 +492,8 @@ def test_injection_adds_its_own_noise_at_every_scale_from_there_on():
     for scale, shape in enumerate(geometry.shapes):
         real = random(1, 3, *shape, seed=1)
         first, again, other = (inject(pyramids, "a2b", real, scale, seed) for seed in (0, 0, 1))
-        assert torch.equal(first[1], again[1])
-        assert not torch.equal(first[0], other[0])
+        assert torch.equal(first["a2b"], again["a2b"])
+        assert not torch.equal(first["redrawn_a"], other["redrawn_a"])
 
 
 @pytest.mark.parametrize(

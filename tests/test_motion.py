@@ -103,6 +103,11 @@ def test_a_frame_is_finished_with_matches_that_moved():
 
     def same(motion):
         second = finish(learned[1], references, first, motion)
-        return (second.fields[-1][5:45, 5:40] == first.fields[-1][5:45, 11:46]).mean()
+        return (second.matches[-1][0][5:45, 5:40] == first.matches[-1][0][5:45, 11:46]).mean()
 
     assert same(even(0, 6, (60, 60))) > 0.95
+    # At a cut nothing is left of it, nor of its colours.
+    cut = Motion(np.zeros((2, 60, 60), np.float32), np.zeros((60, 60), bool))
+    second, alone = finish(learned[1], references, first, cut), finish(learned[1], references)
+    assert torch.equal(second.image, alone.image) and torch.equal(second.colours, alone.colours)
+    assert not torch.equal(first.colours, alone.colours)
