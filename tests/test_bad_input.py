@@ -16,7 +16,7 @@ import train
 from models.run import Run
 from training.loop import load_state
 from training.optimisers import OptimiserSettings
-from utils.device import available_gpus
+from utils.device import available_gpus, device_name
 from utils.errors import UserError
 from utils.run_folder import RunFolder
 
@@ -120,7 +120,7 @@ def test_wrong_option_of_eval(refused, commands, words):
 def test_missing_gpu_lists_what_there_is(refused, commands):
     line = refused([*commands["train"], "--gpu_id", 77])
     assert "--gpu_id 77" in line
-    for name in [name for _, name in available_gpus()] or ["none"]:
+    for name in [device_name(gpu) for gpu in available_gpus()] or ["none"]:
         assert name in line
 
 

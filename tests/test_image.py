@@ -63,7 +63,6 @@ GREY_OF_16_BITS = np.array([[0, 128, 129, 25700, 65535]])  # 257 to a grey level
         ("la.png", row("LA", (100, 255), (0, 51), (9, 0)), {}, [100, 204, 255]),
         ("clear.png", palette(*COLOURS), {"transparency": 1}, [COLOURS[0], 255, COLOURS[2]]),
         ("srgb.png", row("RGB", *COLOURS), {"icc_profile": SRGB}, COLOURS),
-        ("grey of RGB.png", row("L", 0, 100, 255), {"icc_profile": SRGB}, [0, 100, 255]),
         ("moving.gif", palette(*COLOURS), {"save_all": True, "append_images": [palette((9, 9, 9))] * 2}, COLOURS),
     ],
 )  # fmt: skip

@@ -14,14 +14,11 @@ from utils.errors import UserError
 MOST_FOR_ONE_THREAD = 3 * 2**12  # numbers of an image of 64 pixels; from 90 on a team is faster on an idle machine
 
 
-def available_gpus() -> list[tuple[torch.device, str]]:
-    """Every GPU with its name: CUDA devices in their order, else Apple's."""
+def available_gpus() -> list[torch.device]:
+    """Every GPU: CUDA devices in their order, else Apple's."""
     if torch.cuda.is_available():
-        count = torch.cuda.device_count()
-        return [(torch.device("cuda", i), torch.cuda.get_device_name(i)) for i in range(count)]
-    if torch.backends.mps.is_available():
-        return [(torch.device("mps"), "Apple GPU")]
-    return []
+        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    return [torch.device("mps")] if torch.backends.mps.is_available() else []
 
 
 def pick_device(gpu_id: int | None, not_cuda: bool) -> torch.device:
@@ -33,11 +30,9 @@ def pick_device(gpu_id: int | None, not_cuda: bool) -> torch.device:
     gpus = available_gpus()
     if not_cuda or gpu_id == -1 or (gpu_id is None and not gpus):
         return torch.device("cpu")
-    if gpu_id is None:
-        return gpus[0][0]
-    if gpu_id < len(gpus):
-        return gpus[gpu_id][0]
-    listing = ", ".join(f"{i} ({name})" for i, (_, name) in enumerate(gpus)) or "none"
+    if (gpu_id or 0) < len(gpus):
+        return gpus[gpu_id or 0]
+    listing = ", ".join(f"{index} ({device_name(gpu)})" for index, gpu in enumerate(gpus)) or "none"
     raise UserError(f"--gpu_id {gpu_id}: there is no such GPU; GPUs here: {listing}; -1 is the CPU")
 
 
@@ -70,14 +65,12 @@ def few_threads(device: torch.device, numbers: int) -> Iterator[None]:
     of 64 pixels took 15 ms on one thread and 16 on a team; beside another process 21 and 83 (2026-11-28).
     """
     threads = torch.get_num_threads()
-    small = device.type == "cpu" and numbers <= MOST_FOR_ONE_THREAD
+    if device.type == "cpu" and numbers <= MOST_FOR_ONE_THREAD:
+        torch.set_num_threads(1)
     try:
-        if small:
-            torch.set_num_threads(1)
         yield
     finally:
-        if small:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
 
 
 def device_name(device: torch.device) -> str:
@@ -86,8 +79,7 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "Apple GPU"
-    threads = torch.get_num_threads()
-    return f"CPU ({platform.machine()}, {threads} thread{'s' if threads > 1 else ''})"
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
 def run_record(options: dict[str, Any], device: torch.device) -> dict[str, Any]:

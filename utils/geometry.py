@@ -34,28 +34,28 @@ class Scales:
         ValueError: the numbers do not make a pyramid of at least two scales.
     """
 
-    whole: tuple[int, int]  # of the whole image: the side that `min_size` bounds, and the longer side, pixels
-    finest_side: int  # the first of these at the finest scale
+    sides: tuple[int, int, int]  # the image's shorter side and longer side, the finest scale's shorter side, pixels
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_size < self.finest_side <= MAX_SIDE or self.stop_scale < 1:
+        *_, finest = self.sides
+        if not 1 <= self.min_size < finest <= MAX_SIDE or self.stop_scale < 1:
             raise ValueError(
                 f"--min_size {self.min_size}, --max_size {self.max_size} and --scale_factor {self.scale_factor} leave "
-                f"no second scale for {self.finest_side} pixels (at most {MAX_SIDE}); try a smaller --min_size"
+                f"no second scale for {finest} pixels (at most {MAX_SIDE}); try a smaller --min_size"
             )
 
     @cached_property
     def stop_scale(self) -> int:
         """Index S of the finest scale; there are S + 1."""
-        side, longer = self.whole
+        shorter, longer, _ = self.sides
         log_factor = math.log(self.scale_factor)
-        num_scales = math.ceil(math.log(self.min_size / side) / log_factor) + 1
+        num_scales = math.ceil(math.log(self.min_size / shorter) / log_factor) + 1
         return num_scales - math.ceil(math.log(min(self.max_size, longer) / longer) / log_factor)
 
     @cached_property
     def factor(self) -> float:
         """Ratio r < 1 of a scale's side to the next finer one's, before rounding."""
-        return (self.min_size / self.finest_side) ** (1 / self.stop_scale)
+        return (self.min_size / self.sides[-1]) ** (1 / self.stop_scale)
 
     def shapes_below(self, height: float, width: float) -> Shapes:
         """(height, width) of every scale, coarsest first, of a finest scale of this size."""
@@ -83,12 +83,8 @@ class Geometry(Scales):
     aspect_b: float = 1.0
 
     @property
-    def whole(self) -> tuple[int, int]:
-        return self.img_size, self.img_size
-
-    @property
-    def finest_side(self) -> int:
-        return self.img_size
+    def sides(self) -> tuple[int, int, int]:
+        return (self.img_size,) * 3
 
     def of_images(self, size_a: tuple[int, int], size_b: tuple[int, int]) -> "Geometry":
         """The same numbers for images of these (width, height); their shapes matter if `keep_aspect`."""
@@ -131,17 +127,13 @@ class ImageGeometry(Scales):
     scale_factor: float = 0.75
 
     @property
-    def whole(self) -> tuple[int, int]:
-        return min(self.height, self.width), max(self.height, self.width)
-
-    @property
-    def finest_side(self) -> int:
-        return min(self.finest)
+    def sides(self) -> tuple[int, int, int]:
+        return min(self.height, self.width), max(self.height, self.width), min(self.finest)
 
     @property
     def shrink(self) -> float:
         """Ratio of the finest scale to the image: below 1 where the image is larger than `max_size`."""
-        return min(self.max_size / max(self.whole), 1.0)
+        return min(self.max_size / max(self.height, self.width), 1.0)
 
     @property
     def finest(self) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from utils.device import send
-from utils.errors import UserError, command
+from utils.errors import UserError
 from utils.files import replacing
 
 with contextlib.suppress(ImportError):
@@ -69,10 +69,9 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
     except (UserError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files.
-        reason = "not an image Pillow knows" if isinstance(error, UnidentifiedImageError) else error
-        cure = command("-m", "pip", "install", "pillow-heif")
-        heic = f" (HEIC needs: {cure})" if path.suffix.lower() in (".heic", ".heif") else ""
-        raise UserError(f"{name}: cannot be read: {reason}{heic}; save it as PNG, or smaller") from None
+        unknown = "not an image Pillow knows (HEIC needs the package pillow-heif)"
+        reason = unknown if isinstance(error, UnidentifiedImageError) else error
+        raise UserError(f"{name}: cannot be read: {reason}; save it as PNG, or smaller") from None
 
 
 def as_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -83,28 +82,24 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
     Raises:
         UserError: values beyond that, or NaN; the line begins with `name`.
     """
-    profile, opacity = image.info.get("icc_profile"), None
-    image = ImageOps.exif_transpose(image)
+    profile, image = image.info.get("icc_profile"), ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         values, white = np.asarray(image).astype(np.float64), 1 if image.mode == "F" else 65535
         if not ((values >= 0) & (values <= white)).all():
             raise UserError(f"{name}: has values outside 0 (black) to {white} (white); save it with 8 bits per channel")
         image = Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
-    else:
-        if image.has_transparency_data:
-            opacity = image.convert("RGBA").getchannel("A")
-        if image.mode not in ("L", "CMYK"):
-            image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
+    elif image.has_transparency_data:
+        rgba, image = image.convert("RGBA"), Image.new("RGB", image.size, "white")
+        image.paste(rgba, mask=rgba)
+    elif image.mode not in ("L", "CMYK"):
+        image = image.convert("RGB")
     try:
         if profile:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            grey_of_rgb = image.mode == "L" and source.profile.xcolor_space.strip() == "RGB"
-            image = image.convert("RGB") if grey_of_rgb else image
-            image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            image = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
         warn_once(f"{name}: its colour profile cannot be used and is left out")
-    image = image.convert("RGB")
-    return image if opacity is None else Image.composite(image, Image.new("RGB", image.size, "white"), opacity)
+    return image.convert("RGB")
 
 
 def fingerprint(image: Image.Image) -> str:

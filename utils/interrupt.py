@@ -38,8 +38,7 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-        caught = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-        self._previous = {number: signal.signal(number, self._note) for number in caught}
+        self._previous = {n: signal.signal(n, self._note) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,7 +16,6 @@ from utils.image import as_rgb, check_size, open_image, opened, warn_once
 
 RATE = Fraction(25)  # frames per second of a folder, and of a video that does not say
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics (ITU-T H.273) that a screen of 8 bits cannot show as they are
-TOO_FAST, INSTEAD = 11, 100  # what is to be shown for less milliseconds, browsers show for the second number
 # A frame as it is read: the image, when it is shown, and for how long; in seconds, None where that is not said.
 Frame = tuple[Image.Image, Fraction | None, Fraction | None]
 
@@ -79,9 +78,10 @@ def is_clip(path: Path) -> bool:
     """Whether a path stands for a clip: a folder of frames, an animated image, or what FFmpeg alone can read."""
     if not path.is_file():
         return path.is_dir()
-    frames, suffix = _pillow_frames(path), path.suffix.lower()
-    # Of MPEG, Pillow knows the name alone.
-    return frames > 1 or suffix in {".mpg", ".mpeg"} or (frames == 0 and suffix not in Image.registered_extensions())
+    # Of MPEG, Pillow knows the name alone; HEIC it may lack, and FFmpeg reads pieces of it.
+    images = {*Image.registered_extensions(), ".heic", ".heif"} - {".mpg", ".mpeg"}
+    frames = _pillow_frames(path)
+    return frames > 1 or (frames == 0 and path.suffix.lower() not in images)
 
 
 def _pillow_frames(path: Path) -> int:
@@ -95,13 +95,15 @@ def _pillow_frames(path: Path) -> int:
 
 def _images_in(folder: Path, name: str) -> list[Path]:
     """The images in a folder in natural order, 2 before 10; hidden and other files are passed over."""
+
+    def texts_and_numbers(file: Path) -> list[str | int]:
+        return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name.lower())]
+
     known = Image.registered_extensions()
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in known and file.name[0] != ".")
+    files = [file for file in folder.iterdir() if file.suffix.lower() in known and file.name[0] != "."]
     if not files:
         raise UserError(f"{name}: has no images in it; a folder given as a video holds one per frame")
-    # By turns texts and numbers.
-    parts = {file: re.split(r"(\d+)", file.name.lower()) for file in files}
-    return sorted(files, key=lambda file: [int(part) if part.isdecimal() else part for part in parts[file]])
+    return sorted(files, key=texts_and_numbers)
 
 
 def _animation_frames(path: Path, name: str) -> Iterator[Frame]:
@@ -111,8 +113,8 @@ def _animation_frames(path: Path, name: str) -> Iterator[Frame]:
         for index in range(int(getattr(file, "default_image", False)), file.n_frames):
             file.seek(index)
             file.load()
-            duration = Fraction(file.info.get("duration") or 0)
-            yield as_rgb(file.copy(), name), None, (duration if duration >= TOO_FAST else INSTEAD) / Fraction(1000)
+            duration = Fraction(file.info.get("duration") or 0)  # milliseconds
+            yield as_rgb(file.copy(), name), None, (duration if duration > 10 else 100) / Fraction(1000)
 
 
 def _video_frames(path: Path, name: str) -> Iterator[Frame]:

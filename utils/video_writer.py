@@ -1,7 +1,7 @@
 """Clips out: H.264 in MP4, and GIF."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -24,42 +24,30 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
     return size[0] + size[0] % 2, size[1] + size[1] % 2
 
 
-@contextmanager
-def copied_sound(source: Path | None, container: Any) -> Iterator[Callable[[Fraction], None]]:
-    """The sound of a video for another one, not encoded anew; a line on standard error where MP4 cannot hold it.
+def sound_of(source: Path | None, container: Any) -> Iterator[Any]:
+    """The packets of a video's sound for another one, not encoded anew; a line where MP4 cannot hold it.
 
     Args:
         source: None for none.
-        container: the video that is written, open and without a frame yet.
-
-    Yields:
-        A function that copies what is heard before a time, seconds from the first frame.
+        container: the video that is written, open and without a packet yet.
     """
     import av
 
-    with ExitStack() as stack:
-        packets: Iterator[Any] = iter(())
-        if source is not None:
-            opened = stack.enter_context(av.open(f"file:{source}", metadata_errors="replace"))
-            audio, video = opened.streams.best("audio"), opened.streams.best("video")
-            if audio is not None and audio.codec_context.name in SOUNDS:
-                copy, begin = container.add_stream_from_template(audio), (video.start_time or 0) * video.time_base
-                packets = (
-                    packet for packet in opened.demux(audio) if packet.dts is not None and packet.pts is not None
-                )
-            elif audio is not None:
-                warn_once(f"{source}: its sound ({audio.codec_context.name}) does not fit into MP4 and is left out")
-        waiting = next(packets, None)
-
-        def copy_until(seconds: Fraction) -> None:
-            nonlocal waiting
-            while waiting is not None and waiting.dts * waiting.time_base - begin < seconds:
-                shift = round(begin / waiting.time_base)
-                waiting.stream, waiting.dts, waiting.pts = copy, waiting.dts - shift, waiting.pts - shift
-                container.mux(waiting)
-                waiting = next(packets, None)
-
-        yield copy_until
+    if source is None:
+        return
+    with av.open(f"file:{source}", metadata_errors="replace") as opened:
+        audio, video = opened.streams.best("audio"), opened.streams.best("video")
+        if audio is None:
+            return
+        if audio.codec_context.name not in SOUNDS:
+            warn_once(f"{source}: its sound ({audio.codec_context.name}) does not fit into MP4 and is left out")
+            return
+        copy, begin = container.add_stream_from_template(audio), (video.start_time or 0) * video.time_base
+        for packet in opened.demux(audio):
+            if packet.dts is not None and packet.pts is not None:
+                shift = round(begin / packet.time_base)
+                packet.stream, packet.dts, packet.pts = copy, packet.dts - shift, packet.pts - shift
+                yield packet
 
 
 @contextmanager
@@ -82,7 +70,8 @@ def video_writer(
     import av  # needed for videos alone
 
     stopped: Stopped | None = None
-    ticks, written = [round(time / CLOCK) for time in times], 0
+    ticks = [round(time / CLOCK) for time in times]
+    written, heard = 0, times[0]  # frames; until when there is sound, seconds
     with ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         container = stack.enter_context(av.open(f"file:{temporary}", "w", format="mp4"))
@@ -96,16 +85,19 @@ def video_writer(
         stream.codec_context.colorspace, stream.codec_context.color_range = 6, 1
         stream.codec_context.flags |= av.codec.context.Flags.frame_duration
 
-        copy_until = stack.enter_context(copied_sound(sound, container))
+        packets = stack.enter_context(closing(sound_of(sound, container)))
 
         def write(pixels: np.ndarray) -> None:
-            nonlocal written
+            nonlocal written, heard
+            # Before the frame: the first packet comes with its stream, which the file's head has to tell of.
+            while heard < times[written + 1] and (packet := next(packets, None)) is not None:
+                heard = (packet.dts + (packet.duration or 0)) * packet.time_base
+                container.mux(packet)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
             frame.time_base, frame.pts = CLOCK, ticks[written]
             frame.duration = ticks[written + 1] - ticks[written]
             container.mux(stream.encode(frame))
             written += 1
-            copy_until(times[written])
 
         try:
             yield write
