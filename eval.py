@@ -15,13 +15,13 @@ from PIL import Image
 from config import parse_eval, recorded
 from finishing.full_size import whole
 from models.clip import translate_clip
-from models.inference import SAMPLE, TrainedPair, inject, injection_scales
-from models.results import Originals, draw_samples, finish_pair, save_choices, save_images
+from models.inference import SAMPLE, TrainedPair, default_injection_scale, inject, injection_scales
+from models.results import Originals, draw_samples, finish_pair, save_choices
 from use_options import EvalOptions
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
 from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
-from utils.image import image_pyramid, image_to_tensor, open_image
+from utils.image import image_pyramid, image_to_tensor, open_image, save_images
 from utils.interrupt import Stopped, StopRequest
 from utils.measures import measure_saved, save_metrics
 from utils.palette import simplified
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Translate what is there, or draw.
         try:
             if isinstance(inputs[0], Clip):
-                translate_video(options, out, pair, inputs, originals, as_trained["quant_level"], stop)
+                translate_video(options, out, pair, inputs, originals, stop)
             elif inputs[0] is not None:
                 translate_images(options, out, pair, inputs, originals, stop)
             if options.samples:
@@ -134,7 +134,7 @@ def translate_images(
     save_images(results, out)
     rows = [list(results.items())]
     scales = injection_scales(pair.run.geometry.stop_scale, options.inject_levels)
-    finished_scale = max(pair.default_scale(), scales[0])
+    finished_scale = max(default_injection_scale(pair.run.geometry.shapes), scales[0])
     if options.inject_scale is not None:
         finished_scale, scales = options.inject_scale, [options.inject_scale]
     injected = {}
@@ -170,11 +170,10 @@ def translate_video(
     pair: TrainedPair,
     inputs: tuple[Clip, Image.Image | None],
     originals: Originals,
-    quant_level: int,
     stop: StopRequest,
 ) -> None:
     """A clip translated, and finished."""
-    clip, image_b = inputs
+    (clip, image_b), geometry, scale = inputs, pair.run.geometry, options.inject_scale
     if image_b is not None:
         finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
         save_images({"real_b": image_to_tensor(image_b, finest, pair.run.device)}, out)
@@ -183,11 +182,10 @@ def translate_video(
         pair,
         clip,
         pair.shapes_for(clip.size, options.out_size, options.keep_aspect),
-        pair.run.geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1][::-1],
-        scale=pair.default_scale() if options.inject_scale is None else options.inject_scale,
-        quant_level=quant_level,
+        geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1][::-1],
+        scale=default_injection_scale(geometry.shapes) if scale is None else scale,
         seed=options.seed,
         gif=options.gif,
-        finisher=originals.finishers(["a2b"], [clip.size[::-1], clip.size[::-1]]).get("a2b"),
+        finisher=originals.finishers(["a2b"], [clip.size[::-1]]).get("a2b"),
         stop=stop,
     )

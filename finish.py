@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"note: finished {note}", file=sys.stderr)
         learned = whole(image, tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like))
         try:
-            ((_, full),) = finish_all([("finished", learned, finisher)], out, stop)
+            ((_, full),) = finish_all([("finished", learned, finisher)], stop, out)
         except Stopped:
             print("stopped; nothing was finished", file=sys.stderr)
             return stop.status

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from config import parse_train, recorded
-from models.inference import TrainedPair, inject, injection_scales, sample
-from models.results import Originals, finish_pair, save_images
+from models.inference import default_injection_scale, inject, injection_scales, sample
+from models.results import Originals, finish_pair
 from models.run import Run
 from options import TrainOptions
 from training.cost import cost_table
@@ -23,7 +23,7 @@ from training.resume import prepare, stopped, writing
 from utils.device import compute_deterministically, pick_device, run_record
 from utils.errors import UserError
 from utils.geometry import Geometry
-from utils.image import fingerprint, image_pyramid, open_image
+from utils.image import fingerprint, image_pyramid, open_image, save_images
 from utils.interrupt import Stopped, StopRequest
 from utils.measures import measure
 from utils.palette import simplified
@@ -122,7 +122,7 @@ def write_results(
     """The paired generation, the real images translated and finished, the loss curves; last the sheet
     (docs/method.md, section 7). A clip is shown by its first frame."""
     # Sample, and translate from every injection scale.
-    folder, pair = run.folder, TrainedPair(run)
+    folder = run.folder
     samples = {f"final_{name}": image for name, image in sample(run.pyramids, options.seed, run.device).items()}
     save_images(samples, folder)
     rows = [list(samples.items())]
@@ -131,7 +131,7 @@ def write_results(
         translations = inject(run.pyramids, "a2b", reals[0][scale], scale, options.seed)
         translations |= inject(run.pyramids, "b2a", reals[1][scale], scale, options.seed)
         rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
-        if scale == pair.default_scale():
+        if scale == default_injection_scale(run.geometry.shapes):
             chosen = translations
     save_images({"real_a2b": chosen["a2b"], "real_b2a": chosen["b2a"]}, folder)
     warn_of_poor_looks(chosen, reals)

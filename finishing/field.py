@@ -3,7 +3,7 @@
 import numpy as np
 
 from finishing.canvas import PATCH, Canvas, Shape
-from finishing.kernels import Check, distances, in_bands, nearest, sweep
+from finishing.kernels import Check, distances, in_bands, nearest, no_check, sweep
 from finishing.references import Level
 
 CENTRE = (PATCH - 1) / 2
@@ -16,7 +16,7 @@ USE, COHERENCE, LOYALTY = 0.3, 2.5, 8.0
 SWEEPS = 4
 
 
-def search(queries: np.ndarray, level: Level, check: Check = bool) -> np.ndarray:
+def search(queries: np.ndarray, level: Level, check: Check = no_check) -> np.ndarray:
     """For every patch the nearest patch of the references, each use making that one dearer: (h, w) int32, places.
 
     Without that plain surfaces would all come from the one patch that is plainest. Exact, and quadratic.
@@ -47,7 +47,9 @@ def search(queries: np.ndarray, level: Level, check: Check = bool) -> np.ndarray
     return places[chosen].reshape(queries.shape[:2])
 
 
-def settle(field: np.ndarray, queries: np.ndarray, level: Level, kept: np.ndarray, check: Check = bool) -> np.ndarray:
+def settle(
+    field: np.ndarray, queries: np.ndarray, level: Level, kept: np.ndarray, check: Check = no_check
+) -> np.ndarray:
     """Make a field coherent (Hertzmann et al. 2001, Ashikhmin 2001): sweeps forwards and backwards in turn.
 
     Args:

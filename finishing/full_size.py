@@ -12,7 +12,7 @@ from finishing.canvas import PATCH, Shape
 from finishing.finished import Finished
 from finishing.motion import Motion
 from utils.geometry import ceil_side
-from utils.image import image_to_tensor, save_image
+from utils.image import image_to_tensor, save_images
 from utils.interrupt import StopRequest
 from utils.measures import COPIED, save_metrics
 from utils.progress import Bar
@@ -102,15 +102,14 @@ class Finisher:
 
 
 def finish_all(
-    wanted: Sequence[tuple[str, Tensor, Finisher]], folder: RunFolder, stop: StopRequest
+    wanted: Sequence[tuple[str, Tensor, Finisher]], stop: StopRequest, folder: RunFolder | None = None
 ) -> Iterator[tuple[str, Finished]]:
-    """Finish learned images one after another, each given out by its name as soon as it is written.
-
-    Beside each is a picture of where its pixels come from, and in metrics.json the share that was copied in one piece.
-    Holds one image, however many there are.
+    """Finish learned images one after another; gives out one at a time by its name, and holds no more.
 
     Args:
         wanted: names, learned images, (1, 3, h, w) in [-1, 1], and what finishes them.
+        folder: where each is written before it is given out, beside it a picture of where its pixels come from, and in
+            metrics.json the share that was copied in one piece; None: nowhere.
 
     Raises:
         Stopped: a stop was asked for; what is finished is written.
@@ -123,8 +122,7 @@ def finish_all(
                 stop.check()
 
             finished = finisher(learned, progress=progress)
-            folder.claim(f"{name}.png", f"{name}_source.png")
-            save_image(finished.image, folder.path / f"{name}.png")
-            save_image(finished.source_map(), folder.path / f"{name}_source.png")
-            save_metrics(folder, {name: {COPIED: finished.copied}})
+            if folder is not None:
+                save_images({name: finished.image, f"{name}_source": finished.source_map()}, folder)
+                save_metrics(folder, {name: {COPIED: finished.copied}})
             yield name, finished

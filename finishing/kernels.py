@@ -21,6 +21,10 @@ KERNELS: list[Any] = []  # all there are, for `in_bands`
 Check = Callable[[], object]  # called every fraction of a second; may raise to stop
 
 
+def no_check() -> None:
+    """The default `Check`."""
+
+
 def compiled(function: Callable) -> Any:
     """Compile on the first call; kept for the next process where numba finds a folder it may write."""
     kernel = numba.njit(nogil=True)(function)
@@ -30,7 +34,7 @@ def compiled(function: Callable) -> Any:
     return kernel
 
 
-def in_bands(kernel: Any, rows: int, *arguments: Any, neighbours_apart: bool = False, check: Check = bool) -> None:
+def in_bands(kernel: Any, rows: int, *arguments: Any, neighbours_apart: bool = False, check: Check = no_check) -> None:
     """Call `kernel(first, last, *arguments)` for every band of rows, on as many threads as PyTorch uses.
 
     Args:
@@ -40,9 +44,7 @@ def in_bands(kernel: Any, rows: int, *arguments: Any, neighbours_apart: bool = F
     """
     try:  # Compile.
         kernel(0, 0, *arguments)
-    except (
-        Exception
-    ):  # A crash cut numba's cache files short, or the disk is full; numba lets through what that raises.
+    except Exception:  # Of any kind, where a crash cut numba's cache files short, or the disk is full.
         for each in KERNELS:
             each._cache = NullCache()
         kernel(0, 0, *arguments)  # where it was another's fault, this says so

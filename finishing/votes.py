@@ -8,18 +8,18 @@ from scipy.fft import dctn, idctn
 from torch import Tensor
 
 from finishing.canvas import PATCH, Canvas
-from finishing.kernels import Check, in_bands, vote
+from finishing.kernels import Check, in_bands, no_check, vote
 
 SHARPNESS = 0.8  # standard deviation of the votes' weights about a patch's centre, pixels
 EDGE = 0.5  # distance of neighbours' colours in [-1, 1] from which on a seam is an edge of things, which stays
 
 
-def averaged(field: np.ndarray, canvas: Canvas, check: Check = bool) -> Tensor:
+def averaged(field: np.ndarray, canvas: Canvas, check: Check = no_check) -> Tensor:
     """The image (1, 3, H, W) of a field: every pixel the average of the patches over it, most of those centred near."""
     return torch.from_numpy(_votes(canvas.values, canvas, field, (PATCH, PATCH), check)).permute(2, 0, 1)[None]
 
 
-def seamless(image: Tensor, field: np.ndarray, canvas: Canvas, reach: float, check: Check = bool) -> Tensor:
+def seamless(image: Tensor, field: np.ndarray, canvas: Canvas, reach: float, check: Check = no_check) -> Tensor:
     """An `averaged` image without the seams, corrected to have the references' steps from pixel to pixel.
 
     Patches vote for the steps to the right and lower neighbours as they do for pixels, so none of these votes crosses

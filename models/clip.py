@@ -30,7 +30,6 @@ def translate_clip(
     size: tuple[int, int],
     *,
     scale: int,
-    quant_level: int,
     seed: int,
     gif: bool,
     finisher: Finisher | None,
@@ -41,7 +40,6 @@ def translate_clip(
     Args:
         shapes: (height, width) of every scale for this clip.
         size: (width, height) of the video, which has the source's shape, also where the networks see squares.
-        quant_level: to how many greys the frames are simplified first; 0: not at all.
         finisher: finishes every frame, starting from the frame before's matches, moved as the source moves. What it
             makes then is a2b.mp4, and what the networks made learned_a2b.mp4.
 
@@ -54,6 +52,7 @@ def translate_clip(
     shape = size[::-1] if finisher is None else finisher.sizes()[0]
     sizes = {"a2b": even_size(shape[::-1])} | ({} if finisher is None else {"learned_a2b": even_size(size)})
     flicker = {name: Flicker() for name in sizes}
+    quant_level = pair.run.folder.options()["quant_level"]
     shown = {0, len(clip) // 2, len(clip) - 1}
     rows: list[list[Cell]] = []
     copied, finished, before = 0.0, None, None

@@ -49,7 +49,7 @@ def draw_and_translate(
     """Run an image through a domain's pyramid from a scale on, then translate it into the other domain.
 
     Args:
-        image: (1, 3, H, W) at scale `scale` of the source domain, [-1, 1]; zero to draw from nothing.
+        image: (1, 3, H, W) at scale `scale` of the source domain, [-1, 1]; zero for a new image.
 
     Returns:
         The drawn and the translated image, (1, 3, H, W) each at the finest size.
@@ -151,7 +151,7 @@ class TrainedPair:
         if direction == "a2b":
             image = simplified(image, self.run.folder.options()["quant_level"], image.size[::-1])
         shapes = self.shapes_for(image.size)
-        scale = self.default_scale() if inject_scale is None else inject_scale
+        scale = default_injection_scale(self.run.geometry.shapes) if inject_scale is None else inject_scale
         real = image_pyramid(image, shapes[scale : scale + 1], self.run.device)[0]
         translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
         if finish_size is not None:
@@ -190,10 +190,6 @@ class TrainedPair:
     def reshaped(self, *shapes: Shapes) -> Pyramids:
         """The pyramids for images of other shapes, a's and b's."""
         return tuple(pyramid.reshaped(own) for pyramid, own in zip(self.run.pyramids, shapes, strict=True))
-
-    def default_scale(self) -> int:
-        """The scale real images are injected at when one image is wanted."""
-        return default_injection_scale(self.run.geometry.shapes)
 
     def original(self, domain: int, given: Image.Image | None = None) -> Image.Image:
         """The image of a domain that was trained on, of a video the first frame.

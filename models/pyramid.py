@@ -1,6 +1,7 @@
 """The trained scales of one domain, and the coarse-to-fine draw everything else calls."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ def fixed_noise(shapes: Shapes, stream: torch.Generator, device: torch.device) -
     return lambda scale: kept[scale]
 
 
+@dataclass
 class Pyramid:
     """Finished generators of one domain with their noise amplitudes, coarsest first.
 
@@ -44,11 +46,10 @@ class Pyramid:
         factor: ratio < 1 of a scale to the next finer one.
     """
 
-    def __init__(self, shapes: Shapes, factor: float) -> None:
-        self.shapes = shapes
-        self.factor = factor
-        self.generators: list[Generator] = []
-        self.sigmas: list[float] = []
+    shapes: Shapes
+    factor: float
+    generators: list[Generator] = field(default_factory=list)
+    sigmas: list[float] = field(default_factory=list)
 
     def append(self, generator: Generator, sigma: float) -> None:
         """Add the next finer finished scale; its generator is frozen."""
@@ -57,14 +58,11 @@ class Pyramid:
 
     def reshaped(self, shapes: Shapes) -> "Pyramid":
         """The same scales for images of other shapes: the networks are convolutional."""
-        other = Pyramid(shapes, self.factor)
-        other.generators, other.sigmas = self.generators, self.sigmas
-        return other
+        return replace(self, shapes=shapes)
 
     def replaced(self, scale: int, generator: Generator, sigma: float) -> "Pyramid":
         """The same with another generator and noise amplitude at one scale."""
-        other = self.reshaped(self.shapes)
-        other.generators, other.sigmas = list(self.generators), list(self.sigmas)
+        other = replace(self, generators=list(self.generators), sigmas=list(self.sigmas))
         other.generators[scale], other.sigmas[scale] = generator.requires_grad_(False), sigma
         return other
 

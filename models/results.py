@@ -12,9 +12,8 @@ from finishing.finished import Finished
 from finishing.full_size import Finisher, finish_all, whole
 from models.inference import DIRECTIONS, SAMPLE, TrainedPair, sample
 from utils.errors import UserError
-from utils.image import save_image
+from utils.image import save_images
 from utils.interrupt import StopRequest
-from utils.progress import Bar
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
@@ -54,7 +53,7 @@ class Originals:
         """What finishes images of SAMPLE, by name; a line on standard error where it cannot, or not as wanted.
 
         Args:
-            shapes: (height, width) of what has A's layout and of what has B's.
+            shapes: (height, width) of what has A's layout, and of what has B's, where that is asked for.
         """
         found = {}
         for name in names:
@@ -70,13 +69,6 @@ class Originals:
             for note in notes:
                 print(f"note: {name} at {self.size} pixels {note}", file=sys.stderr)
         return found
-
-
-def save_images(images: dict[str, Tensor], folder: RunFolder) -> None:
-    """Write (1, 3, H, W) images in [-1, 1] as PNG under their names."""
-    folder.claim(*(f"{name}.png" for name in images))
-    for name, image in images.items():
-        save_image(image, folder.path / f"{name}.png")
 
 
 def save_grid(cells: Sequence[Cell], columns: int, folder: RunFolder, name: str) -> None:
@@ -107,7 +99,7 @@ def finish_pair(
     """
     finishers = originals.finishers(DIRECTIONS, [image.size[::-1] for image in images])
     wanted = [(f"finished_{name}", translations[name], finisher) for name, finisher in finishers.items()]
-    finished = dict(finish_all(wanted, folder, stop))
+    finished = dict(finish_all(wanted, stop, folder))
     height = max([each.image.shape[-2] for each in finished.values()], default=256)
     row = []
     for label, image in zip("AB", images, strict=True):
@@ -135,11 +127,7 @@ def save_choices(
         for scale, learned in injected.items()
         for each in STRUCTURES
     ]
-    cells: list[Cell] = []
-    with Bar(len(wanted)) as bar:
-        for index, (label, learned, finisher) in enumerate(wanted):
-            bar.show(index, f"choice {index + 1}/{len(wanted)}")
-            cells.append((label, finisher(learned, progress=lambda _: stop.check()).image))
+    cells = [(label, full.image) for label, full in finish_all(wanted, stop)]
     save_grid(cells, len(STRUCTURES), folder, "choices.png")
 
 
@@ -180,7 +168,7 @@ def draw_samples(
 
     # Finish; of all, only small images are kept for the sheet.
     cells = []
-    for name, full in finish_all(wanted, folder, stop):
+    for name, full in finish_all(wanted, stop, folder):
         if len(cells) < SHEET_SAMPLES * len(finishers):
             cells.append((name, resize(full.image, min(1.0, SHEET_SIDE / max(full.image.shape[-2:])))))
     save_grid(cells, len(finishers), folder, "finished_samples.png")

@@ -313,7 +313,7 @@ def test_a_stop_is_honoured_in_the_middle_of_a_level(tmp_path):
             return len(asked) > 400
 
     with pytest.raises(Stopped):
-        list(finish_all([("x", texture(64, 64, 2), finisher)], RunFolder(tmp_path), Stop()))
+        list(finish_all([("x", texture(64, 64, 2), finisher)], Stop(), RunFolder(tmp_path)))
     assert len(asked) == 401
     assert not list(tmp_path.iterdir())
     assert max(after - before for before, after in pairwise(asked[20:])) < 1  # of the first ones, some compile

@@ -17,6 +17,7 @@ from torch import Tensor
 from utils.device import send
 from utils.errors import UserError
 from utils.files import replacing
+from utils.run_folder import RunFolder
 
 with contextlib.suppress(ImportError):
     import pillow_heif  # what phones save; not required
@@ -133,3 +134,10 @@ def save_image(image: Tensor, path: Path) -> None:
     """Write a (1, 3, H, W) image in [-1, 1] as PNG in its true colours, never stretched."""
     with replacing(path) as temporary:
         Image.fromarray(to_uint8(image)).save(temporary, format="PNG")
+
+
+def save_images(images: dict[str, Tensor], folder: RunFolder) -> None:
+    """Write (1, 3, H, W) images in [-1, 1] as PNG under their names."""
+    folder.claim(*(f"{name}.png" for name in images))
+    for name, image in images.items():
+        save_image(image, folder.path / f"{name}.png")
