@@ -18,35 +18,10 @@ from torch.utils._pytree import tree_leaves
 META = torch.device("meta")
 
 # What needs the values at once: the host would wait for the device in the middle of a step.
-ASKS_FOR_VALUES = {
-    "_local_scalar_dense",
-    "is_nonzero",
-    "equal",
-    "nonzero",
-    "masked_select",
-    "_unique2",
-    "unique_dim",
-    "unique_consecutive",
-    "_assert_async",
-}
+ASKS_FOR_VALUES = {"_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "_unique2"}
 # Of what networks may use, what torch.use_deterministic_algorithms lists as having no deterministic version on CUDA.
-NOT_REPEATABLE = {
-    "reflection_pad1d_backward",
-    "reflection_pad2d_backward",
-    "reflection_pad3d_backward",
-    "replication_pad2d_backward",
-    "upsample_bilinear2d_backward",
-    "upsample_bicubic2d_backward",
-    "_adaptive_avg_pool2d_backward",
-    "avg_pool3d_backward",
-    "max_unpool2d",
-    "grid_sampler_2d_backward",
-    "histc",
-    "bincount",
-    "kthvalue",
-    "median",
-    "put_",
-}
+NOT_REPEATABLE = {"reflection_pad2d_backward", "replication_pad2d_backward", "_adaptive_avg_pool2d_backward"}
+NOT_REPEATABLE |= {f"{name}_backward" for name in ("upsample_bilinear2d", "upsample_bicubic2d", "grid_sampler_2d")}
 
 
 class WrongDevice(AssertionError):
