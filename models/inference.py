@@ -114,7 +114,7 @@ class TrainedPair:
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "TrainedPair":
         """The pair in a run's folder; UserError where it cannot be used."""
-        return cls(Run.load(Path(folder), 2, torch.device(device)))
+        return cls(Run.load(Path(folder), torch.device(device)))
 
     def translate(
         self,

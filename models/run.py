@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -9,7 +10,7 @@ from models.networks import DOMAINS, Architecture, ScaleNetworks
 from models.pyramid import Pyramid
 from utils.device import device_flags
 from utils.errors import ROOT, UserError, command
-from utils.files import fill, load_checkpoint, save_checkpoint
+from utils.files import load_checkpoint, save_checkpoint
 from utils.geometry import Geometry, ImageGeometry
 from utils.run_folder import RunFolder
 
@@ -38,32 +39,23 @@ class Run:
         self.networks: ScaleNetworks | None = None
 
     @classmethod
-    def load(cls, path: Path, domains: int, device: torch.device) -> "Run":
-        """A run with all its scales finished, of this many domains, as its coarsest scale describes it.
+    def load(cls, path: Path, device: torch.device) -> "Run":
+        """A pair's run with all its scales finished, as its coarsest scale describes it.
 
         Raises:
-            UserError: a scale is missing, damaged, or of another kind of run.
+            UserError: a scale is missing or damaged, or it is not a pair's run.
         """
         folder = RunFolder(path)
-        script = "train.py" if domains == 2 else "refine.py"
-        folder.options(script)  # It is such a run.
-        resume = command(ROOT / script, "--load", path, *device_flags(device))
+        folder.options("train.py")
+        resume = command(ROOT / "train.py", "--load", path, *device_flags(device))
         if not folder.scale(0).is_file():
             raise UserError(f"--load {path}: no scale is finished; resume with: {resume}")
         _, values = load_checkpoint(folder.scale(0))
-        try:
-            architecture = Architecture(**values["architecture"])
-            geometry = (Geometry if domains == 2 else ImageGeometry)(**values["geometry"])
-            for shapes in geometry.domain_shapes:
-                architecture.check_fits(shapes[0])
-        except (TypeError, ValueError) as error:
-            raise UserError(f"--load {folder.scale(0)}: {error}") from None
-        run = cls(folder, geometry, architecture, device)
+        run = cls(folder, Geometry(**values["geometry"]), Architecture(**values["architecture"]), device)
         run.load_scales(folder)
         if not run.finished:
-            raise UserError(
-                f"--load {path}: only {run.scale} of {geometry.stop_scale + 1} scales are done; resume with: {resume}"
-            )
+            scales = run.geometry.stop_scale + 1
+            raise UserError(f"--load {path}: only {run.scale} of {scales} scales are done; resume with: {resume}")
         return run
 
     @property
@@ -85,10 +77,13 @@ class Run:
             pyramid.append(generator, sigma)
         self.networks = networks
 
+    def _numbers(self, scale: int) -> dict[str, Any]:
+        """What tells a scale of this run from any other, enough to rebuild its networks."""
+        return {"scale": scale, "geometry": asdict(self.geometry), "architecture": asdict(self.architecture)}
+
     def save_scale(self, scale: int, networks: ScaleNetworks, sigmas: tuple[float, ...]) -> None:
         """Write the checkpoint of a finished scale: its networks and what is needed to rebuild them."""
-        rebuild = {"geometry": asdict(self.geometry), "architecture": asdict(self.architecture)}
-        values = {"scale": scale, **rebuild, **dict(zip(sigma_keys(len(sigmas)), sigmas, strict=True))}
+        values = self._numbers(scale) | dict(zip(sigma_keys(len(sigmas)), sigmas, strict=True))
         save_checkpoint(networks.state_dict(), values, self.folder.claim(self.folder.scale(scale).name))
 
     def load_scales(self, folder: RunFolder) -> None:
@@ -100,12 +95,8 @@ class Run:
         """The networks and noise amplitudes of a scale that is finished in a folder."""
         path, names = folder.scale(scale), sigma_keys(self.architecture.domains)
         weights, values = load_checkpoint(path)
-        if values["scale"] != scale:
-            raise UserError(f"--load {path}: holds scale {values['scale']}")
-        for name in ("geometry", "architecture"):
-            if values[name] != (wanted := asdict(getattr(self, name))):
-                different = ", ".join(key for key in wanted if values[name].get(key) != wanted[key])
-                raise UserError(f"--load {path}: its {different} differs from this run's")
+        if not self._numbers(scale).items() <= values.items():
+            raise UserError(f"--load {path}: is not scale {scale} of this run")
         networks = self.new_networks(scale)
-        fill(networks, weights, path)
+        networks.load_state_dict(weights)
         return networks.to(self.device), tuple(values[name] for name in names)

@@ -63,7 +63,7 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     run = tmp_path / "mirrored"
     result = cli("train.py", *inputs, *TINY, "--niter", 2, "--padding_mode", "reflect", "--out", run)
     assert result.code == 0, result.err
-    opened = Run.load(run, 2, CPU)
+    opened = Run.load(run, CPU)
     assert opened.architecture.padding_mode == "reflect"
     networks, _ = opened.load_scale(1, opened.folder)
     convolutions = [module for module in networks.generator_b.modules() if isinstance(module, nn.Conv2d)]

@@ -11,7 +11,7 @@ from models.networks import ScaleNetworks
 from models.run import sigma_keys
 from training.optimisers import Optimisers
 from utils.errors import RunError, UserError
-from utils.files import fill, load_checkpoint, save_checkpoint
+from utils.files import load_checkpoint, save_checkpoint
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what Adam keeps of a parameter
 
@@ -83,7 +83,7 @@ class ScaleState:
             raise UserError(f"--load {path}: belongs to scale {values['scale']}, but scale {self.scale} is missing")
         start = "networks."
         weights = {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
-        fill(self.networks, weights, path)
+        self.networks.load_state_dict(weights)
         if values["step"]:  # There are no moments before the first.
             for number, optimiser in enumerate(self.optimisers.all()):
                 entries = optimiser.state_dict()

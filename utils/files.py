@@ -8,7 +8,7 @@ from pathlib import Path
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from utils.errors import UserError
 
@@ -66,11 +66,3 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
             return tensors, json.loads(file.metadata()[METADATA])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         raise UserError(f"--load {path}: damaged, missing, or not written by this program") from None
-
-
-def fill(networks: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Load a checkpoint's weights into networks; UserError where they do not fit."""
-    try:
-        networks.load_state_dict(weights)
-    except RuntimeError:
-        raise UserError(f"--load {path}: its weights do not fit this run") from None
