@@ -17,7 +17,7 @@ from finishing.full_size import whole
 from models.clip import translate_clip
 from models.inference import SAMPLE, TrainedPair, default_injection_scale, inject, injection_scales
 from models.results import Originals, draw_samples, finish_pair, save_choices
-from use_options import EvalOptions
+from options import EvalOptions
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
 from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         originals = Originals.find(pair, inputs, finish_size, structure)
     with out.locked(), StopRequest() as stop:
         out.begin("eval.py", run_record(recorded(options), device))
-        print(f"on {device_name(device)}, seed {options.seed}")
+        print(f"on {device_name(device)}, seed {options.manualSeed}")
 
         # Translate what is there, or draw.
         try:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             elif inputs[0] is not None:
                 translate_images(options, out, pair, inputs, originals, stop)
             if options.samples:
-                draw_samples(out, pair, options.samples, options.out_size, options.seed, originals, stop)
+                draw_samples(out, pair, options.samples, options.out_size, options.manualSeed, originals, stop)
         except Stopped:
             print(f"stopped; everything made so far is in {out.path}", file=sys.stderr)
             return stop.status
@@ -140,8 +140,8 @@ def translate_images(
     injected = {}
     for scale in scales:
         stop.check()
-        injected[scale] = inject(pyramids, "a2b", reals_a[scale], scale, options.seed)
-        injected[scale] |= inject(pyramids, "b2a", reals_b[scale], scale, options.seed)
+        injected[scale] = inject(pyramids, "a2b", reals_a[scale], scale, options.manualSeed)
+        injected[scale] |= inject(pyramids, "b2a", reals_b[scale], scale, options.manualSeed)
         named = {f"inject_{scale:02d}_{name}": image for name, image in injected[scale].items()}
         save_images(named, out)
         results |= named
@@ -184,8 +184,7 @@ def translate_video(
         pair.shapes_for(clip.size, options.out_size, options.keep_aspect),
         geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1][::-1],
         scale=default_injection_scale(geometry.shapes) if scale is None else scale,
-        seed=options.seed,
-        gif=options.gif,
+        seed=options.manualSeed,
         finisher=originals.finishers(["a2b"], [clip.size[::-1]]).get("a2b"),
         stop=stop,
     )

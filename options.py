@@ -1,14 +1,17 @@
-"""The options of the scripts, each declared once: its name, type, default, help, heading, and whether a run fixes it.
+"""The options of the scripts, each declared once: its name, type, default and help.
 
-Command lines, presets, what the scripts work with and config.json all come from these fields.
+Command lines, what the scripts work with and config.json all come from these fields. The docstring of a script's
+options introduces its help.
 """
 
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from finishing.canvas import LEAST_SIDE
+from models.inference import INJECT_LEVELS
 from models.networks import PADDING_MODES, Architecture
-from presets import PRESETS, REFINE_PRESETS, Preset
+from presets import QUICK, REFINE_QUICK, VIDEO
 from training.loop import Schedule
 from training.losses import LossWeights
 from training.optimisers import OptimiserSettings
@@ -17,32 +20,37 @@ from utils.geometry import Geometry
 
 Settings = TypeVar("Settings")
 
-FILES = "files"
-MACHINE = "machine and randomness"
-RUN = "run"
-PYRAMID = "pyramid"
-NETWORKS = "networks"
-OPTIMISATION = "optimisation"
-EVALUATION = "evaluation"
-REFINEMENT = "refinement"
-FINISHING = "finishing"
-DEPARTURES = "departures from the paper"
-HEADINGS = (FILES, MACHINE, RUN, PYRAMID, NETWORKS, OPTIMISATION, EVALUATION, REFINEMENT, FINISHING, DEPARTURES)
+# The help: its headings, and the options that stand under each.
+HEADINGS = {
+    "files": "input_a input_b input reference load out overwrite",
+    "machine and randomness": "gpu_id not_cuda manualSeed",
+    "run": "niter dry_run print_interval save_every tensorboard",
+    "pyramid": "img_size min_size max_size scale_factor",
+    "networks": "nfc min_nfc max_nfc num_layer switch_res ker_size padd_size nc_z nc_im stride",
+    "optimisation": "alpha beta lambda_g lambda_grad lambda_self lr_g lr_d beta1 noise_amp_a noise_amp_b quant_level",
+    "evaluation": "inject_levels",
+    "refinement": "start_scale quantise",
+    "finishing (not in the paper)": "finish_size structure like learned_size",
+    "departures from the paper": "preset keep_aspect padding_mode rec_noise real_start lambda_layout lr_decay "
+    "save_memory deterministic inject_scale out_size samples choices metrics",
+}
+# What belongs to a call, not to the run that is resumed, and what such a run has fixed for good.
+PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
+FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} quant_level preset keep_aspect padding_mode".split())
 
-REC_NOISE = ("fresh", "fixed")
-
-STRUCTURE = 1.0
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
-
 A_KINDS = "image A, or a video, an animated image, or a folder with one image per frame"
-AS_TRAINED = "; default: as trained"
 
 
-def preset_option(presets: dict[str, Preset]) -> Any:
-    """The option that chooses one of `presets`; its help lists what quick sets."""
-    quick = " ".join(f"--{name} {value}" for name, value in presets["quick"].items())
-    told = f"paper: the published defaults; quick, for a laptop: {quick}; options given explicitly win"
-    return option(str, "paper", told, DEPARTURES, choices=tuple(presets), fixed=True)
+def told(values: dict[str, Any]) -> str:
+    """Options with their values, as on a command line."""
+    return " ".join(f"--{name} {value}" for name, value in values.items())
+
+
+def preset_option(quick: dict[str, Any]) -> Any:
+    """The option that chooses between the published defaults and `quick`."""
+    help = f"paper: the published defaults; quick, for a laptop: {told(quick)}; options given explicitly win"
+    return option(str, "paper", help, choices=("paper", "quick"))
 
 
 def pick(kind: type[Settings], options: object, **more: Any) -> Settings:
@@ -51,57 +59,39 @@ def pick(kind: type[Settings], options: object, **more: Any) -> Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Common:
+class Output:
     """Options of every script."""
 
-    out: Path = option(
-        pathname, None, "folder for the results, made if missing (required)", FILES, metavar="DIR", per_call=True
-    )
-    overwrite: bool = option(bool, False, "replace the results --out already holds", FILES, per_call=True)
-    gpu_id: int | None = option(
-        integer(-1), None, "GPU to use, -1: the CPU; default: the first GPU, else the CPU", MACHINE, per_call=True
-    )
-    not_cuda: bool = option(bool, False, "use the CPU", MACHINE, per_call=True)
-    manualSeed: int | None = option(
-        integer(0), None, "random seed; default: chosen at random from 1 to 10000", MACHINE, flag="--seed"
-    )
-
-    @property
-    def seed(self) -> int:
-        return self.manualSeed
+    out: Path = option(pathname, None, "folder for the results, made if missing (required)", metavar="DIR")
+    overwrite: bool = option(bool, False, "replace the results --out already holds")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Common):
+class Computing(Output):
+    """Options of the scripts that compute with networks."""
+
+    gpu_id: int | None = option(integer(-1), None, "GPU to use, -1: the CPU; default: the first GPU, else the CPU")
+    not_cuda: bool = option(bool, False, "use the CPU")
+    manualSeed: int | None = option(integer(0), None, "random seed; default: drawn from 1 to 10000", alias="--seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Computing):
     """Options of the scripts that train."""
 
     load: Path | None = option(
         pathname_or_none,
         None,
-        "resume the run in DIR with its own options, except those given here; default: start a new run",
-        FILES,
+        "resume the run in DIR; options not given are its own; default: a new run",
         metavar="DIR",
-        per_call=True,
     )
-    dry_run: bool = option(
-        bool, False, "check everything, print the scales and an estimate of the time, and stop", RUN, per_call=True
-    )
-    print_interval: int = option(integer(1), Schedule.print_interval, "steps between log entries", RUN)
-    save_every: float = option(number(), Schedule.save_every, "seconds between saves of the scale in progress", RUN)
-    tensorboard: bool = option(bool, False, "also log losses and samples to TensorBoard, which must be installed", RUN)
-    nfc: int = option(
-        integer(1), Architecture.nfc, "channels of a network's first layer at scales 0 to 3", NETWORKS, fixed=True
-    )
-    min_nfc: int = option(
-        integer(1),
-        Architecture.min_nfc,
-        "minimum number of channels of the inner layers at scales 0 to 3",
-        NETWORKS,
-        fixed=True,
-    )
-    max_nfc: int = option(
-        integer(1), Architecture.max_nfc, "upper limit of both; they double every four scales", NETWORKS, fixed=True
-    )
+    dry_run: bool = option(bool, False, "check everything, print the scales and an estimate of the time, and stop")
+    print_interval: int = option(integer(1), Schedule.print_interval, "steps between log entries")
+    save_every: float = option(number(), Schedule.save_every, "seconds between saves of the scale in progress")
+    tensorboard: bool = option(bool, False, "also log losses and samples to TensorBoard, which must be installed")
+    nfc: int = option(integer(1), Architecture.nfc, "channels of a network's first layer at scales 0 to 3")
+    min_nfc: int = option(integer(1), Architecture.min_nfc, "fewest channels of the inner layers at scales 0 to 3")
+    max_nfc: int = option(integer(1), Architecture.max_nfc, "upper limit of both, which double every four scales")
 
     @property
     def schedule(self) -> Schedule:
@@ -110,118 +100,74 @@ class Training(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(Training):
-    """Options of train.py; the published ones with the published defaults."""
+    """Train on one pair of images, coarse to fine, by default as in the paper."""
 
-    input_a: Path = option(pathname, None, A_KINDS + " (required)", FILES, metavar="A")
-    input_b: Path = option(pathname, None, "image B (required)", FILES, metavar="B")
-    niter: int = option(integer(1), Schedule.niter, "steps per scale (if A is a video: 24000)", RUN)
-    img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels", PYRAMID, fixed=True)
-    min_size: int = option(
-        integer(1), Geometry.min_size, "side of the coarsest scale, pixels (if A is a video: 22)", PYRAMID, fixed=True
-    )
+    input_a: Path = option(pathname, None, f"{A_KINDS}; defaults for a video: {told(VIDEO)} (required)", metavar="A")
+    input_b: Path = option(pathname, None, "image B (required)", metavar="B")
+    niter: int = option(integer(1), Schedule.niter, "steps per scale")
+    img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels")
+    min_size: int = option(integer(1), Geometry.min_size, "side of the coarsest scale, pixels")
     max_size: int = option(
-        integer(1),
-        Geometry.max_size,
-        "upper limit of the finest scale when the number of scales is computed, pixels",
-        PYRAMID,
-        fixed=True,
+        integer(1), Geometry.max_size, "upper limit of the finest scale when the number of scales is computed, pixels"
     )
     scale_factor: float = option(
-        number(0, 1, above=True),
-        Geometry.scale_factor,
-        "approximate ratio of a side to the next finer scale's",
-        PYRAMID,
-        fixed=True,
+        number(0, 1, above=True), Geometry.scale_factor, "approximate ratio of a scale's side to the next finer one's"
     )
-    num_layer: int = option(integer(2), Architecture.num_layer, "convolutions per network", NETWORKS, fixed=True)
+    num_layer: int = option(integer(2), Architecture.num_layer, "convolutions per network")
     switch_res: int = option(
-        integer(0),
-        Architecture.switch_res,
-        "number of finest scales whose generators are not residual",
-        NETWORKS,
-        fixed=True,
+        integer(0), Architecture.switch_res, "number of scales, counted from the finest, without residual generators"
     )
-    ker_size: int = option(integer(1), Architecture.ker_size, "kernel size of the discriminators", NETWORKS, fixed=True)
-    padd_size: int = option(integer(0), Architecture.padd_size, "padding of the discriminators", NETWORKS, fixed=True)
-    nc_z: int = option(int, 3, "noise channels; only 3 is supported", NETWORKS, choices=(3,))
-    nc_im: int = option(int, 3, "image channels; only 3 is supported", NETWORKS, choices=(3,))
-    stride: int = option(int, 1, "stride of every convolution; only 1 is supported", NETWORKS, choices=(1,))
-    alpha: float = option(number(), LossWeights.alpha, "weight of the reconstruction loss", OPTIMISATION)
-    beta: float = option(number(), LossWeights.beta, "weight of the cycle loss", OPTIMISATION)
-    lambda_g: float = option(
-        number(), LossWeights.lambda_g, "weight of B's adversarial loss relative to A's", OPTIMISATION
-    )
-    lambda_grad: float = option(number(), LossWeights.lambda_grad, "weight of the gradient penalty", OPTIMISATION)
-    lambda_self: float = option(
-        number(),
-        LossWeights.lambda_self,
-        "weight of the loss on translations of the noisy real image (if A is a video: 1)",
-        OPTIMISATION,
-    )
-    lr_g: float = option(number(0, above=True), OptimiserSettings.lr_g, "learning rate of the generators", OPTIMISATION)
-    lr_d: float = option(
-        number(0, above=True), OptimiserSettings.lr_d, "learning rate of the discriminators", OPTIMISATION
-    )
-    beta1: float = option(number(0, 1), OptimiserSettings.beta1, "Adam's beta1", OPTIMISATION)
-    noise_amp_a: float = option(number(), 0.1, "noise of A, relative to its reconstruction error", OPTIMISATION)
-    noise_amp_b: float = option(number(), 0.1, "noise of B, relative to its reconstruction error", OPTIMISATION)
-    quant_level: int = option(
-        integer(0),
-        0,
-        "reduce a video's frames to a few grey levels first, 2 in the paper; 0: off",
-        OPTIMISATION,
-        fixed=True,
-    )
-    preset: str = preset_option(PRESETS)
+    ker_size: int = option(integer(1), Architecture.ker_size, "kernel size of the discriminators")
+    padd_size: int = option(integer(0), Architecture.padd_size, "padding of the discriminators")
+    nc_z: int = option(int, 3, "noise channels; only 3 is supported", choices=(3,))
+    nc_im: int = option(int, 3, "image channels; only 3 is supported", choices=(3,))
+    stride: int = option(int, 1, "stride of every convolution; only 1 is supported", choices=(1,))
+    alpha: float = option(number(), LossWeights.alpha, "weight of the reconstruction loss")
+    beta: float = option(number(), LossWeights.beta, "weight of the cycle loss")
+    lambda_g: float = option(number(), LossWeights.lambda_g, "weight of B's adversarial loss relative to A's")
+    lambda_grad: float = option(number(), LossWeights.lambda_grad, "weight of the gradient penalty")
+    lambda_self: float = option(number(), LossWeights.lambda_self, "weight of the loss on translated noisy real images")
+    lr_g: float = option(number(above=True), OptimiserSettings.lr_g, "learning rate of the generators")
+    lr_d: float = option(number(above=True), OptimiserSettings.lr_d, "learning rate of the discriminators")
+    beta1: float = option(number(0, 1), OptimiserSettings.beta1, "Adam's beta1")
+    noise_amp_a: float = option(number(), 0.1, "strength of A's noise, relative to its reconstruction error")
+    noise_amp_b: float = option(number(), 0.1, "strength of B's noise, relative to its reconstruction error")
+    quant_level: int = option(integer(0), 0, "reduce a video to a few grey levels first (the paper: 2); 0: off")
+    preset: str = preset_option(QUICK)
     keep_aspect: bool = option(
         bool,
         False,
         "keep the images' shapes instead of squeezing both into squares, for images that are far from square; sizes "
-        "then mean squares of the same area",
-        DEPARTURES,
-        fixed=True,
+        "are then those of squares of equal area",
     )
     padding_mode: str = option(
-        str,
-        Architecture.padding_mode,
-        "padding of the generators: zeros, or the image mirrored",
-        DEPARTURES,
-        choices=PADDING_MODES,
-        fixed=True,
+        str, Architecture.padding_mode, "padding of the generators: zeros, or the image mirrored", choices=PADDING_MODES
     )
     rec_noise: str = option(
         str,
-        REC_NOISE[0],
-        "noise the reconstruction starts from: fresh at every step, or fixed for the whole run (as in SinGAN)",
-        DEPARTURES,
-        choices=REC_NOISE,
+        "fresh",
+        "noise to reconstruct from: fresh in each step, or fixed as in SinGAN",
+        choices=("fresh", "fixed"),
     )
     real_start: float = option(
-        number(0, 1), 0.0, "share of steps that start from the real images plus noise, not noise alone", DEPARTURES
+        number(0, 1), 0.0, "share of the steps that start from the real images plus noise instead of noise alone"
     )
     lambda_layout: float = option(
         number(),
         LossWeights.lambda_layout,
-        "weight of the loss that keeps contrast where the source has it",
-        DEPARTURES,
+        "weight of the loss for contrast where the source has it, and only there",
     )
     lr_decay: float = option(
         number(0, 1),
         OptimiserSettings.lr_decay,
-        "final fraction of each scale's steps over which the learning rates fall to 0",
-        DEPARTURES,
+        "final share of each scale's steps, in which the learning rates fall to 0",
     )
-    finish_size: int = option(
-        integer(0), 0, "longer side of the finished translations, pixels; 0: do not finish", DEPARTURES
-    )
+    finish_size: int = option(integer(0), 0, "longer side of the finished images, pixels; 0: do not finish")
     structure: float = option(
-        number(),
-        STRUCTURE,
-        "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 more so",
-        DEPARTURES,
+        number(), 1.0, "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 more so"
     )
-    save_memory: bool = option(bool, False, "use less memory by computing some results twice; slower", DEPARTURES)
-    deterministic: bool = option(bool, False, "make runs on a GPU reproducible as well; slower there", DEPARTURES)
+    save_memory: bool = option(bool, False, "use less memory by computing some results twice; slower")
+    deterministic: bool = option(bool, False, "make runs reproducible on a GPU, too; slower there")
 
     @property
     def geometry(self) -> Geometry:
@@ -243,24 +189,89 @@ class TrainOptions(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class RefineOptions(Training):
-    """Options of refine.py; what is not among them is as docs/method.md, section 11 has it."""
+    """Clean up a translated image with a pyramid trained on a reference alone (SinGAN)."""
 
-    input: Path = option(pathname, None, "the image to refine (required)", FILES, metavar="INPUT")
-    reference: Path = option(
-        pathname, None, "the image whose patches the result is to have (required)", FILES, metavar="REFERENCE"
-    )
-    niter: int = option(integer(1), 2000, "steps per scale", RUN)
-    start_scale: int | None = option(
-        integer(1),
-        None,
-        "scale to start from, 1 is the coarsest; default: one image from each, to choose from",
-        REFINEMENT,
-    )
-    quantise: bool = option(bool, False, "start from a few colours; retrains --start_scale for them", REFINEMENT)
-    min_size: int = option(integer(1), 25, "shorter side of the coarsest scale, pixels", PYRAMID, fixed=True)
-    max_size: int = option(integer(1), 250, "maximum longer side of the finest scale, pixels", PYRAMID, fixed=True)
-    preset: str = preset_option(REFINE_PRESETS)
+    input: Path = option(pathname, None, "image to refine (required)")
+    reference: Path = option(pathname, None, "image whose patches the result should have (required)")
+    niter: int = option(integer(1), 2000, "steps per scale")
+    start_scale: int | None = option(integer(1), None, "scale to start from, 1 or more; default: one image from each")
+    quantise: bool = option(bool, False, "start from a few colours, for which --start_scale is trained again")
+    min_size: int = option(integer(1), 25, "shorter side of the coarsest scale, pixels")
+    max_size: int = option(integer(1), 250, "upper limit of the finest scale's longer side, pixels")
+    preset: str = preset_option(REFINE_QUICK)
 
     @property
     def architecture(self) -> Architecture:
         return pick(Architecture, self, switch_res=0, domains=1, pad_once=True)
+
+
+def as_trained(name: str) -> Any:
+    """An option of train.py whose default is what the run in --load was trained with."""
+    told = TrainOptions.__dataclass_fields__[name].metadata
+    return option(told["type"], None, told["help"] + "; default: as trained")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions(Computing):
+    """Translate images with a trained pair, or draw new ones."""
+
+    input_a: Path | None = option(pathname, None, A_KINDS + "; may be left out with --samples", metavar="A")
+    input_b: Path | None = option(
+        pathname,
+        None,
+        "image B, translated to b2a; the look of a2b is always that of the B that was trained on; may be left out "
+        "with --samples, or if A is a video",
+        metavar="B",
+    )
+    load: Path = option(pathname, None, "folder of a finished train.py run (required)", metavar="DIR")
+    img_size: int | None = as_trained("img_size")
+    min_size: int | None = as_trained("min_size")
+    max_size: int | None = as_trained("max_size")
+    scale_factor: float | None = as_trained("scale_factor")
+    inject_levels: int = option(integer(1), INJECT_LEVELS, "how many of the finest scales to inject at, one image each")
+    inject_scale: int | None = option(
+        integer(0),
+        None,
+        "inject at this scale only (0: coarsest); default: the --inject_levels finest, for a video one",
+    )
+    keep_aspect: bool = option(
+        bool, False, "keep the images' shapes even if training did not; sizes are then those of squares of equal area"
+    )
+    out_size: int | None = option(integer(1), None, "side of the learned results, pixels; default: as trained")
+    samples: int | None = option(integer(1), None, "number of new images to draw, with translations; default: none")
+    finish_size: int | None = as_trained("finish_size")
+    structure: float | None = as_trained("structure")
+    choices: bool = option(
+        bool,
+        False,
+        "also write choices.png: both translations from each injection scale at three values of --structure, finished "
+        "small, each labelled with the options that make it",
+    )
+    metrics: bool = option(
+        bool,
+        False,
+        "write measures of the translations of still images into metrics.json; SIFID's network, 104 MB, comes from "
+        "torch hub's cache or is downloaded",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishOptions(Output):
+    """Rebuild any image at full size from patches of reference images."""
+
+    input: Path = option(pathname, None, "image to finish (required)")
+    reference: tuple[Path, ...] = option(pathname, (), "one or more images to take patches from (required)", nargs="+")
+    finish_size: int = option(integer(LEAST_SIDE), 512, "longer side of the finished image, pixels")
+    like: Path | None = option(
+        pathname,
+        None,
+        "image whose shape the result gets, such as the photograph that a square learned image was made from; "
+        "default: the input's own",
+    )
+    structure: float = option(number(), 1.0, "how closely to follow the input: 0 loosely, 1 closely, 2 more so")
+    learned_size: int | None = option(
+        integer(1),
+        None,
+        "longer side the input is shrunk to first, pixels, which removes finer detail; default: its own, at most "
+        f"{LEARNED_SIZE} and at most --finish_size",
+    )

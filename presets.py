@@ -1,11 +1,7 @@
-"""Named sets of options: what `--preset` and a clip change of the published defaults."""
-
-from typing import Any
-
-Preset = dict[str, Any]  # values by the names of the options
+"""Named sets of options: what `--preset quick` and a video change of the published defaults."""
 
 # Learned in minutes on a laptop; docs/measurements.md says how each was chosen.
-QUICK: Preset = {
+QUICK = {
     "img_size": 64,
     "min_size": 32,
     "scale_factor": 0.5,
@@ -25,10 +21,6 @@ QUICK: Preset = {
     "padd_size": 1,
     "finish_size": 512,
 }
-PRESETS: dict[str, Preset] = {"paper": {}, "quick": QUICK}
-
-REFINE_QUICK: Preset = {"max_size": 64, "max_nfc": 32, "niter": 100, "print_interval": 50}
-REFINE_PRESETS: dict[str, Preset] = {"paper": {}, "quick": REFINE_QUICK}
-
-# The published defaults where A is a clip (docs/method.md, section 12).
-CLIP: Preset = {"niter": 24000, "min_size": 22, "lambda_self": 1.0}
+REFINE_QUICK = {"max_size": 64, "max_nfc": 32, "niter": 100, "print_interval": 50}
+# The published defaults where A is a video (docs/method.md, section 12).
+VIDEO = {"niter": 24000, "min_size": 22, "lambda_self": 1.0}

@@ -6,6 +6,7 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
     run_script("train")
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from PIL import Image
@@ -15,16 +16,14 @@ from models.inference import default_injection_scale, inject, injection_scales, 
 from models.results import Originals, finish_pair
 from models.run import Run
 from options import TrainOptions
-from training.cost import cost_table
 from training.frames import frames, still
-from training.loop import train
-from training.pair import PASSES, PairRecipe
-from training.resume import prepare, stopped, writing
-from utils.device import compute_deterministically, pick_device, run_record
+from training.pair import PairRecipe
+from training.resume import carry_out
+from utils.device import compute_deterministically, pick_device
 from utils.errors import UserError
 from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image, save_images
-from utils.interrupt import Stopped, StopRequest
+from utils.interrupt import StopRequest
 from utils.measures import measure
 from utils.palette import simplified
 from utils.run_folder import RunFolder
@@ -32,7 +31,6 @@ from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, is_clip
 
 POOR_LOOK = 0.048  # distance of a learned image's patches; docs/measurements.md has the runs it was chosen on
-RESULT_OPTIONS = ("input_a", "input_b", "finish_size", "structure")  # what only the results are made with
 Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
 
@@ -42,38 +40,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_train(arguments)
     compute_deterministically(options.deterministic)
     device = pick_device(options.gpu_id, options.not_cuda)
-    inputs = open_inputs(options)
-    a, b = inputs
-    prints = {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)}
+    a, b = inputs = open_inputs(options)
     run = Run(RunFolder(options.out), fitted_geometry(options, inputs), options.architecture, device)
-    source = RunFolder(options.load) if options.load is not None else None
-    paths = {"--input_a": options.input_a, "--input_b": options.input_b}
-    state = prepare("train.py", run, source, paths, prints, options.optimiser, options.overwrite)
-    print(cost_table(run, options.niter, PASSES, estimate=options.dry_run))
-    print(f"seed {'random' if options.seed is None else options.seed}")
-    if run.finished:
-        print("all scales of this run are finished: nothing is trained, only its results are remade")
-    if options.dry_run:
-        return 0
-
-    # Train, and write what a person wants to see.
-    record = run_record(recorded(options), device) | {"fingerprints": list(prints.values())}
-    results = {name: recorded(options)[name] for name in (*RESULT_OPTIONS, "manualSeed")}
-    with writing(run, source, "train.py", record, results), StopRequest() as stop:
-        stills = (next(iter(a)) if isinstance(a, Clip) else a, b)
-        shapes_a, shapes_b = run.geometry.domain_shapes
-        reals_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
-        reals = reals_a, image_pyramid(b, shapes_b, device)
-        recipe = pair_recipe(options, run, a, reals)
-        try:
-            if not train(run, recipe, options.schedule, state, stop, tensorboard=options.tensorboard):
-                raise Stopped
-            write_results(options, run, stills, reals, stop)
-        except Stopped:
-            return stopped("train.py", run, stop)
-        run.folder.note(finished=True)
-    print(run.folder.path / "results.png")
-    return 0
+    stills = (next(iter(a)) if isinstance(a, Clip) else a, b)
+    shapes_a, shapes_b = run.geometry.domain_shapes
+    real_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
+    reals = real_a, image_pyramid(b, shapes_b, device)
+    return carry_out(
+        "train.py",
+        run,
+        pair_recipe(options, run, a, reals),
+        options.schedule,
+        {"--input_a": options.input_a, "--input_b": options.input_b},
+        {"--input_a": a.fingerprint() if isinstance(a, Clip) else fingerprint(a), "--input_b": fingerprint(b)},
+        partial(write_results, options, run, stills, reals),
+        load=options.load,
+        overwrite=options.overwrite,
+        dry_run=options.dry_run,
+        tensorboard=options.tensorboard,
+        options=recorded(options),
+        result_options=("input_a", "input_b", "finish_size", "structure", "manualSeed"),
+    )
 
 
 def open_inputs(options: TrainOptions) -> Inputs:
@@ -100,7 +87,7 @@ def pair_recipe(options: TrainOptions, run: Run, a: Image.Image | Clip, reals: R
     coarsest_sigmas, source_a = noise_amps, still(reals[0])
     if isinstance(a, Clip):
         shapes = run.geometry.domain_shapes[0]
-        source_a = frames(a, options.quant_level, shapes, options.seed, run.device, options.out)
+        source_a = frames(a, options.quant_level, shapes, options.manualSeed, run.device, options.out)
         coarsest_sigmas = (1.0, 1.0)
     return PairRecipe(
         optimiser=options.optimiser,
@@ -111,7 +98,7 @@ def pair_recipe(options: TrainOptions, run: Run, a: Image.Image | Clip, reals: R
         fixed_rec=options.rec_noise == "fixed",
         real_start=options.real_start,
         recompute=options.save_memory,
-        seed=options.seed,
+        seed=options.manualSeed,
         device=run.device,
     )
 
@@ -123,13 +110,13 @@ def write_results(
     (docs/method.md, section 7). A clip is shown by its first frame."""
     # Sample, and translate from every injection scale.
     folder = run.folder
-    samples = {f"final_{name}": image for name, image in sample(run.pyramids, options.seed, run.device).items()}
+    samples = {f"final_{name}": image for name, image in sample(run.pyramids, options.manualSeed, run.device).items()}
     save_images(samples, folder)
     rows = [list(samples.items())]
     for scale in injection_scales(run.geometry.stop_scale):
         stop.check()
-        translations = inject(run.pyramids, "a2b", reals[0][scale], scale, options.seed)
-        translations |= inject(run.pyramids, "b2a", reals[1][scale], scale, options.seed)
+        translations = inject(run.pyramids, "a2b", reals[0][scale], scale, options.manualSeed)
+        translations |= inject(run.pyramids, "b2a", reals[1][scale], scale, options.manualSeed)
         rows.append([(f"{name}, injected at {scale}", image) for name, image in translations.items()])
         if scale == default_injection_scale(run.geometry.shapes):
             chosen = translations

@@ -19,7 +19,7 @@ from utils.rng import stream
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
 from utils.video import Clip
-from utils.video_writer import even_size, save_gif, video_writer
+from utils.video_writer import even_size, video_writer
 
 
 def translate_clip(
@@ -31,7 +31,6 @@ def translate_clip(
     *,
     scale: int,
     seed: int,
-    gif: bool,
     finisher: Finisher | None,
     stop: StopRequest,
 ) -> None:
@@ -85,9 +84,6 @@ def translate_clip(
             bar.show(index + 1, f"frame {index + 1}/{len(clip)}")
 
     # Write the rest, and say what came of it.
-    for name in sizes if gif else []:
-        made = Clip(folder.path / f"{name}.mp4", "--out")
-        save_gif((np.asarray(frame) for frame in made), folder.claim(f"{name}.gif"), clip.times)
     save_sheet(rows, folder.claim("results.png"))
     folder.note(clip={"frames": len(clip), "rate": str(clip.rate), "inject_scale": scale, "sizes": sizes})
     for name, (width, height) in sizes.items():

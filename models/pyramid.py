@@ -60,12 +60,6 @@ class Pyramid:
         """The same scales for images of other shapes: the networks are convolutional."""
         return replace(self, shapes=shapes)
 
-    def replaced(self, scale: int, generator: Generator, sigma: float) -> "Pyramid":
-        """The same with another generator and noise amplitude at one scale."""
-        other = replace(self, generators=list(self.generators), sigmas=list(self.sigmas))
-        other.generators[scale], other.sigmas[scale] = generator.requires_grad_(False), sigma
-        return other
-
     @torch.no_grad()
     def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:
         """Run scales start .. stop - 1 on an image of scale `start`'s size (docs/method.md, sections 4, 8).

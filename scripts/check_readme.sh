@@ -28,7 +28,7 @@ promised() {
     case $1 in
         *train.py*) echo results.png finished_a2b.png finished_b2a_source.png real_a2b.png real_b2a.png final_a2b.png losses.png scale_00.safetensors config.json ;;
         *--samples*) echo samples.png sample_000_finished_a2b.png sample_000_fake_a.png sample_000_a2b.png sample_003_b2a.png ;;
-        *--gif*) echo a2b.mp4 a2b.gif learned_a2b.mp4 results.png ;;
+        *eval.py*--load\ output_video*) echo a2b.mp4 learned_a2b.mp4 results.png ;;
         *--inject_scale*) echo results.png inject_02_a2b.png ;;
         *finish.py*) echo finished.png finished_source.png results.png metrics.json ;;
         *refine.py*--start_scale*) echo results.png refined_02.png ;;

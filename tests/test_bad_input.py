@@ -42,7 +42,7 @@ def stopped(tmp_path_factory, pair) -> Path:
 
     arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *TINY, "--niter", 9]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.StopRequest", lambda: StopAfter(2))
+        patch.setattr("training.resume.StopRequest", lambda: StopAfter(2))
         assert train.main([str(argument) for argument in arguments]) == 130
     return out
 

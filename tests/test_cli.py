@@ -10,10 +10,8 @@ from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run, eval_files, names, size
 
 import config
-from options import HEADINGS, RefineOptions, TrainOptions
-from presets import PRESETS, REFINE_PRESETS
-from use_options import EvalOptions, FinishOptions
-from utils.arguments import defaults_of
+from options import FIXED, HEADINGS, PER_CALL, EvalOptions, FinishOptions, RefineOptions, TrainOptions
+from presets import QUICK, REFINE_QUICK
 
 # The published options of train.py with their defaults.
 PUBLISHED = dict(nc_z=3, nc_im=3, nfc=32, min_nfc=32, ker_size=3, num_layer=5, stride=1, padd_size=0, switch_res=2)
@@ -23,6 +21,7 @@ PUBLISHED |= dict(print_interval=1000, load=None, gpu_id=None, not_cuda=False, m
 PUBLISHED |= dict(input_a=None, input_b=None, out=None)
 OF_EVAL = {"input_a", "input_b", "gpu_id", "not_cuda", "manualSeed", "out", "load", "inject_levels"}
 OF_EVAL |= {"img_size", "min_size", "max_size", "scale_factor"}
+KINDS = {"train.py": TrainOptions, "eval.py": EvalOptions, "refine.py": RefineOptions, "finish.py": FinishOptions}
 REQUIRED = ["--input_a", "a.png", "--input_b", "b.png", "--out", "out"]
 SIDES = (12, 15, 17, 20)  # of the TINY pyramid
 TERMS = ("D/real", "D/fake", "D/penalty", "G/adversarial", "G/reconstruction", "G/cycle")
@@ -49,7 +48,7 @@ def inputs(pair) -> list:
 
 
 def test_published_defaults_reach_the_settings():
-    defaults, chosen = defaults_of(TrainOptions), {"manualSeed", "input_a", "input_b", "out"}
+    defaults, chosen = vars(TrainOptions()), {"manualSeed", "input_a", "input_b", "out"}
     assert {name: defaults[name] for name in PUBLISHED} == PUBLISHED
     settings = config.parse_train([*REQUIRED, "--load", ""])
     assert {name: getattr(settings, name) for name in PUBLISHED.keys() - chosen}.items() <= PUBLISHED.items()
@@ -60,19 +59,17 @@ def test_published_defaults_reach_the_settings():
 
 
 def test_eval_has_the_published_options():
-    defaults = defaults_of(EvalOptions)
+    defaults = vars(EvalOptions())
     assert defaults.keys() >= OF_EVAL and defaults["inject_levels"] == 5
     assert defaults["img_size"] is None  # as trained
 
 
-@pytest.mark.parametrize("script", ["train.py", "eval.py", "refine.py", "finish.py"])
+@pytest.mark.parametrize("script", KINDS)
 def test_help_lists_every_option_with_its_default(cli, script):
     result = cli(script, "--help")
     assert (result.code, result.err) == (0, "")
     entries = [" ".join(entry.split()) for entry in re.split(r"\n  (?=-)", result.out)[1:]]
-    kinds = {"train.py": TrainOptions, "eval.py": EvalOptions, "refine.py": RefineOptions, "finish.py": FinishOptions}
-    kind = kinds[script]
-    for name, default in defaults_of(kind).items():
+    for name, default in vars(KINDS[script]()).items():
         (entry,) = [entry for entry in entries if entry.startswith(f"--{name} ")]
         # Without a default the text says what happens instead.
         told = re.search(r"; default: |may be left out|\(required\)", entry) if default in (None, ()) else None
@@ -89,26 +86,32 @@ def test_help_lists_every_option_with_its_default(cli, script):
     python, name, *arguments = told.rpartition("example: ")[2].split()
     assert (python, name) == ("python", script)
     assert getattr(config, f"parse_{script[:-3]}")(arguments).out is not None
-    for presets in {"train.py": [PRESETS], "refine.py": [REFINE_PRESETS]}.get(script, []):
-        listed = " ".join(f"--{name} {value}" for name, value in presets["quick"].items())
+    for quick in {"train.py": [QUICK], "refine.py": [REFINE_QUICK]}.get(script, []):
+        listed = " ".join(f"--{name} {value}" for name, value in quick.items())
         assert f"quick, for a laptop: {listed}; options given explicitly win (default: paper)" in told
+
+
+def test_every_option_stands_under_one_heading():
+    listed = " ".join(HEADINGS.values()).split()
+    assert sorted(listed) == sorted({name for kind in KINDS.values() for name in vars(kind())})
+    assert set(listed) > FIXED and set(listed) > PER_CALL and not FIXED & PER_CALL
 
 
 def test_preset_quick_changes_only_what_it_lists():
     paper = vars(config.parse_train([*REQUIRED, "--seed", "1"]))
     quick = vars(config.parse_train([*REQUIRED, "--seed", "1", "--preset", "quick"]))
     differing = {name: value for name, value in quick.items() if value != paper[name]}
-    assert differing == {**PRESETS["quick"], "preset": "quick"}
+    assert differing == {**QUICK, "preset": "quick"}
     # What is given wins, also where it asks for the published default again, and wherever it stands.
     words = ["--niter", "20000", "--preset", "quick", "--beta", "1", "--img_size", "96"]
     settings = config.parse_train([*REQUIRED, *words])
     assert (settings.schedule.niter, settings.weights.beta, settings.geometry.img_size) == (20000, 1.0, 96)
-    assert settings.geometry.min_size == PRESETS["quick"]["min_size"]
+    assert settings.geometry.min_size == QUICK["min_size"]
 
 
 def test_an_option_of_the_loaded_run_holds_unless_given(trained):
     loaded = config.parse_train(["--load", str(trained)])
-    assert (loaded.schedule.niter, loaded.seed, loaded.geometry.img_size) == (3, 7, 20)
+    assert (loaded.schedule.niter, loaded.manualSeed, loaded.geometry.img_size) == (3, 7, 20)
     assert loaded.out == trained
     again = config.parse_train(["--load", str(trained), "--niter", "9", "--lr_g", "0.01"])
     assert (again.schedule.niter, again.optimiser.lr_g, again.architecture.nfc) == (9, 0.01, 4)
@@ -240,9 +243,9 @@ def test_the_seed_decides_the_pictures(cli, pair, trained, tmp_path):
 def test_the_quick_preset_is_listed_as_it_is():
     text = (ROOT / "docs" / "measurements.md").read_text()
     rows = re.findall(r"^\| `--(\w+)` \| (\S+) \| (\S+) \|", text, re.MULTILINE)
-    defaults = defaults_of(TrainOptions)
+    defaults = vars(TrainOptions())
     kinds = {name: type(default) for name, default in defaults.items()}
-    assert {name: kinds[name](quick) for name, quick, _ in rows} == PRESETS["quick"]
+    assert {name: kinds[name](quick) for name, quick, _ in rows} == QUICK
     assert {name: kinds[name](paper) for name, _, paper in rows} == {name: defaults[name] for name, _, _ in rows}
 
 

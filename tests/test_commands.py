@@ -63,10 +63,10 @@ def test_the_hints_for_resuming_run_elsewhere(cli, monkeypatch, beside, elsewher
         return Path(words[words.index("--load") + 1])
 
     name, patch = "it's  two", pytest.MonkeyPatch()
-    patch.setattr("train.StopRequest", lambda: StopAfter(2))
+    patch.setattr("training.resume.StopRequest", lambda: StopAfter(2))
     words = ["--input_a", "a.png", "--input_b", "b.png", "--out", name, *TINY, "--niter", 1, "--not_cuda"]
     stopped = cli("train.py", *words)
-    patch.setattr("refine.StopRequest", lambda: StopAfter(1))
+    patch.setattr("training.resume.StopRequest", lambda: StopAfter(1))
     words = ["--max_size", 32, "--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
     refining = cli("refine.py", "--input", "a.png", "--reference", "b.png", "--out", "my run", *words)
     patch.undo()

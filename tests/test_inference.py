@@ -83,7 +83,7 @@ def test_finished_means_that_all_results_are_there(cli, monkeypatch, pair, tmp_p
                 signal.raise_signal(signal.SIGTERM)
             return super().__call__()
 
-    monkeypatch.setattr("train.StopRequest", Stop)
+    monkeypatch.setattr("training.resume.StopRequest", Stop)
     assert cli("train.py", *words).code == 143
     assert RunFolder(out).record["finished"] is False and not (out / "results.png").exists()
     monkeypatch.undo()

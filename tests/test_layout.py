@@ -6,7 +6,7 @@ from pathlib import Path
 from conftest import ROOT
 
 ROOMS = ["utils", "finishing", "models", "training"]  # each may import itself and those before it
-LAYERS = [*ROOMS, "presets", "options", "use_options", "config", "script"]
+LAYERS = [*ROOMS, "presets", "options", "config", "script"]
 SCRIPTS = sorted(path for path in ROOT.glob("*.py") if path.stem not in LAYERS)
 PROGRAM = [
     *(ROOT / f"{name}.py" for name in LAYERS[len(ROOMS) : -1]),

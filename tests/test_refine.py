@@ -127,7 +127,7 @@ def test_stopped_and_gone_on_with(cli, monkeypatch, inputs, quantised, tmp_path)
     # In the first scale, between two, and in the scale trained again.
     done, command = 0, [*inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE]
     for moment in (1, NITER, 3 * NITER + 1):
-        monkeypatch.setattr("refine.StopRequest", lambda steps=moment - done: StopAfter(steps))
+        monkeypatch.setattr("training.resume.StopRequest", lambda steps=moment - done: StopAfter(steps))
         result = cli("refine.py", *command)
         assert result.code == 130
         assert "refine.py --load" in result.err.splitlines()[-1]

@@ -51,7 +51,7 @@ def test_stopped_again_and_again(cli, monkeypatch, whole, pair, tmp_path):
     # last time into another folder, which leaves the first as it was.
     run, done, moments = tmp_path / "run", 0, [0, 5, 16, NITER, 3 * NITER - 1]
     for moment in moments:
-        monkeypatch.setattr("train.StopRequest", lambda steps=moment - done: StopAfter(steps))
+        monkeypatch.setattr("training.resume.StopRequest", lambda steps=moment - done: StopAfter(steps))
         if moment == 0:
             assert start(pair, run, "--save_every", 3600) == 130
         else:
@@ -105,7 +105,7 @@ def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
 
 
 def test_sigterm_exits_143_after_saving(cli, monkeypatch, pair, tmp_path):
-    monkeypatch.setattr("train.StopRequest", lambda: StopAfter(3, signal.SIGTERM))
+    monkeypatch.setattr("training.resume.StopRequest", lambda: StopAfter(3, signal.SIGTERM))
     assert start(pair, tmp_path / "run", "--save_every", 3600) == 143
     assert load_checkpoint(tmp_path / "run" / "state.safetensors")[1]["step"] == 3
 

@@ -1,72 +1,83 @@
 """What every script that trains does around the loop: check, resume, hold the folder, stop."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from models.run import Run
-from training.loop import load_state
-from training.optimisers import OptimiserSettings
-from training.state import ScaleState
-from utils.device import device_flags
+from training.cost import cost_table
+from training.loop import Recipe, Schedule, load_state, train
+from utils.device import device_flags, run_record
 from utils.errors import ROOT, UserError, command
-from utils.interrupt import StopRequest
+from utils.interrupt import Stopped, StopRequest
 from utils.run_folder import RunFolder
 
 
-def prepare(
+def carry_out(
     script: str,
     run: Run,
-    source: RunFolder | None,
+    recipe: Recipe,
+    schedule: Schedule,
     inputs: dict[str, Path],
     fingerprints: dict[str, str],
-    optimiser: OptimiserSettings,
+    write_results: Callable[[StopRequest], None],
+    *,
+    load: Path | None,
     overwrite: bool,
-) -> ScaleState | None:
-    """Take up what was trained already: finished scales into `run`; the scale in progress is returned. Writes nothing.
+    dry_run: bool,
+    tensorboard: bool,
+    options: dict[str, Any],
+    result_options: Sequence[str],
+) -> int:
+    """Train the scales that are not finished, then write the results; the exit status.
 
     Args:
-        source: the folder of the run to resume, if any.
         inputs: every file or folder that is read, by the option it came from.
         fingerprints: of those the run must be trained on.
+        write_results: raises Stopped where it was asked to stop.
+        load: the folder of the run to resume, if any.
+        dry_run: write nothing, but print what the run costs.
+        options: all, for config.json; where all scales are finished, the record of their training stays instead.
+        result_options: those that the results of a finished run are made with now.
 
     Raises:
         UserError: the run to resume does not fit, or the folder to write into holds another one, or an input.
     """
-    run.folder.check_free(script, inputs, overwrite, source)
-    if source is None:
-        return None
-    for (flag, mine), theirs in zip(fingerprints.items(), source.record["fingerprints"], strict=False):
-        if mine != theirs:
-            raise UserError(f"{flag} {inputs[flag]}: is not the image the run in --load {source.path} was trained on")
-    run.load_scales(source)
-    return None if run.finished else load_state(run, optimiser, source, run.scale)
+    # Check, and take up what was trained already.
+    folder, source, state = run.folder, RunFolder(load) if load is not None else None, None
+    folder.check_free(script, inputs, overwrite, source)
+    if source is not None:
+        for (flag, mine), theirs in zip(fingerprints.items(), source.record["fingerprints"], strict=False):
+            if mine != theirs:
+                raise UserError(f"{flag} {inputs[flag]}: is not the image the run in --load {load} was trained on")
+        run.load_scales(source)
+        state = None if run.finished else load_state(run, recipe.optimiser, source, run.scale)
 
+    # Say what is to come.
+    print(cost_table(run, schedule.niter, recipe.passes, estimate=dry_run))
+    print(f"seed {'random' if recipe.seed is None else recipe.seed}")
+    if run.finished:
+        print("all scales of this run are finished: nothing is trained, only its results are remade")
+    if dry_run:
+        return 0
 
-@contextmanager
-def writing(
-    run: Run, source: RunFolder | None, script: str, record: dict[str, Any], results: dict[str, Any]
-) -> Iterator[None]:
-    """Hold the run's folder, made ready with the resumed run in it.
-
-    Args:
-        record: for config.json; where all scales are finished, the record of their training stays instead.
-        results: the options that the results of a finished run are made with now.
-    """
-    folder, finished = run.folder, run.finished
-    with folder.locked():
+    # Train, and write what a person wants to see.
+    record = run_record(options, run.device) | {"fingerprints": list(fingerprints.values()), "results": {}}
+    with folder.locked(), StopRequest() as stop:
         if source is None:
             folder.begin(script, record)
         else:
             folder.resume(source)
-            folder.note(**({"results": results} if finished else record | {"results": {}}))
-        yield
-
-
-def stopped(script: str, run: Run, stop: StopRequest) -> int:
-    """Say how to resume a run that was stopped; the exit status."""
-    resume = command(ROOT / script, "--load", run.folder.path, *device_flags(run.device))
-    print(f"stopped, everything is saved; to resume:\n{resume}", file=sys.stderr)
-    return stop.status
+            folder.note(**({"results": {name: options[name] for name in result_options}} if run.finished else record))
+        try:
+            if not train(run, recipe, schedule, state, stop, tensorboard=tensorboard):
+                raise Stopped
+            write_results(stop)
+        except Stopped:
+            resume = command(ROOT / script, "--load", folder.path, *device_flags(run.device))
+            print(f"stopped, everything is saved; to resume:\n{resume}", file=sys.stderr)
+            return stop.status
+        folder.note(finished=True)
+    print(folder.path / "results.png")
+    return 0

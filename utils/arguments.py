@@ -2,10 +2,9 @@
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from utils.errors import UserError
@@ -48,40 +47,15 @@ def integer(least: int) -> Callable[[str], int]:
     return number(least, kind=int)
 
 
-def option(
-    kind: Callable[[str], Any] | type,
-    default: Any,
-    help: str,
-    group: str,
-    *,
-    flag: str | None = None,
-    fixed: bool = False,
-    per_call: bool = False,
-    **argparse: Any,
-) -> Any:
+def option(kind: Callable[[str], Any], default: Any, help: str, **argparse: Any) -> Any:
     """A dataclass field that is an option of the command line; its name is the option's.
 
     Args:
         kind: an argparse type; bool for a switch.
         help: what it does; its default is added.
-        group: the heading it stands under.
-        flag: another name for the command line.
-        fixed: a run that is resumed has fixed it for good.
-        per_call: it belongs to a call, not to a run that is resumed.
-        argparse: metavar, choices, nargs.
+        argparse: metavar, choices, nargs; alias: another name for the command line.
     """
-    told = dict(kind=kind, help=help, group=group, flag=flag, fixed=fixed, per_call=per_call, argparse=argparse)
-    return field(default=default, metadata={"option": SimpleNamespace(**told)})
-
-
-def options_of(settings: type) -> dict[str, SimpleNamespace]:
-    """Every option of a dataclass made of `option` fields, by its name."""
-    return {f.name: f.metadata["option"] for f in fields(settings)}
-
-
-def defaults_of(settings: type) -> dict[str, Any]:
-    """Every option at its default."""
-    return {f.name: f.default for f in fields(settings)}
+    return field(default=default, metadata={"type": kind, "help": help, **argparse})
 
 
 class LineParser(argparse.ArgumentParser):
@@ -98,23 +72,25 @@ class Parser(LineParser):
     """The command line of a dataclass made of `option` fields, defaults in the help.
 
     Args:
-        script: the name of its file.
-        headings: all there may be, in the order of the help.
-        example: options to begin with, for the end of the help.
+        settings: the dataclass; its docstring introduces the help.
+        headings: of the help, in its order, each with the names of the options that may stand under it.
+        example: a command line to begin with, for the end of the help; its first word is the script's name.
     """
 
-    def __init__(self, script: str, settings: type, headings: Sequence[str], description: str, example: str) -> None:
-        example = f"example: python {script} {example}"
-        super().__init__(description, prog=script, argument_default=argparse.SUPPRESS, epilog=example)
-        options, defaults = options_of(settings), defaults_of(settings)
-        groups = {heading: self.add_argument_group(heading) for heading in headings}
-        for name, each in options.items():
-            default, more = defaults[name], {"type": each.kind, **each.argparse}
-            if each.kind is bool:
-                default, more = "off", {"action": "store_true"}
-            told = "" if default in (None, ()) else f" (default: {default})".replace("%", "%%")
-            flags = [f"--{name}", *([each.flag] if each.flag else [])]
-            groups[each.group].add_argument(*flags, dest=name, help=each.help + told, **more)
+    def __init__(self, settings: type, headings: Mapping[str, str], example: str) -> None:
+        script = example.partition(" ")[0]
+        more = {"prog": script, "argument_default": argparse.SUPPRESS, "epilog": f"example: python {example}"}
+        super().__init__(settings.__doc__, **more)
+        self.settings, options = settings, {f.name: f for f in fields(settings)}
+        for heading, names in headings.items():
+            group = self.add_argument_group(heading)
+            for name in filter(options.get, names.split()):
+                default, more = options[name].default, dict(options[name].metadata)
+                flags = [f"--{name}", *filter(None, [more.pop("alias", None)])]
+                if more["type"] is bool:
+                    default, more = "off", {"help": more["help"], "action": "store_true"}
+                more["help"] += "" if default in (None, ()) else f" (default: {default})".replace("%", "%%")
+                group.add_argument(*flags, dest=name, **more)
 
     def explicit(self, arguments: Sequence[str] | None) -> dict[str, Any]:
         """Only the options that stand on the command line."""
