@@ -20,7 +20,7 @@ from models.results import Originals, draw_samples, finish_pair, save_choices
 from options import EvalOptions
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
-from utils.geometry import GEOMETRY_OPTIONS, MAX_SIDE, aspect_of
+from utils.geometry import MAX_SIDE, aspect_of
 from utils.image import image_pyramid, image_to_tensor, open_image, save_images
 from utils.interrupt import Stopped, StopRequest
 from utils.measures import measure_saved, save_metrics
@@ -75,7 +75,7 @@ def checked_sizes(options: EvalOptions, pair: TrainedPair, finish_size: int) -> 
         finish_size: as trained.
     """
     geometry = pair.run.geometry
-    for name in GEOMETRY_OPTIONS:
+    for name in ("img_size", "min_size", "max_size", "scale_factor"):
         asked, found = getattr(options, name), getattr(geometry, name)
         if asked is not None and asked != found:
             raise UserError(f"--{name} {asked}: contradicts {found}, which the run in --load was trained with")

@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -21,7 +22,6 @@ from utils.errors import UserError
 from utils.image import image_to_tensor, open_image
 from utils.sheet import Cell, save_sheet
 from utils.video import Clip
-from utils.video_writer import save_gif
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "readme_imgs"
@@ -74,7 +74,9 @@ def save_film(clip: Path, finished: Path, path: Path) -> None:
         shown = [frame.resize(size, Image.Resampling.LANCZOS) for frame, size in zip(pair, sizes, strict=True)]
         frames.append(np.concatenate([np.asarray(frame) for frame in shown], axis=1))
     starts, end = sides[0].times[:-1], sides[0].times[-1]
-    save_gif(frames[::2], path, [*starts[::2], end])
+    images = [Image.fromarray(frame) for frame in frames[::2]]
+    durations = [round(1000 * (end - start)) for start, end in pairwise([*starts[::2], end])]  # milliseconds
+    images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0)
 
 
 def save_smaller(path: Path, name: str, side: int) -> None:

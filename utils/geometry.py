@@ -9,8 +9,6 @@ Shapes = tuple[tuple[int, int], ...]  # (height, width) of every scale, coarsest
 # A side such as 18.000000000000004 is 18: without the tolerance the default pyramid starts at 19.
 SIDE_TOLERANCE = 1e-9
 MAX_SIDE = 32768  # pixels, far beyond any use
-# The numbers of a pair's geometry that are options of the same names.
-GEOMETRY_OPTIONS = ("img_size", "min_size", "max_size", "scale_factor")
 
 
 def ceil_side(length: float) -> int:

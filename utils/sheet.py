@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from utils.files import replacing
@@ -48,9 +48,8 @@ def _tile(label: str, image: Tensor) -> Image.Image:
     factor = LARGEST / longer if longer > LARGEST else max(1, -(-SMALLEST // longer))
     smooth = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
     picture = picture.resize([max(1, round(factor * side)) for side in picture.size], smooth)
-    tile = Image.new("RGB", (picture.width, LABEL + picture.height), "white")
+    tile = ImageOps.expand(picture, (0, LABEL, 0, 0), "white")
     ImageDraw.Draw(tile).text((0, 2), label, "black", ImageFont.load_default(size=14))
-    tile.paste(picture, (0, LABEL))
     return tile
 
 

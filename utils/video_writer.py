@@ -1,20 +1,17 @@
-"""Clips out: H.264 in MP4, and GIF."""
+"""Clips out: H.264 in MP4."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from utils.files import replacing
 from utils.image import warn_once
 from utils.interrupt import Stopped
 
-GIF_FASTEST = Fraction(1, 50)  # seconds; browsers play frames shorter than this at a tenth of a second
 SOUNDS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "alac", "flac"}  # codecs that MP4 holds
 CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
 
@@ -108,20 +105,3 @@ def video_writer(
         container.mux(stream.encode(None))
     if stopped is not None:
         raise stopped
-
-
-def save_gif(frames: Iterable[np.ndarray], path: Path, times: Sequence[Fraction]) -> None:
-    """Write an endless GIF of (height, width, 3) 8-bit frames, each with a palette of its own.
-
-    Frames last whole hundredths of a second, rounded so that the sum stays true; where more than 50 come in a
-    second, those in between are left out. All frames are kept until the end, so this is meant for short clips.
-    """
-    images, starts = [], []
-    for pixels, start in zip(frames, times, strict=False):
-        if not starts or start - starts[-1] >= GIF_FASTEST:
-            images.append(Image.fromarray(pixels))
-            starts.append(start)
-    hundredths = [round(100 * time) for time in (*starts, times[-1])]
-    durations = [10 * (end - start) for start, end in pairwise(hundredths)]
-    with replacing(path) as temporary:
-        images[0].save(temporary, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
