@@ -26,7 +26,7 @@ from utils.device import pick_device
 from utils.errors import UserError
 from utils.geometry import ImageGeometry, aspect_of
 from utils.image import fingerprint, image_to_tensor, open_image, save_image
-from utils.interrupt import Stopped, StopRequest
+from utils.interrupt import StopRequest
 from utils.palette import main_colours, recolour
 from utils.resize import resize
 from utils.run_folder import RunFolder
@@ -127,8 +127,7 @@ def retrained(run: Run, recipe: OneImageRecipe, scale: int, schedule: Schedule, 
     again.load_scales(again.folder)
     again.folder.path.mkdir(exist_ok=True)
     state = load_state(again, recipe.optimiser, again.folder, scale)
-    if not train(again, recipe, schedule, state, stop, last=scale):
-        raise Stopped
+    train(again, recipe, schedule, state, stop, last=scale)
     for finer in scales[scale + 1 :]:
         pyramid.append(*finer)
     return pyramid

@@ -16,6 +16,7 @@ from training.cost import step_costs
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import LossSums, ScaleState
 from utils.image import save_image
+from utils.interrupt import Stopped, StopRequest
 from utils.progress import Bar
 from utils.rng import stream
 from utils.run_folder import RunFolder
@@ -81,28 +82,25 @@ def train(
     recipe: Recipe,
     schedule: Schedule,
     state: ScaleState | None,
-    should_stop: Callable[[], bool],
+    stop: StopRequest,
     *,
     last: int | None = None,
     tensorboard: bool = False,
-) -> bool:
+) -> None:
     """Train every scale of a run that is not finished yet; its pyramids grow.
 
     Args:
         state: the scale in progress, if there is one.
-        should_stop: asked between steps; the run is saved before it is left.
         last: the last scale to train; the finest if None.
         tensorboard: write the log and the sample images for TensorBoard, too.
 
-    Returns:
-        Whether it was finished; False if stopped.
-
     Raises:
+        Stopped: a stop was asked for, which is seen between two steps; everything is saved.
         RunError: a loss became NaN or infinite; noticed within a print interval.
     """
     last = run.geometry.stop_scale if last is None else last
     if run.scale > last:
-        return True
+        return
     # The bar counts what steps cost, so that the time left is right across scales.
     costs = step_costs(run, recipe.passes)[: last + 1]
     begun = min(state.step, schedule.niter) if state else 0
@@ -119,15 +117,13 @@ def train(
             run.folder.forget_after(scale, state.step)
 
             with recipe.steps(run.pyramids, state) as take_step:
-                if not train_scale(state, take_step, schedule, run.folder, costs[scale], bar, report, should_stop):
-                    return False
+                train_scale(state, take_step, schedule, run.folder, costs[scale], bar, report, stop)
 
             # Keep the scale, and freeze its generators.
             run.save_scale(scale, state.networks, state.sigmas)
             run.folder.state.unlink(missing_ok=True)
             run.add_scale(state.networks, state.sigmas)
             state = None
-    return True
 
 
 def train_scale(
@@ -138,16 +134,20 @@ def train_scale(
     cost: float,
     bar: Bar,
     report: "Report",
-    should_stop: Callable[[], bool],
-) -> bool:
-    """Take the steps of a scale that are still to be done; whether it is finished. A stopped one is saved.
+    stop: StopRequest,
+) -> None:
+    """Take the steps of a scale that are still to be done; Stopped, with the scale saved, if a stop was asked for.
 
     Args:
         cost: of a step, in the bar's unit.
     """
     saved = begun = time.monotonic()
     seconds_before = state.seconds
-    while state.step < schedule.niter and not should_stop():
+    while state.step < schedule.niter:
+        if stop():
+            state.save(folder.state)
+            raise Stopped
+
         # Take a step.
         state.optimisers.set_rates(state.step, schedule.niter)
         losses, images = take_step(state.step)
@@ -166,10 +166,6 @@ def train_scale(
         if time.monotonic() - saved >= schedule.save_every:
             state.save(folder.state)
             saved = time.monotonic()
-    finished = state.step >= schedule.niter
-    if not finished:
-        state.save(folder.state)
-    return finished
 
 
 class Report:

@@ -71,8 +71,7 @@ def carry_out(
             folder.resume(source)
             folder.note(**({"results": {name: options[name] for name in result_options}} if run.finished else record))
         try:
-            if not train(run, recipe, schedule, state, stop, tensorboard=tensorboard):
-                raise Stopped
+            train(run, recipe, schedule, state, stop, tensorboard=tensorboard)
             write_results(stop)
         except Stopped:
             resume = command(ROOT / script, "--load", folder.path, *device_flags(run.device))

@@ -9,7 +9,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class Stopped(Exception):
-    """A stop that was asked for came in the middle of a piece of work that is done again, not resumed."""
+    """A stop was asked for, and what there was to save is saved."""
 
 
 class StopRequest:
