@@ -9,10 +9,10 @@ from torch import Tensor
 from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.finished import Finished
 from finishing.motion import Motion, carried
-from finishing.references import References, resized
+from finishing.references import References
 from finishing.votes import averaged, seamless
 from utils.geometry import ceil_side
-from utils.resize import resize_matrix
+from utils.resize import resize, resize_matrix
 
 FAINT = 0.01  # standard deviation, [-1, 1], below which a colour's variation counts as none
 
@@ -62,7 +62,7 @@ def finish(
         check()
         here = [ceil_side(side * factor) for side in shape]
         level = references.level(index, check, keep)
-        pictures = resized(image, factor / size, here), resized(learned, factor / scale, here)
+        pictures = resize(image, factor / size, here), resize(learned, factor / scale, here)
         queries = level.features(*pictures, check)
         if field is None:
             field = search(queries, level, check)

@@ -16,6 +16,7 @@ from utils.image import image_to_tensor, save_images
 from utils.interrupt import StopRequest
 from utils.measures import COPIED, save_metrics
 from utils.progress import Bar
+from utils.resize import resize
 from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
@@ -91,12 +92,12 @@ class Finisher:
                 on the references alone is there.
         """
         from finishing.coarse_to_fine import finish  # loads numba, which only this needs
-        from finishing.references import References, resized
+        from finishing.references import References
 
         if before is not None:
             return finish(learned, before.references, before, motion, progress)
         shape, factors, _ = self.sizes()
-        images = [resized(whole(one), by) for one, by in zip(self.references.values(), factors, strict=True)]
+        images = [resize(whole(one), by) for one, by in zip(self.references.values(), factors, strict=True)]
         references = References(images, tuple(learned.shape[-2:]), shape, self.structure)
         return finish(learned, references, progress=progress)
 

@@ -45,14 +45,12 @@ class References:
         sides = [*shape, *(side for image in images for side in image.shape[-2:])]
         self.scale = min(1.0, math.sqrt(math.prod(learned) / math.prod(shape)))
         self.factors = pass_factors(start * self.scale, min(sides), max(sides))
-        self.images, self.shape, self.small = images, shape, [resized(image, self.scale) for image in images]
+        self.images, self.shape, self.small = images, shape, [resize(image, self.scale) for image in images]
         self.kept: dict[int, Level] = {}
 
     def level(self, index: int, check: Check, keep: bool) -> "Level":
         """The references at the size of a pass; with `keep` held for the next image, unless too large for that."""
-        if index in self.kept:
-            return self.kept[index]
-        level = Level(self, index, check)
+        level = self.kept.get(index) or Level(self, index, check)
         if keep and len(level.keys) <= MOST_KEPT:
             self.kept[index] = level
         return level
@@ -75,10 +73,10 @@ class Level:
     def __init__(self, references: References, index: int, check: Check) -> None:
         scale, factor = references.scale, references.factors[index]
         before = references.factors[index - 1] if index else scale
-        sharp = [resized(image, factor) for image in references.images]
+        sharp = [resize(image, factor) for image in references.images]
 
         def enlarged(images: Sequence[Tensor], ratio: float) -> list[Tensor]:
-            return [resized(image, ratio, own.shape[-2:]) for image, own in zip(images, sharp, strict=True)]
+            return [resize(image, ratio, own.shape[-2:]) for image, own in zip(images, sharp, strict=True)]
 
         # What was enlarged is compared with references enlarged likewise, or blur would find blur.
         blurred = sharp
@@ -140,8 +138,3 @@ def pass_factors(start: float, shortest: int, longest: int) -> list[float]:
     first = min(1.0, max(min(start, FIRST_SIDE / longest), LEAST_SIDE / shortest))
     steps = math.ceil(math.log(1 / first) / math.log(RATIO) - 1e-9)
     return [first ** (1 - step / steps) for step in range(steps)] + [1.0, 1.0]
-
-
-def resized(image: Tensor, factor: float, shape: Shape | None = None) -> Tensor:
-    """`utils.resize.resize`, without work where nothing changes."""
-    return image if factor == 1 else resize(image, factor, shape)

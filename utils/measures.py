@@ -71,7 +71,7 @@ def sliced_wasserstein(image: Tensor, reference: Tensor, *, patch: int = 7, scal
     vectors = F.normalize(vectors.flatten(1)).view_as(vectors).to(image.device).split(8)  # some at once, for memory
     distances = []
     for level in range(scales):
-        pair = [resize(full.float(), 0.5**level) if level else full.float() for full in (image, reference)]
+        pair = [resize(full.float(), 0.5**level) for full in (image, reference)]
         if min(*pair[0].shape[-2:], *pair[1].shape[-2:]) < patch:
             break
         distances.append(torch.cat([_wasserstein(*pair, some) for some in vectors]).mean().item())

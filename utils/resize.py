@@ -53,6 +53,8 @@ def resize(image: Tensor, factor: float, shape: tuple[int, int] | None = None) -
     """
     height, width = image.shape[-2:]
     shape = shape or (ceil_side(height * factor), ceil_side(width * factor))
+    if factor == 1 and tuple(shape) == (height, width):
+        return image
     rows = resize_matrix(height, factor, shape[0], image.device)
     columns = resize_matrix(width, factor, shape[1], image.device)
     return rows @ image @ columns.T
