@@ -215,4 +215,4 @@ def test_nothing_to_measure_is_an_error(refused, trained, tmp_path):
     command = ["eval.py", "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1, "--metrics"]
     (folder := tmp_path / "clip").mkdir()
     assert "--input_a" in refused([*command, "--samples", 1])
-    assert "must not be a video" in refused([*command, "--input_a", folder])
+    assert "still images" in refused([*command, "--input_a", folder])
