@@ -63,15 +63,11 @@ def test_forget_after_keeps_what_was_done_before(tmp_path):
 # The loss sums.
 
 
-def losses(real: float, rec: float) -> dict[str, torch.Tensor]:
-    return {"D/real_a": torch.tensor(real), "G/rec_a": torch.tensor(rec)}
-
-
 def test_loss_sums_are_means_over_the_steps_and_start_anew_where_the_terms_change():
     sums = LossSums()
     assert sums.means(0, 0) == {}
     for real, rec in ((1.0, -2.0), (3.0, -5.0)):
-        sums.add(losses(real, rec))
+        sums.add({"D/real_a": torch.tensor(real), "G/rec_a": torch.tensor(rec)})
     assert sums.means(0, 2) == {"D/real_a": 2.0, "G/rec_a": -3.5}
     sums.add({"D/real_a": torch.tensor(5.0)})
     assert sums.means(0, 2) == {"D/real_a": 5.0}
