@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # Train a grid of settings on one or many pairs, several runs at a time; sweeps/example.txt explains the grid.
 #
-#   scripts/sweep.sh [-j JOBS] [-c CORES] GRID OUT A.png B.png   one pair
-#   scripts/sweep.sh [-j JOBS] [-c CORES] GRID OUT PAIRS         a folder (NAME_A.png and NAME_B.png, or NAME/A.png and
-#                                                                NAME/B.png) or a list (see sweeps/pairs.txt)
-#   -j JOBS   runs at a time; default: one per GPU, without a GPU one per CORES cores
-#   -c CORES  CPU threads of a run; default: 1 without a GPU
+#   scripts/sweep.sh [-j JOBS] GRID OUT A.png B.png   one pair
+#   scripts/sweep.sh [-j JOBS] GRID OUT PAIRS         a folder (NAME_A.png and NAME_B.png) or a list (sweeps/pairs.txt)
 #
+# JOBS runs at a time; without -j one per GPU, without a GPU one per core. There a run has a thread; with
+# OMP_NUM_THREADS=2 in the environment it has two, and two cores.
 # Every run gets a folder OUT/PAIR/NAME and a log OUT/PAIR/NAME.log. Start the sweep again to resume: finished runs are
 # skipped, stopped ones continued. Ctrl-C stops all runs, and each saves. For schedulers (scripts/sweep.slurm):
 #   --prepare GRID OUT PAIRS   write OUT/sweep.jobs and print the number of runs
@@ -19,18 +18,19 @@ SELF=$HERE/scripts/sweep.sh
 [[ -x $HERE/.venv/bin/python ]] && PYTHON=${PYTHON:-$HERE/.venv/bin/python}
 PYTHON=${PYTHON:-python3}
 
-usage() { sed -n '2,16s/^# \{0,1\}//p' "$SELF"; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$SELF"; }
 fail() { echo "error: $*" >&2; exit 2; }
 
 finished() { grep -q '"finished": true' "$1/config.json" 2>/dev/null; }
+prepare() { "$PYTHON" "$HERE/scripts/sweep_jobs.py" "$@"; }
 
 # run_one N OUT [SLOT]: skip, start or resume a run. A run's slot tells which GPU is its own.
 run_one() {
-    local line name a b flags run log gpus words child status stopped=''
+    local line name options run log gpus words child status stopped=''
     [[ ${1:-} =~ ^[1-9][0-9]*$ ]] || fail "--run ${1:-}: runs count from 1 (for Slurm: --array=1-N)"
     line=$(sed -n "${1}p" "$2/sweep.jobs" 2>/dev/null)
     [[ -n $line ]] || fail "$2/sweep.jobs: has no run $1"
-    IFS=$'\t' read -r name a b flags <<<"$line"
+    IFS=$'\t' read -r name options <<<"$line"
     run=$2/$name log=$2/$name.log
     mkdir -p "$(dirname "$run")"
     ! finished "$run" || { echo "skipped   $name"; return 0; }
@@ -38,9 +38,9 @@ run_one() {
         IFS=, read -ra gpus <<<"$SWEEP_GPUS"
         export CUDA_VISIBLE_DEVICES=${gpus[$3 % ${#gpus[@]}]}
     fi
-    mapfile -d '' -t words < <(xargs -r printf '%s\0' <<<"$flags")
+    mapfile -d '' -t words < <(xargs printf '%s\0' <<<"$options")
     [[ ! -f $run/config.json ]] || words+=(--load "$run")
-    words=("$PYTHON" "$HERE/train.py" "${words[@]}" --input_a "$a" --input_b "$b" --out "$run")
+    words=("$PYTHON" "$HERE/train.py" "${words[@]}" --out "$run")
     printf '$%s\n' "$(printf ' %q' "${words[@]}")" >>"$log"
     trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT USR1
     "${words[@]}" </dev/null >>"$log" 2>&1 &
@@ -65,27 +65,20 @@ find_gpus() { # as a list 0,1,...; empty without a GPU
 }
 
 sweep() {
-    local jobs='' cores='' option out total running name count=0 done=0
-    while getopts :j:c: option; do
-        case $option in
-            j) jobs=$OPTARG ;;
-            c) cores=$OPTARG ;;
-            *) usage >&2; exit 2 ;;
-        esac
-    done
-    shift $((OPTIND - 1))
-    [[ ${jobs:-1} =~ ^[1-9][0-9]*$ && ${cores:-1} =~ ^[1-9][0-9]*$ ]] || fail "-j and -c take whole numbers from 1"
+    local jobs='' out total cores running name count=0 done=0
+    [[ ${1:-} != -j ]] || { jobs=${2:-none}; shift $(($# > 1 ? 2 : 1)); }
+    [[ ${jobs:-1} =~ ^[1-9][0-9]*$ ]] || fail "-j takes a whole number from 1"
     [[ $# -ge 3 ]] || { usage >&2; exit 2; }
-    total=$("$PYTHON" "$HERE/scripts/sweep_jobs.py" "$@") || exit 2
+    total=$(prepare "$@") || exit 2
     out=$(cd "$2" && pwd)
     export SWEEP_GPUS=$(find_gpus)
     if [[ -n $SWEEP_GPUS ]]; then
         jobs=${jobs:-$(tr , '\n' <<<"$SWEEP_GPUS" | wc -l)}
     else
-        cores=${cores:-1}
-        jobs=${jobs:-$(($(nproc) / cores > 0 ? $(nproc) / cores : 1))}
+        export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+        cores=$(env -u OMP_NUM_THREADS nproc) # it would count those threads
+        jobs=${jobs:-$(((cores + OMP_NUM_THREADS - 1) / OMP_NUM_THREADS))}
     fi
-    [[ -z $cores ]] || export OMP_NUM_THREADS=$cores
     echo "$total runs, $jobs at a time${SWEEP_GPUS:+, GPUs $SWEEP_GPUS}, into $out"
     # A process group of its own: Ctrl-C then reaches this script alone, which tells every run once.
     set -m
@@ -102,7 +95,7 @@ sweep() {
 }
 
 case ${1:-} in
-    --prepare) shift; [[ $# -ge 3 ]] || { usage >&2; exit 2; }; "$PYTHON" "$HERE/scripts/sweep_jobs.py" "$@" ;;
+    --prepare) shift; [[ $# -ge 3 ]] || { usage >&2; exit 2; }; prepare "$@" ;;
     --run) shift; run_one "$@" ;;
     -h | --help) usage ;;
     *) sweep "$@" ;;

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,18 +32,6 @@ echo '{"finished": true}' >"$out/config.json"
 
 
 @pytest.fixture
-def grid(tmp_path):
-    """`grid(line, ...)` -> the grid's file."""
-
-    def write(*lines: str) -> Path:
-        path = tmp_path / "a grid.txt"
-        path.write_text("\n".join(lines) + "\n")
-        return path
-
-    return write
-
-
-@pytest.fixture
 def stand_in(tmp_path) -> dict[str, str]:
     """An environment with the stand-in as the interpreter."""
     path = tmp_path / "stand-in"
@@ -51,10 +40,14 @@ def stand_in(tmp_path) -> dict[str, str]:
     return {**os.environ, "PYTHON": str(path)}
 
 
-@pytest.fixture
-def runs(grid, pair):
-    """`runs(flags, ...)` -> what the stand-in takes for the grid, with runs p/0, p/1 and so on."""
-    return lambda *flags: grid(*(f"p/{index}\t{pair[0]}\t{pair[1]}\t{each}" for index, each in enumerate(flags)))
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def runs(tmp_path: Path, *options: str) -> Path:
+    """What the stand-in takes for the grid, with runs p/0, p/1 and so on."""
+    return write(tmp_path / "a grid.txt", *(f"p/{index}\t{each}" for index, each in enumerate(options)))
 
 
 def sweep(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
@@ -63,7 +56,7 @@ def sweep(*arguments: object, env: dict[str, str] | None = None) -> subprocess.C
     return subprocess.run(words, env=env, capture_output=True, text=True, timeout=200, check=False)
 
 
-def words(done: subprocess.CompletedProcess) -> dict[str, str]:
+def outcomes(done: subprocess.CompletedProcess) -> dict[str, str]:
     """What happened to each run, from the status lines."""
     lines = [line.split() for line in done.stdout.splitlines()]
     return {line[1]: line[0] for line in lines if line[0] in {"skipped", "finished", "stopped", "failed"}}
@@ -79,20 +72,19 @@ def refusal(done: subprocess.CompletedProcess) -> str:
 # The grid.
 
 
-def test_lists_expand_and_common_flags_come_first(capsys, tmp_path, grid):
-    folder, out = tmp_path / "all pairs", tmp_path / "out"
-    for file in ("y_a.png", "y_b.png", "z/A.png", "z/B.jpg", "alone_A.png"):
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+def test_lists_expand_and_common_options_come_first(tmp_path):
+    (folder := tmp_path / "all pairs").mkdir()
+    for file in ("y_a.png", "y_b.png", "it's z_A.png", "it's z_B.jpg", "alone_B.png"):
         make_picture(folder / file, 1)
-    file = grid("# comment", "*: --seed {1,2}", "", "plain:", "x: --beta {1, 10} --alpha {0.5,2}")
-    assert sweep_jobs.main([str(file), str(out), str(folder)]) == 0
-    told = capsys.readouterr()
-    assert told.out == "20\n" and "alone_A.png" in told.err
-    runs = [f"{run.replace('x', f'x_{seed}')}" for seed in "12" for run in ("x_1_0.5", "x_1_2", "x_10_0.5", "x_10_2")]
-    jobs = dict(line.split("\t", 1) for line in (out / "sweep.jobs").read_text().splitlines())
-    assert jobs.keys() == {f"{pair}/{run}" for pair in "yz" for run in [*runs, "plain_1", "plain_2"]}
-    own = [str(folder / "y_a.png"), str(folder / "y_b.png"), "--seed 2 --beta 10 --alpha 0.5"]
-    assert jobs["y/x_2_10_0.5"].split("\t") == own
+    lines = ("# comment", "*: --seed {1,2}", "", "plain:", "x: --beta {1, 10} --alpha {0.5,2}")
+    arguments = [write(tmp_path / "grid.txt", *lines), tmp_path / "out", folder]
+    assert sweep_jobs.main([str(word) for word in arguments]) == 0
+    wanted = {f"x_{seed}_{beta}_{alpha}" for seed in "12" for beta in ("1", "10") for alpha in ("0.5", "2")}
+    jobs = dict(line.split("\t") for line in (tmp_path / "out" / "sweep.jobs").read_text().splitlines())
+    assert jobs.keys() == {f"{pair}/{run}" for pair in ("y", "it's z") for run in wanted | {"plain_1", "plain_2"}}
+    inputs = ["--input_a", str(folder / "it's z_A.png"), "--input_b", str(folder / "it's z_B.jpg")]
+    own = ["--seed", "2", "--beta", "10", "--alpha", "0.5"]
+    assert shlex.split(jobs["it's z/x_2_10_0.5"]) == own + inputs
 
 
 @pytest.mark.parametrize(
@@ -100,41 +92,51 @@ def test_lists_expand_and_common_flags_come_first(capsys, tmp_path, grid):
     [
         ("plain", "line 1: not 'name: ...'"),
         ("a/b: --beta 1", "line 1: not 'name: ...'"),
-        ("x: --beta {1,2", "line 1: an unmatched brace"),
+        ("x: --beta {1,2", "line 1: --beta: must be a number"),
         ("x:\n\ny: --betta 1", "line 3: unrecognized arguments: --betta"),
-        ("x:\n*: --betta 1", "line 2: unrecognized arguments: --betta"),
-        ("x: --name 'open", "line 1: "),
-        ("x_1:\nx: --beta {1}", "two runs would be called x_1"),
-        ("# nothing", "contains no runs"),
+        ("*: --betta 1\nx:", "line 2: unrecognized arguments: --betta"),
+        ("x: --name 'open", "line 1: No closing quotation"),
+        ("x_1:\nx: --beta {1}", "two runs would be called a-b/x_1"),
+        ("# nothing", "no runs"),
     ],
 )
-def test_a_bad_grid_is_one_line(tmp_path, pair, grid, content, message):
+def test_a_bad_grid_is_one_line(tmp_path, pair, content, message):
+    grid = write(tmp_path / "grid.txt", content)
     with pytest.raises(UserError, match=re.escape(message)):
-        sweep_jobs.main([str(grid(content)), str(tmp_path / "out"), *map(str, pair)])
+        sweep_jobs.main([str(grid), str(tmp_path / "out"), *map(str, pair)])
     assert not (tmp_path / "out").exists()
+
+
+def test_bad_pairs_are_one_line(tmp_path, pair):
+    grid = write(tmp_path / "grid.txt", "x:")
+    (half := tmp_path / "half").mkdir()
+    make_picture(half / "y_a.png", 1)
+    listed = write(tmp_path / "pairs.txt", "x: a.png b.png c.png")
+    for pairs, message in (([half], "y_a.png: must be A and B"), ([listed], "line 1: must be A and B")):
+        with pytest.raises(UserError, match=message):
+            sweep_jobs.main([str(word) for word in (grid, tmp_path / "out", *pairs)])
+    assert "no such file" in refusal(sweep(grid, tmp_path / "out", pair[0], tmp_path / "missing.png"))
 
 
 # The queue.
 
 
-def test_finished_runs_are_skipped_and_others_resumed(tmp_path, pair, runs, stand_in):
+def test_finished_runs_are_skipped_and_others_resumed(tmp_path, pair, stand_in):
     out = tmp_path / "the runs"
     for name, state in (("0", "true"), ("1", "false")):
         (out / "p" / name).mkdir(parents=True)
         (out / "p" / name / "config.json").write_text(f'{{"finished": {state}}}')
-    done = sweep("-j", 2, runs("", "--niter 3", "--beta '1' --preset \"quick\""), out, *pair, env=stand_in)
-    assert words(done) == {"p/0": "skipped", "p/1": "finished", "p/2": "finished"}, done
+    done = sweep("-j", 2, runs(tmp_path, "", "--niter 3", "--beta '1 2' --seed 1"), out, *pair, env=stand_in)
+    assert outcomes(done) == {"p/0": "skipped", "p/1": "finished", "p/2": "finished"}, done
     assert done.returncode == 0 and "3 of 3 finished" in done.stdout
     told = [(out / "p" / f"{name}.log").read_text() for name in "12"]
     run = str(out / "p" / "1").replace(" ", "\\ ")
-    assert f"--niter 3 --load {run} --input_a {pair[0]} --input_b {pair[1]} --out {run}" in told[0]
-    assert "--beta 1 --preset quick --input_a" in told[1] and "--load" not in told[1]
+    assert f"--niter 3 --load {run} --out {run}" in told[0]
+    assert "--beta 1\\ 2 --seed 1 --out" in told[1]
 
 
-def test_bad_arguments_are_one_line(tmp_path, grid, pair):
-    assert "no such file" in refusal(sweep(grid("x:"), tmp_path / "out", pair[0], tmp_path / "missing.png"))
-    with pytest.raises(UserError, match="contains no pairs"):
-        sweep_jobs.main([str(grid("x:")), str(tmp_path / "out"), str(tmp_path / "nowhere")])
+def test_bad_arguments_are_one_line(tmp_path):
+    assert "-j takes a whole number" in refusal(sweep("-j", 0, "grid", tmp_path, "pairs"))
     assert "runs count from 1" in refusal(sweep("--run", 0, tmp_path))
     assert "has no run 1" in refusal(sweep("--run", 1, tmp_path))
     task = ["bash", SWEEP.with_name("sweep.slurm"), tmp_path]
@@ -142,20 +144,20 @@ def test_bad_arguments_are_one_line(tmp_path, grid, pair):
 
 
 @pytest.mark.parametrize(("given", "gpus"), [("3,5", {"3", "5"}), ("NoDevFiles", set())])
-def test_gpus_or_cores_are_shared_out_and_a_failure_stops_nobody(tmp_path, pair, runs, stand_in, given, gpus):
-    env = {**stand_in, "CUDA_VISIBLE_DEVICES": given, "TMPDIR": str(tmp_path / "missing")}
-    done = sweep("-c", 2, runs("--beta 66", "", "", "", ""), tmp_path / "out", *pair, env=env)
+def test_gpus_or_cores_are_shared_out_and_a_failure_stops_nobody(tmp_path, pair, stand_in, given, gpus):
+    more = {"CUDA_VISIBLE_DEVICES": given, "TMPDIR": str(tmp_path / "missing"), "OMP_NUM_THREADS": "2"}
+    done = sweep(runs(tmp_path, "--beta 66", "", "", "", ""), tmp_path / "out", *pair, env=stand_in | more)
     assert (done.returncode, done.stderr) == (1, "")
-    assert words(done) == {"p/0": "failed"} | {f"p/{index}": "finished" for index in range(1, 5)}
+    assert outcomes(done) == {"p/0": "failed"} | {f"p/{index}": "finished" for index in range(1, 5)}
     assert "--beta: is bad" in done.stdout and ("GPUs 3,5" in done.stdout) == bool(gpus)
     seen = {path.read_text() for path in tmp_path.glob("out/p/*/seen")}
     assert seen and seen <= {f"2 {gpu}\n" for gpu in gpus or {given}}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_all_runs_which_save_once(number, code, tmp_path, pair, runs, stand_in):
+def test_a_signal_stops_all_runs_which_save_once(number, code, tmp_path, pair, stand_in):
     out = tmp_path / "out"
-    command = [SWEEP, "-j", "2", runs(*["--alpha 99"] * 4), out, *pair]
+    command = [SWEEP, "-j", "2", runs(tmp_path, *["--alpha 99"] * 4), out, *pair]
     # As from a terminal; a process started in the background of a script ignores SIGINT.
     running = subprocess.Popen(command, env=stand_in, stdout=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60
