@@ -57,8 +57,9 @@ def pairs(words: Sequence[Path]) -> list[tuple[str, Path, Path]]:
         return [(f"{words[0].stem}-{words[1].stem}", *words)]
     (path,), found = words, []
     if path.is_dir():
-        for a in sorted(path.glob("*_[aA].*")):
-            found.append((str(a), a.stem[:-2], [a, *path.glob(f"{escape(a.stem[:-1])}[bB].*")]))
+        for name in sorted({file.stem[:-2] for file in path.glob("*_[abAB].*")}):
+            files = [file for x in ("aA", "bB") for file in path.glob(f"{escape(name)}_[{x}].*")]
+            found.append((f"{path}, {name}", name, files))
     else:
         for where, name, rest in read_lines(path):
             found.append((where, name, [path.parent / Path(word).expanduser() for word in shlex.split(rest)]))

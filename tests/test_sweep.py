@@ -74,7 +74,7 @@ def refusal(done: subprocess.CompletedProcess) -> str:
 
 def test_lists_expand_and_common_options_come_first(tmp_path):
     (folder := tmp_path / "all pairs").mkdir()
-    for file in ("y_a.png", "y_b.png", "it's z_A.png", "it's z_B.jpg", "alone_B.png"):
+    for file in ("y_a.png", "y_b.png", "it's z_A.png", "it's z_B.jpg"):
         make_picture(folder / file, 1)
     lines = ("# comment", "*: --seed {1,2}", "", "plain:", "x: --beta {1, 10} --alpha {0.5,2}")
     arguments = [write(tmp_path / "grid.txt", *lines), tmp_path / "out", folder]
@@ -109,10 +109,16 @@ def test_a_bad_grid_is_one_line(tmp_path, pair, content, message):
 
 def test_bad_pairs_are_one_line(tmp_path, pair):
     grid = write(tmp_path / "grid.txt", "x:")
-    (half := tmp_path / "half").mkdir()
-    make_picture(half / "y_a.png", 1)
+    halves = [tmp_path / x for x in "ab"]
+    for folder in halves:
+        folder.mkdir()
+        make_picture(folder / f"y_{folder.name}.png", 1)
     listed = write(tmp_path / "pairs.txt", "x: a.png b.png c.png")
-    for pairs, message in (([half], "y_a.png: must be A and B"), ([listed], "line 1: must be A and B")):
+    for pairs, message in (
+        (halves[:1], "y: must be A and B"),
+        (halves[1:], "y: must be"),
+        ([listed], "line 1: must be A and B"),
+    ):
         with pytest.raises(UserError, match=message):
             sweep_jobs.main([str(word) for word in (grid, tmp_path / "out", *pairs)])
     assert "no such file" in refusal(sweep(grid, tmp_path / "out", pair[0], tmp_path / "missing.png"))
