@@ -13,7 +13,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -24,50 +24,36 @@ from finishing.full_size import whole
 from utils.errors import ROOT
 from utils.image import open_image
 
-LEARNED_SIDE = 64
-CALLS = 3
-
-
-def inputs(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The learned image and the reference, (1, 3, side, side) in [-1, 1]."""
-    balloons, jellyfish = (open_image(ROOT / "images" / f"{name}.jpg", "images") for name in ("balloons", "jellyfish"))
-    return whole(balloons, (LEARNED_SIDE, LEARNED_SIDE)), whole(jellyfish, (size, size))
+LEARNED = (64, 64)  # pixels
+CALLS = 4
 
 
 def peak() -> float:
-    """The most memory this process has had, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    """The most memory this process has had, MiB; Linux counts in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def finish_row(size: int) -> str:
     """A line of the table, measured in this process."""
-    start = time.perf_counter()
+    learned = whole(open_image(ROOT / "images" / "balloons.jpg", "images"), LEARNED)
+    reference = whole(open_image(ROOT / "images" / "jellyfish.jpg", "images"), (size, size))
+    before, times = peak(), [time.perf_counter()]
     from finishing.coarse_to_fine import finish
     from finishing.references import References
 
-    loaded = time.perf_counter() - start
-    learned, reference = inputs(size)
-    before, seconds = peak(), []
-    for _ in range(1 + CALLS):
-        start = time.perf_counter()
-        finished = finish(learned, References([reference], (LEARNED_SIDE, LEARNED_SIDE), (size, size), 1.0))
-        seconds.append(time.perf_counter() - start)
-    first, least, most = seconds[0] + loaded, min(seconds[1:]), peak()
-    return f"{size:6} {first:12.2f} {least:10.2f} {most - before:12.0f} {most:10.0f} {finished.copied:8.2f}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[220, 512, 1024], help="sides, pixels")
-    options = parser.parse_args(arguments)
-    print(f"{torch.get_num_threads()} threads")
-    print(f"{'side':>6} {'first call s':>12} {'later s':>10} {'added MiB':>12} {'peak MiB':>10} {'copied':>8}")
-    fresh = multiprocessing.get_context("spawn")
-    with fresh.Pool(1, maxtasksperchild=1) as pool:
-        for size in options.sizes:
-            print(pool.apply(finish_row, (size,)), flush=True)
-    return 0
+    for _ in range(CALLS):
+        finished = finish(learned, References([reference], LEARNED, (size, size), 1.0))
+        times.append(time.perf_counter())
+    first, *later = (end - start for start, end in pairwise(times))
+    return f"{size:6} {first:12.2f} {min(later):10.2f} {peak() - before:12.0f} {peak():10.0f} {finished.copied:8.2f}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[220, 512, 1024], help="sides, pixels")
+    sizes = parser.parse_args().sizes
+    print(f"{torch.get_num_threads()} threads")
+    print(f"{'side':>6} {'first call s':>12} {'later s':>10} {'added MiB':>12} {'peak MiB':>10} {'copied':>8}")
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for row in pool.imap(finish_row, sizes, chunksize=1):
+            print(row, flush=True)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from folders import copy_run
@@ -15,7 +16,7 @@ CHROMIUM = shutil.which("chromium")
 def page(tmp_path_factory, trained):
     """The page of two runs, and of one that did not begin."""
     top = tmp_path_factory.mktemp("runs") / "a <b> & c"
-    for name in ("one", "two <i>"):
+    for name in ("run 10", "run 2 <i>"):
         copy_run(trained, top / name)
     (top / "dead.log").write_text("$ python train.py\nerror: <b>bad</b>\n")
     assert report.main([str(top)]) == 0
@@ -24,19 +25,22 @@ def page(tmp_path_factory, trained):
 
 def test_every_text_is_escaped_and_pictures_are_inside(page):
     text = page.read_text(encoding="utf-8")
-    assert "<title>a &lt;b&gt; &amp; c" in text and "two &lt;i&gt;" in text
+    assert "<title>a &lt;b&gt; &amp; c" in text and "run 2 &lt;i&gt;" in text
     assert "&lt;b&gt;bad&lt;/b&gt;" in text and "<b>bad" not in text
     assert not re.search(r"""(src|href)=["']https?:""", text)
     assert text.count('class="thumb"') >= 4
 
 
-def test_best_values_are_per_pair_and_direction(tmp_path):
-    def row(name, pair, **measures):
-        return report.Row(name, tmp_path, "finished", {"input_a": pair, "input_b": pair}, measures=measures)
+def test_best_values_are_per_pair_and_settings_of_several_pairs_have_means():
+    def row(name, layout, colour):
+        measures = {"layout_agreement a2b": layout, "colour_mean a2b": colour}
+        return report.Row(name, "finished", name.split("/")[0], {"input_a": "a", "beta": 2}, measures, Path(name))
 
-    rows = [row("1", "x", layout_agreement=0.5, colour_mean=0.1), row("2", "x", layout_agreement=0.7, colour_mean=0.3)]
-    rows.append(row("3", "alone", layout_agreement=0.9))
-    assert report.best(rows) == {("2", "layout_agreement"), ("1", "colour_mean")}
+    rows = [row("x/one", 0.5, 0.1), row("x/two", 0.7, 0.3), row("y/one", 0.9, 0.2)]
+    assert report.best(rows) == {("x/two", "layout_agreement a2b"), ("x/one", "colour_mean a2b")}
+    (mean,) = report.means(rows)
+    assert mean.measures == pytest.approx({"layout_agreement a2b": 0.7, "colour_mean a2b": 0.15})
+    assert (mean.name, mean.options) == ("mean of 2: one", {"beta": 2})
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -50,30 +54,24 @@ def test_sorted_filtered_and_opened_in_a_browser(page):
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(page.as_uri())
         names = "[...document.querySelectorAll('#runs tr:not([hidden]) summary')].map(one => one.innerText.trim())"
-        assert tab.evaluate(names) == ["dead", "one", "two <i>"]
+        assert tab.evaluate(names) == ["dead", "run 2 <i>", "run 10"]
         tab.click("th button >> nth=0")
-        tab.click("th button >> nth=0")
-        assert tab.evaluate(names) == ["two <i>", "one", "dead"]
-        tab.fill("#filter", "two <i>")
-        assert tab.evaluate(names) == ["two <i>"]
+        assert tab.evaluate(names) == ["run 10", "run 2 <i>", "dead"]
+        tab.fill("#filter", "run 2 <i>")
+        assert tab.evaluate(names) == ["run 2 <i>"]
         tab.click("summary:visible >> nth=0")
         tab.wait_for_selector("#runs figure:visible")
         assert all(url.startswith(("file:", "data:")) for url in asked) and errors == []
         browser.close()
 
 
-def test_what_is_damaged_is_said_and_the_page_stays_whole(tmp_path, trained):
-    top = tmp_path / "runs"
-    picture, config = copy_run(trained, top / "picture"), copy_run(trained, top / "config")
-    for file in (picture / "real_a2b.png", config / "config.json"):
-        file.write_bytes(file.read_bytes()[:60])
-    assert report.find_runs(top) == [config, picture]
-    row = report.read_run(picture, top)
+def test_a_damaged_picture_is_said_and_the_page_stays_whole(tmp_path, trained):
+    run = copy_run(trained, tmp_path / "run")
+    (run / "real_a2b.png").write_bytes(b"no picture")
+    assert report.main([str(tmp_path)]) == 0
+    row = report.read_run(run, tmp_path)
     assert "real_b2a" in row.pictures and "real_a2b" not in row.pictures
-    assert any("real_a2b.png" in problem for problem in row.problems)
-    row = report.read_run(config, top)
-    assert row.problems == ["config.json is damaged"] and "real_a2b" in row.pictures
-    assert report.main([str(top)]) == 0
+    assert "real_a2b.png" in row.problems[0] and "colour_mean b2a" in row.measures
 
 
 LOGS = {
