@@ -5,7 +5,6 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
     run_script("eval")
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
 from utils.geometry import MAX_SIDE, aspect_of
 from utils.image import image_pyramid, image_to_tensor, open_image, save_images
-from utils.interrupt import Stopped, StopRequest
+from utils.interrupt import StopRequest
 from utils.measures import measure_saved, save_metrics
 from utils.palette import simplified
 from utils.run_folder import RunFolder
@@ -48,21 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if finish_size or options.choices or options.metrics:
         structure = as_trained["structure"] if options.structure is None else options.structure
         originals = Originals.find(pair, inputs, finish_size, structure)
-    with out.locked(), StopRequest() as stop:
+    with out.locked(), StopRequest(f"stopped; everything made so far is in {out.path}") as stop:
         out.begin("eval.py", run_record(recorded(options), device))
         print(f"on {device_name(device)}, seed {options.manualSeed}")
 
         # Translate what is there, or draw.
-        try:
-            if isinstance(inputs[0], Clip):
-                translate_video(options, out, pair, inputs, originals, stop)
-            elif inputs[0] is not None:
-                translate_images(options, out, pair, inputs, originals, stop)
-            if options.samples:
-                draw_samples(out, pair, options.samples, options.out_size, options.manualSeed, originals, stop)
-        except Stopped:
-            print(f"stopped; everything made so far is in {out.path}", file=sys.stderr)
-            return stop.status
+        if isinstance(inputs[0], Clip):
+            translate_video(options, out, pair, inputs, originals, stop)
+        elif inputs[0] is not None:
+            translate_images(options, out, pair, inputs, originals, stop)
+        if options.samples:
+            draw_samples(out, pair, options.samples, options.out_size, options.manualSeed, originals, stop)
         out.note(finished=True)
     print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
     return 0

@@ -16,7 +16,7 @@ from options import LEARNED_SIZE
 from utils.device import run_record
 from utils.errors import UserError
 from utils.image import open_image
-from utils.interrupt import Stopped, StopRequest
+from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 
@@ -45,16 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.check_free("finish.py", inputs, options.overwrite)
 
     # Finish.
-    with out.locked(), StopRequest() as stop:
+    with out.locked(), StopRequest("stopped; nothing was finished") as stop:
         out.begin("finish.py", run_record(recorded(options), CPU))
         for note in notes:
             print(f"note: finished {note}", file=sys.stderr)
         learned = whole(image, tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like))
-        try:
-            ((_, full),) = finish_all([("finished", learned, finisher)], stop, out)
-        except Stopped:
-            print("stopped; nothing was finished", file=sys.stderr)
-            return stop.status
+        ((_, full),) = finish_all([("finished", learned, finisher)], stop, out)
         shown, sources = [("input", whole(image, full.image.shape[-2:]))], [("source of each pixel", full.source_map())]
         for index, reference in enumerate(full.references.images):
             shown.append((f"reference {index + 1}", reference))

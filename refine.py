@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     run = Run(RunFolder(options.out), geometry, options.architecture, device)
     recipe = one_image_recipe(options, geometry, reference, device)
-    return carry_out(
+    carry_out(
         "refine.py",
         run,
         recipe,
@@ -70,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load=options.load,
         overwrite=options.overwrite,
         dry_run=options.dry_run,
-        tensorboard=options.tensorboard,
         options=recorded(options),
         result_options=("input", "reference", "start_scale", "quantise", "manualSeed"),
     )
+    return 0
 
 
 def one_image_recipe(
@@ -115,7 +115,7 @@ def write_results(options: RefineOptions, run: Run, recipe: OneImageRecipe, imag
 
 
 def retrained(run: Run, recipe: OneImageRecipe, scale: int, schedule: Schedule, stop: StopRequest) -> Pyramid:
-    """The pyramid with one scale trained again, from a fresh start; Stopped if it was stopped.
+    """The pyramid with one scale trained again, from a fresh start.
 
     What is trained again lies in a folder of its own inside the run's, and is used or resumed where it is there.
     """

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shapes_a, shapes_b = run.geometry.domain_shapes
     real_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
     reals = real_a, image_pyramid(b, shapes_b, device)
-    return carry_out(
+    carry_out(
         "train.py",
         run,
         pair_recipe(options, run, a, reals),
@@ -57,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load=options.load,
         overwrite=options.overwrite,
         dry_run=options.dry_run,
-        tensorboard=options.tensorboard,
         options=recorded(options),
         result_options=("input_a", "input_b", "finish_size", "structure", "manualSeed"),
     )
+    return 0
 
 
 def open_inputs(options: TrainOptions) -> Inputs:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from utils.interrupt import StopRequest
@@ -21,8 +22,8 @@ def same_results(one: Path, other: Path, scales: int = 3) -> None:
 class StopAfter(StopRequest):
     """Ask for a stop after a number of steps, as a Ctrl-C, or another signal, would."""
 
-    def __init__(self, steps: int, by: signal.Signals = signal.SIGINT) -> None:
-        super().__init__()
+    def __init__(self, message: str, steps: int, by: signal.Signals) -> None:
+        super().__init__(message)
         self.left, self.by = steps, by
 
     def __call__(self) -> bool:
@@ -30,3 +31,8 @@ class StopAfter(StopRequest):
         if self.left < 0:
             self.signal = self.by
         return super().__call__()
+
+
+def stop_after(steps: int, by: signal.Signals = signal.SIGINT) -> Callable[[str], StopAfter]:
+    """What stands in for StopRequest."""
+    return lambda message: StopAfter(message, steps, by)

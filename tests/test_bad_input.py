@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import TINY, complaint, make_picture, run_process
 from folders import copy_run, rewrite
-from interrupted import StopAfter
+from interrupted import stop_after
 from PIL import Image
 
 import config
@@ -18,6 +18,7 @@ from training.loop import load_state
 from training.optimisers import OptimiserSettings
 from utils.device import available_gpus, device_name
 from utils.errors import UserError
+from utils.interrupt import Stopped
 from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
@@ -42,8 +43,9 @@ def stopped(tmp_path_factory, pair) -> Path:
 
     arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *TINY, "--niter", 9]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.resume.StopRequest", lambda: StopAfter(2))
-        assert train.main([str(argument) for argument in arguments]) == 130
+        patch.setattr("training.resume.StopRequest", stop_after(2))
+        with pytest.raises(Stopped):
+            train.main([str(argument) for argument in arguments])
     return out
 
 

@@ -14,7 +14,7 @@ import torch
 from clips import GREYS, encoded, film, flat
 from conftest import ROOT, TINY, make_picture
 from folders import names, size
-from interrupted import StopAfter, same_results
+from interrupted import same_results, stop_after
 from PIL import Image
 
 import config
@@ -108,7 +108,7 @@ def test_a_stopped_run_goes_on_with_the_same_frames(cli, monkeypatch, clip, pair
         for index, frame in enumerate(Clip(clip, "--input_a")):
             frame.save(tmp_path / "frames" / f"{index}.png")
         clip = tmp_path / "frames"
-    monkeypatch.setattr("training.resume.StopRequest", lambda: StopAfter(steps))
+    monkeypatch.setattr("training.resume.StopRequest", stop_after(steps))
     words = ["--input_a", clip, "--input_b", pair[1], "--out", tmp_path / "run", *TINY, "--niter", NITER]
     assert cli("train.py", *words).code == 130
     monkeypatch.undo()
@@ -150,7 +150,7 @@ def test_all_frames_have_the_same_noise(evaluate, monkeypatch, tmp_path):
 
 
 def test_a_stopped_translation_leaves_a_video_of_the_frames_made(cli, monkeypatch, clip_run, clip, tmp_path):
-    monkeypatch.setattr("eval.StopRequest", lambda: StopAfter(3))
+    monkeypatch.setattr("eval.StopRequest", stop_after(3))
     words = ["--input_a", clip, "--load", clip_run, "--out", tmp_path / "out", "--gpu_id", -1]
     assert cli("eval.py", *words).code == 130
     assert names(tmp_path / "out") == {"a2b.mp4", "config.json"}

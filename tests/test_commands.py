@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, TINY, complaint, make_picture
 from folders import contents
-from interrupted import StopAfter
+from interrupted import stop_after
 
 from scripts import report
 from utils.errors import command
@@ -63,10 +63,10 @@ def test_the_hints_for_resuming_run_elsewhere(cli, monkeypatch, beside, elsewher
         return Path(words[words.index("--load") + 1])
 
     name, patch = "it's  two", pytest.MonkeyPatch()
-    patch.setattr("training.resume.StopRequest", lambda: StopAfter(2))
+    patch.setattr("training.resume.StopRequest", stop_after(2))
     words = ["--input_a", "a.png", "--input_b", "b.png", "--out", name, *TINY, "--niter", 1, "--not_cuda"]
     stopped = cli("train.py", *words)
-    patch.setattr("training.resume.StopRequest", lambda: StopAfter(1))
+    patch.setattr("training.resume.StopRequest", stop_after(1))
     words = ["--max_size", 32, "--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
     refining = cli("refine.py", "--input", "a.png", "--reference", "b.png", "--out", "my run", *words)
     patch.undo()

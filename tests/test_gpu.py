@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from conftest import TINY, make_picture, run_process
-from interrupted import StopAfter, same_results
+from interrupted import same_results, stop_after
 from tiny_steps import one_image_steps, pair_steps
 
 import training.pair
@@ -97,7 +97,7 @@ def test_a_run_goes_on_on_another_device(cli, monkeypatch, pair, tmp_path, first
     words = ["--input_a", pair[0], "--input_b", pair[1], *ON_GPU, "--niter", 5, "--print_interval", 1]
     words += ["--rec_noise", "fixed"]
     assert cli("train.py", *words, "--out", tmp_path / "whole", "--gpu_id", first).code == 0
-    monkeypatch.setattr("training.resume.StopRequest", lambda: StopAfter(7))
+    monkeypatch.setattr("training.resume.StopRequest", stop_after(7))
     assert cli("train.py", *words, "--out", tmp_path / "run", "--gpu_id", first).code == 130
     monkeypatch.undo()
     assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", then).code == 0

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from conftest import TINY, make_picture
 from folders import copy_run, names
-from interrupted import StopAfter
+from interrupted import stop_after
 from PIL import Image
 
 import eval as evaluate
 from models.inference import TrainedPair
 from utils.image import to_uint8
-from utils.interrupt import StopRequest
+from utils.interrupt import Stopped, StopRequest
 from utils.run_folder import RunFolder
 
 
@@ -103,7 +103,7 @@ def test_results_made_again_leave_the_training_record_and_no_stale_files(cli, tr
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_signals_stop_the_samples_too(cli, monkeypatch, trained, tmp_path, name):
-    monkeypatch.setattr("eval.StopRequest", lambda: StopAfter(3, getattr(signal, name)))
+    monkeypatch.setattr("eval.StopRequest", stop_after(3, getattr(signal, name)))
     words = ["--load", trained, "--out", tmp_path / "out", "--gpu_id", -1, "--samples", 300]
     assert cli("eval.py", *words).code == 128 + getattr(signal, name)
     assert (tmp_path / "out" / "sample_002_a2b.png").exists() and not (tmp_path / "out" / "sample_003_a2b.png").exists()
@@ -113,7 +113,9 @@ def test_a_scheduler_may_send_a_second_signal():
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGUSR1)
         signal.raise_signal(signal.SIGTERM)
-    assert stop.signal == signal.SIGUSR1 and stop.status == 128 + signal.SIGUSR1
+    with pytest.raises(Stopped) as stopped:
+        stop.check()
+    assert stopped.value.args == ("stopped", 128 + signal.SIGUSR1)
 
 
 def test_tensorboard_gets_the_losses_and_its_files_are_the_run_s(cli, pair, tmp_path):

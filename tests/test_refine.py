@@ -5,7 +5,7 @@ import shutil
 import pytest
 from conftest import TINY, make_picture
 from folders import contents, names, size
-from interrupted import StopAfter, same_results
+from interrupted import same_results, stop_after
 
 NITER = 3
 # Three scales: 32x25, 36x29 and 40x32 px.
@@ -127,7 +127,7 @@ def test_stopped_and_gone_on_with(cli, monkeypatch, inputs, quantised, tmp_path)
     # In the first scale, between two, and in the scale trained again.
     done, command = 0, [*inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE]
     for moment in (1, NITER, 3 * NITER + 1):
-        monkeypatch.setattr("training.resume.StopRequest", lambda steps=moment - done: StopAfter(steps))
+        monkeypatch.setattr("training.resume.StopRequest", stop_after(moment - done))
         result = cli("refine.py", *command)
         assert result.code == 130
         assert "refine.py --load" in result.err.splitlines()[-1]

@@ -14,13 +14,14 @@ import pytest
 import torch
 from conftest import ROOT, TINY
 from folders import contents
-from interrupted import StopAfter, same_results
+from interrupted import same_results, stop_after
 
 import training.pair
 from models.run import Run
 from training.loop import load_state, new_state
 from training.optimisers import OptimiserSettings
 from utils.files import load_checkpoint
+from utils.interrupt import Stopped
 from utils.run_folder import RunFolder
 
 NITER = 17
@@ -43,7 +44,10 @@ def start(pair, out: Path, *more: object) -> int:
     import train
 
     arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, *more]
-    return train.main([str(argument) for argument in arguments])
+    try:
+        return train.main([str(argument) for argument in arguments])
+    except Stopped as stopped:
+        return stopped.args[1]
 
 
 def test_stopped_again_and_again(cli, monkeypatch, whole, pair, tmp_path):
@@ -51,7 +55,7 @@ def test_stopped_again_and_again(cli, monkeypatch, whole, pair, tmp_path):
     # last time into another folder, which leaves the first as it was.
     run, done, moments = tmp_path / "run", 0, [0, 5, 16, NITER, 3 * NITER - 1]
     for moment in moments:
-        monkeypatch.setattr("training.resume.StopRequest", lambda steps=moment - done: StopAfter(steps))
+        monkeypatch.setattr("training.resume.StopRequest", stop_after(moment - done))
         if moment == 0:
             assert start(pair, run, "--save_every", 3600) == 130
         else:
@@ -105,7 +109,7 @@ def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
 
 
 def test_sigterm_exits_143_after_saving(cli, monkeypatch, pair, tmp_path):
-    monkeypatch.setattr("training.resume.StopRequest", lambda: StopAfter(3, signal.SIGTERM))
+    monkeypatch.setattr("training.resume.StopRequest", stop_after(3, signal.SIGTERM))
     assert start(pair, tmp_path / "run", "--save_every", 3600) == 143
     assert load_checkpoint(tmp_path / "run" / "state.safetensors")[1]["step"] == 3
 

@@ -16,7 +16,7 @@ from training.cost import step_costs
 from training.optimisers import Optimisers, OptimiserSettings
 from training.state import LossSums, ScaleState
 from utils.image import save_image
-from utils.interrupt import Stopped, StopRequest
+from utils.interrupt import StopRequest
 from utils.progress import Bar
 from utils.rng import stream
 from utils.run_folder import RunFolder
@@ -35,11 +35,13 @@ class Schedule:
         niter: steps per scale.
         print_interval: steps between two lines of the log.
         save_every: seconds between two saves of the scale in progress.
+        tensorboard: whether the log and the sample images are written for TensorBoard, too.
     """
 
     niter: int = 20000
     print_interval: int = 1000
     save_every: float = 60.0
+    tensorboard: bool = False
 
 
 class Recipe(Protocol):
@@ -85,17 +87,15 @@ def train(
     stop: StopRequest,
     *,
     last: int | None = None,
-    tensorboard: bool = False,
 ) -> None:
     """Train every scale of a run that is not finished yet; its pyramids grow.
 
     Args:
         state: the scale in progress, if there is one.
         last: the last scale to train; the finest if None.
-        tensorboard: write the log and the sample images for TensorBoard, too.
 
     Raises:
-        Stopped: a stop was asked for, which is seen between two steps; everything is saved.
+        Stopped: a stop was asked for; the scale in progress is saved.
         RunError: a loss became NaN or infinite; noticed within a print interval.
     """
     last = run.geometry.stop_scale if last is None else last
@@ -107,7 +107,7 @@ def train(
     done = schedule.niter * sum(costs[: run.scale]) + begun * costs[run.scale]
     with (
         Bar(schedule.niter * sum(costs), done, SLOW if run.device.type == "cpu" else "") as bar,
-        Report(run.folder, schedule.niter, tensorboard) as report,
+        Report(run.folder, schedule) as report,
     ):
         for scale in range(run.scale, last + 1):
             # Start from what was saved, or from the previous scale.
@@ -136,17 +136,20 @@ def train_scale(
     report: "Report",
     stop: StopRequest,
 ) -> None:
-    """Take the steps of a scale that are still to be done; Stopped, with the scale saved, if a stop was asked for.
+    """Take the steps of a scale that are still to be done.
 
     Args:
         cost: of a step, in the bar's unit.
+
+    Raises:
+        Stopped: a stop was asked for; the scale is saved.
     """
     saved = begun = time.monotonic()
     seconds_before = state.seconds
     while state.step < schedule.niter:
         if stop():
             state.save(folder.state)
-            raise Stopped
+            stop.check()
 
         # Take a step.
         state.optimisers.set_rates(state.step, schedule.niter)
@@ -171,10 +174,10 @@ def train_scale(
 class Report:
     """Context manager: the log, the sample images and, if asked for, TensorBoard's events of a run."""
 
-    def __init__(self, folder: RunFolder, niter: int, tensorboard: bool) -> None:
-        self.folder, self.niter, self.writer = folder, niter, None
+    def __init__(self, folder: RunFolder, schedule: Schedule) -> None:
+        self.folder, self.niter, self.writer = folder, schedule.niter, None
         folder.claim(folder.log_file.name, folder.state.name, "samples")
-        if tensorboard:
+        if schedule.tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # optional; config.py has seen that it is there
 
             self.writer = SummaryWriter(str(folder.claim("tensorboard")))

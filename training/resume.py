@@ -1,6 +1,5 @@
 """What every script that trains does around the loop: check, resume, hold the folder, stop."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from training.cost import cost_table
 from training.loop import Recipe, Schedule, load_state, train
 from utils.device import device_flags, run_record
 from utils.errors import ROOT, UserError, command
-from utils.interrupt import Stopped, StopRequest
+from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 
 
@@ -26,22 +25,21 @@ def carry_out(
     load: Path | None,
     overwrite: bool,
     dry_run: bool,
-    tensorboard: bool,
     options: dict[str, Any],
     result_options: Sequence[str],
-) -> int:
-    """Train the scales that are not finished, then write the results; the exit status.
+) -> None:
+    """Train the scales that are not finished, then write the results.
 
     Args:
         inputs: every file or folder that is read, by the option it came from.
         fingerprints: of those the run must be trained on.
-        write_results: raises Stopped where it was asked to stop.
         load: the folder of the run to resume, if any.
         dry_run: write nothing, but print what the run costs.
         options: all, for config.json; where all scales are finished, the record of their training stays instead.
         result_options: those that the results of a finished run are made with now.
 
     Raises:
+        Stopped: a stop was asked for; everything is saved.
         UserError: the run to resume does not fit, or the folder to write into holds another one, or an input.
     """
     # Check, and take up what was trained already.
@@ -60,23 +58,18 @@ def carry_out(
     if run.finished:
         print("all scales of this run are finished: nothing is trained, only its results are remade")
     if dry_run:
-        return 0
+        return
 
     # Train, and write what a person wants to see.
     record = run_record(options, run.device) | {"fingerprints": list(fingerprints.values()), "results": {}}
-    with folder.locked(), StopRequest() as stop:
+    resume = command(ROOT / script, "--load", folder.path, *device_flags(run.device))
+    with folder.locked(), StopRequest(f"stopped, everything is saved; to resume:\n{resume}") as stop:
         if source is None:
             folder.begin(script, record)
         else:
             folder.resume(source)
             folder.note(**({"results": {name: options[name] for name in result_options}} if run.finished else record))
-        try:
-            train(run, recipe, schedule, state, stop, tensorboard=tensorboard)
-            write_results(stop)
-        except Stopped:
-            resume = command(ROOT / script, "--load", folder.path, *device_flags(run.device))
-            print(f"stopped, everything is saved; to resume:\n{resume}", file=sys.stderr)
-            return stop.status
+        train(run, recipe, schedule, state, stop)
+        write_results(stop)
         folder.note(finished=True)
     print(folder.path / "results.png")
-    return 0

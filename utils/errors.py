@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from utils.interrupt import Stopped
+
 ROOT = Path(__file__).resolve().parent.parent
 NO_MEMORY = "out of memory; smaller sizes need less (--help lists them), and so does --save_memory of train.py"
 ROOM = "; make room and start again (--load resumes training from the last save)"
@@ -32,13 +34,17 @@ def command(*words: object) -> str:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn the errors a person can cause into `error: ...` on standard error and an exit status."""
+    """Turn the errors a person can cause into `error: ...` on standard error and an exit status; a stop likewise."""
     try:
         yield
     except UserError as error:
         _fail(error, status=2)
     except RunError as error:
         _fail(error)
+    except Stopped as stopped:
+        message, status = stopped.args
+        print(message, file=sys.stderr)
+        raise SystemExit(status) from None
     except KeyboardInterrupt:
         _fail("interrupted", status=130)
     except BrokenPipeError:

@@ -9,7 +9,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class Stopped(Exception):
-    """A stop was asked for, and what there was to save is saved."""
+    """A stop was asked for; what to say of it, and the exit status."""
 
 
 class StopRequest:
@@ -17,9 +17,13 @@ class StopRequest:
 
     Other signals may follow, as schedulers send SIGTERM after SIGUSR1: they change nothing. What is ignored stays so,
     such as SIGHUP under nohup.
+
+    Args:
+        message: what to say of a stop: what is there then, and how to resume.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, message: str = "stopped") -> None:
+        self.message = message
         self.signal: int | None = None
 
     def __call__(self) -> bool:
@@ -29,12 +33,7 @@ class StopRequest:
     def check(self) -> None:
         """Raise Stopped if a stop was asked for."""
         if self():
-            raise Stopped
-
-    @property
-    def status(self) -> int:
-        """The exit status: 128 and the number of the signal."""
-        return 128 + (self.signal or 0)
+            raise Stopped(self.message, 128 + (self.signal or 0))  # the status of a process that a signal ended
 
     def __enter__(self) -> "StopRequest":
         numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
