@@ -19,7 +19,7 @@ from models.results import Originals, draw_samples, finish_pair, save_choices
 from options import EvalOptions
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
-from utils.geometry import MAX_SIDE, aspect_of
+from utils.geometry import MAX_SIDE, Geometry, aspect_of
 from utils.image import image_pyramid, image_to_tensor, open_image, save_images
 from utils.interrupt import StopRequest
 from utils.measures import measure_saved, save_metrics
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = pick_device(options.gpu_id, options.not_cuda)
     pair = TrainedPair.load(options.load, device)
     as_trained = pair.run.folder.options()
-    finish_size = checked_sizes(options, pair, as_trained["finish_size"])
+    check_against(options, pair.run.geometry)
+    finish_size = size_to_finish_at(options, pair.run.geometry, as_trained["finish_size"])
     inputs = open_inputs(options, pair, as_trained["quant_level"])
     out = RunFolder(options.out)
     read = {"--input_a": options.input_a, "--input_b": options.input_b}
@@ -63,13 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def checked_sizes(options: EvalOptions, pair: TrainedPair, finish_size: int) -> int:
-    """The size to finish at, 0 for not at all; UserError where options contradict how the pair was trained.
-
-    Args:
-        finish_size: as trained.
-    """
-    geometry = pair.run.geometry
+def check_against(options: EvalOptions, geometry: Geometry) -> None:
+    """UserError where sizes or scales do not fit how the pair was trained."""
     for name in ("img_size", "min_size", "max_size", "scale_factor"):
         asked, found = getattr(options, name), getattr(geometry, name)
         if asked is not None and asked != found:
@@ -79,9 +75,13 @@ def checked_sizes(options: EvalOptions, pair: TrainedPair, finish_size: int) -> 
         raise UserError(f"--inject_scale {scale}: must be 0 to {geometry.stop_scale}, the run's finest scale")
     if out_size is not None and not geometry.min_size <= out_size <= MAX_SIDE:
         raise UserError(f"--out_size {out_size}: must be {geometry.min_size} to {MAX_SIDE}")
-    learned = out_size or geometry.img_size
+
+
+def size_to_finish_at(options: EvalOptions, geometry: Geometry, as_trained: int) -> int:
+    """Longer side of finished images, pixels, not below that of learned ones; 0 to finish none."""
+    learned = options.out_size or geometry.img_size
     if options.finish_size is None:
-        return max(finish_size, learned) if finish_size else 0
+        return max(as_trained, learned) if as_trained else 0
     if 0 < options.finish_size < learned:
         raise UserError(
             f"--finish_size {options.finish_size}: must be at least {learned}, the side of the learned images, or 0"
