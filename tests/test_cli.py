@@ -56,12 +56,8 @@ def test_published_defaults_reach_the_settings():
         for name, value in vars(getattr(settings, part)).items():
             assert value == PUBLISHED.get(name, value)
     assert settings.preset == "paper" and len(settings.geometry.shapes) == 11
-
-
-def test_eval_has_the_published_options():
-    defaults = vars(EvalOptions())
-    assert defaults.keys() >= OF_EVAL and defaults["inject_levels"] == 5
-    assert defaults["img_size"] is None  # as trained
+    of_eval = vars(EvalOptions())
+    assert of_eval.keys() >= OF_EVAL and (of_eval["inject_levels"], of_eval["img_size"]) == (5, None)  # as trained
 
 
 @pytest.mark.parametrize("script", KINDS)
@@ -78,9 +74,6 @@ def test_help_lists_every_option_with_its_default(cli, script):
         assert not ("; default:" in entry and "(default:" in entry)  # it would say two things
         assert len(entry.removesuffix(f"(default: {shown})").split()) > 3  # it says something
     assert bool(re.search(r"--manualSeed .*, --seed ", result.out)) == (script != "finish.py")
-    headings = re.findall(r"^(\S.*):$", result.out, re.MULTILINE)
-    # In the order a reader wants them: departures come last.
-    assert headings == ["options", *(heading for heading in HEADINGS if heading in headings)]
     # The example parses; the presets say what they set.
     told = " ".join(result.out.split())
     python, name, *arguments = told.rpartition("example: ")[2].split()

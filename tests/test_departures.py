@@ -18,11 +18,8 @@ CPU, SMALL = torch.device("cpu"), Architecture(nfc=4, min_nfc=4)
 WORDS = ["--rec_noise", "fixed", "--save_memory", "--lr_decay", "0.3", "--real_start", "0.4", "--lambda_layout", "0.2"]
 
 
-def test_published_rates_are_constant():
+def test_rates_are_constant_or_fall_linearly_over_the_end_share():
     assert {OptimiserSettings().rate_factor(step, 100) for step in range(100)} == {1.0}
-
-
-def test_rates_fall_linearly_over_the_end_share():
     settings = OptimiserSettings(lr_g=0.002, lr_d=0.0005, lr_decay=0.4)
     factors = [settings.rate_factor(step, 10) for step in range(10)]
     assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
