@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
@@ -10,9 +11,9 @@ from torch import Tensor
 from finishing.canvas import Shape
 from finishing.finished import Finished
 from finishing.full_size import Finisher, finish_all, whole
-from models.inference import DIRECTIONS, SAMPLE, TrainedPair, sample
+from models.inference import DIRECTIONS, SAMPLE, TrainedPair, inject, sample
 from utils.errors import UserError
-from utils.image import save_images
+from utils.image import image_pyramid, save_images
 from utils.interrupt import StopRequest
 from utils.resize import resize
 from utils.run_folder import RunFolder
@@ -105,6 +106,25 @@ def finish_pair(
     for label, image in zip("AB", images, strict=True):
         row.append((label, whole(image, (height, max(1, round(height * image.width / image.height))))))
     return finished, row + [(name, each.image) for name, each in finished.items()]
+
+
+def finish_again(pair: TrainedPair, scale: int, structure: float, size: int) -> Path:
+    """Translate the images a pair was trained on from an injection scale, and finish both.
+
+    Returns:
+        The folder they are in, inside the run's and named after these settings; see `finish_pair`.
+
+    Raises:
+        UserError: an image is not there, or has changed.
+    """
+    run, images, translations = pair.run, [pair.original(domain) for domain in (0, 1)], {}
+    for direction, image, shapes in zip(DIRECTIONS, images, run.geometry.domain_shapes, strict=True):
+        (real,) = image_pyramid(image, shapes[scale : scale + 1], run.device)
+        translations |= inject(run.pyramids, direction, real, scale, run.folder.options()["manualSeed"])
+    folder = RunFolder(run.folder.path / "again" / f"scale{scale}_structure{structure:g}_{size}")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    finish_pair(folder, images, translations, Originals(images, size, structure), StopRequest())
+    return folder.path
 
 
 def save_choices(

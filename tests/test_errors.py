@@ -65,10 +65,17 @@ def start(folder, script: str, module: str, content: str, *arguments: object):
     return run_process(script, *arguments, env=os.environ | {"PYTHONPATH": str(folder)})
 
 
-@pytest.mark.parametrize(("script", "module"), [("train.py", "torch"), ("scripts/report.py", "jinja2")])
-def test_missing_package(tmp_path, script, module):
+MISSING = [
+    ("train.py", "torch", "requirements.txt"),
+    ("scripts/report.py", "jinja2", "requirements.txt"),
+    ("app.py", "gradio", "requirements-app.txt"),
+]
+
+
+@pytest.mark.parametrize(("script", "module", "requirements"), MISSING)
+def test_missing_package(tmp_path, script, module, requirements):
     result = start(tmp_path, script, module, f"raise ModuleNotFoundError('No module', name={module!r})")
-    command = f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}"
+    command = f"{sys.executable} -m pip install -r {ROOT / requirements}"
     assert result == (1, "", f"error: the package {module} is missing; to install it: {command}\n")
 
 

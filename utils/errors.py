@@ -53,7 +53,8 @@ def one_line_errors() -> Iterator[None]:
         message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
         _fail(message + ROOM if error.errno in {errno.ENOSPC, errno.EDQUOT} else message)
     except ModuleNotFoundError as error:
-        cure = command("-m", "pip", "install", "-r", ROOT / "requirements.txt")
+        needed = "requirements-app.txt" if error.name == "gradio" else "requirements.txt"
+        cure = command("-m", "pip", "install", "-r", ROOT / needed)
         _fail(f"the package {error.name} is missing; to install it: {cure}")
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "out of memory" in str(error) or "DefaultCPUAllocator" in str(error):

@@ -1,5 +1,6 @@
 """How far work is and the time left, for people."""
 
+import os
 import sys
 
 from tqdm import tqdm
@@ -10,6 +11,8 @@ WARN_AFTER = 10.0  # seconds of work it is to come from
 
 class Bar(tqdm):
     """Context manager: how far work is and the time left, in a bar on a terminal, else in a line now and then.
+
+    The lines come every half minute, or as many seconds as the environment variable PROGRESS_SECONDS says.
 
     The time left comes from the pace of the last half minute or so.
 
@@ -22,6 +25,7 @@ class Bar(tqdm):
     def __init__(self, total: float, initial: float = 0.0, advice: str = "") -> None:
         self.advice = advice
         self.plain = plain = not sys.stderr.isatty()
+        every = float(os.environ.get("PROGRESS_SECONDS", "30")) if plain else 1.0
         super().__init__(
             total=total,
             initial=initial,
@@ -30,9 +34,9 @@ class Bar(tqdm):
             bar_format=f"{{desc}}: {{percentage:.0f}} %{'' if plain else ' |{bar}|'}, {{remaining}} left{{postfix}}",
             leave=not plain,
             miniters=0,
-            mininterval=30 if plain else 1,  # seconds
-            delay=5 if plain else 0,
-            smoothing=0.5 if plain else 0.05,
+            mininterval=every,
+            delay=min(5, every - 1),
+            smoothing=min(0.5, every / 20),
         )
 
     def show(self, position: float, where: str) -> None:
