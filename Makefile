@@ -2,15 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO := output_demo
 
 .PHONY: demo test test-all clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --input_a images/autumn_ridge.jpg --input_b images/alpine_path.jpg \
-		--preset quick --keep_aspect --finish_size 1024 --seed 2 --out $(DEMO)/train --overwrite
-	$(BIN)/python eval.py --input_a images/autumn_ridge.jpg --input_b images/alpine_path.jpg \
-		--load $(DEMO)/train --seed 2 --out $(DEMO)/eval --overwrite
+		--preset quick --keep_aspect --finish_size 1024 --seed 2 --out output_demo --overwrite
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term --cov-fail-under=90
@@ -30,4 +27,4 @@ $(VENV)/.installed-dev: requirements-dev.txt requirements-app.txt $(VENV)/.insta
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) output_demo

@@ -32,9 +32,9 @@ SIDE, SMALL = 280, 200  # pixels, the longer side of a picture in a row; so wide
 FILM = 120  # pixels, height
 # Single pictures: what is shown of which file, at most how large.
 SINGLE = {
-    "demo_a2b.jpg": ("output_demo/train/finished_a2b.png", 480),
-    "demo_b2a.jpg": ("output_demo/train/finished_b2a.png", 480),
-    "demo_results.jpg": ("output_demo/train/results.png", 1200),
+    "demo_a2b.jpg": ("output_demo/finished_a2b.png", 480),
+    "demo_b2a.jpg": ("output_demo/finished_b2a.png", 480),
+    "demo_results.jpg": ("output_demo/results.png", 1200),
     "refine.jpg": ("output_refine/results.png", 1200),
 }
 GUIDED = ("real_a", "inject_02_redrawn_a", "inject_02_a2b", "finished_a2b")
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sheets = {
         "applications.jpg": [pair_row(name) for name in PAIRS],
         "failure.jpg": [pair_row("failure")],
-        "finishing.jpg": [finishing_row(run) for run in ("demo/train", *PAIRS[:4])],
+        "finishing.jpg": [finishing_row(run) for run in ("demo", *PAIRS[:4])],
         "samples.jpg": [[cell(name, f"output_samples/{name}.png") for name in row] for row in samples],
         "guided.jpg": [[cell(name, f"output_guided/{name}.png") for name in GUIDED]],
         "finish.jpg": [[cell(label, f"output_{file}.png") for label, file in FINISH.items()]],

@@ -45,7 +45,8 @@ def compute_deterministically(wanted: bool) -> None:
     """Let PyTorch use only operations that give the same numbers every time, and raise where it has none."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
-    torch.use_deterministic_algorithms(wanted)
+    if wanted != torch.are_deterministic_algorithms_enabled():  # a call imports PyTorch's compiler, over a second
+        torch.use_deterministic_algorithms(wanted)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

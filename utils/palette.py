@@ -2,7 +2,6 @@
 
 import torch
 from PIL import Image
-from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from utils.image import image_to_tensor, to_uint8
@@ -19,6 +18,8 @@ def main_colours(image: Tensor, count: int) -> Tensor:
     Returns:
         (count, 3) on the image's device.
     """
+    from scipy.cluster.vq import kmeans2  # half a second; only this needs it
+
     colours = image[0].flatten(1).T.cpu().double()  # Apple GPUs have no float64.
     different = colours.unique(dim=0)
     order = torch.randperm(len(different), generator=stream(0, "palette"))
