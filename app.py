@@ -117,12 +117,12 @@ class Page:
             gr.Gallery(shown, label="Learned so far", columns=2, object_fit="contain", visible=bool(shown), buttons=[])
             return
         pair, files = TrainedPair.load(folder, pick_device(None, False)), finished(folder)
-        used, buttons = pair.run.folder.options(), ["download", "fullscreen"]
+        used, buttons = pair.folder.options(), ["download", "fullscreen"]
         with gr.Row():
             titles = ("A's scene in B's look", "B's scene in A's look")
             pictures = [gr.Image(files[k], label=titles[k], buttons=buttons) for k in (0, 1)]
         with gr.Row():
-            finest, usual = pair.run.geometry.stop_scale, default_injection_scale(pair.run.geometry.shapes)
+            finest, usual = pair.geometry.stop_scale, default_injection_scale(pair.geometry.shapes)
             scale = gr.Slider(0, finest, usual, step=1, label="Injection scale", info="Low: freer", interactive=True)
             close = gr.Slider(0, 2, used["structure"], step=0.1, label="Structure", info="Low: freer", interactive=True)
             size = gr.Slider(256, 1024, used["finish_size"] or 512, step=64, label="Size", info="px", interactive=True)

@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_eval(arguments)
     device = pick_device(options.gpu_id, options.not_cuda)
     pair = TrainedPair.load(options.load, device)
-    as_trained = pair.run.folder.options()
-    check_against(options, pair.run.geometry)
-    finish_size = size_to_finish_at(options, pair.run.geometry, as_trained["finish_size"])
+    as_trained = pair.folder.options()
+    check_against(options, pair.geometry)
+    finish_size = size_to_finish_at(options, pair.geometry, as_trained["finish_size"])
     inputs = open_inputs(options, pair, as_trained["quant_level"])
     out = RunFolder(options.out)
     read = {"--input_a": options.input_a, "--input_b": options.input_b}
@@ -91,7 +91,7 @@ def size_to_finish_at(options: EvalOptions, geometry: Geometry, as_trained: int)
 
 def open_inputs(options: EvalOptions, pair: TrainedPair, quant_level: int) -> Inputs:
     """A, an image or a clip, and B; a still in place of a clip is simplified as the clip was."""
-    a, b, coarsest = options.input_a, options.input_b, min(pair.run.geometry.shapes[0])
+    a, b, coarsest = options.input_a, options.input_b, min(pair.geometry.shapes[0])
     inputs: list[Image.Image | Clip | None] = [None, None]
     if b:
         inputs[1] = open_image(b, "--input_b", coarsest)
@@ -119,7 +119,7 @@ def translate_images(
 ) -> None:
     """Both images, directly and from each injection scale; one of these finished; the sheet; the measures."""
     # Translate.
-    device = pair.run.device
+    device = pair.device
     shapes_for = partial(pair.shapes_for, img_size=options.out_size, keep_aspect=options.keep_aspect)
     shapes = [shapes_for(image.size) for image in images]
     reals_a, reals_b = (image_pyramid(image, own, device) for image, own in zip(images, shapes, strict=True))
@@ -128,8 +128,8 @@ def translate_images(
     results |= {"direct_a2b": pyramids[1].translate(real_a), "direct_b2a": pyramids[0].translate(real_b)}
     save_images(results, out)
     rows = [list(results.items())]
-    scales = injection_scales(pair.run.geometry.stop_scale, options.inject_levels)
-    finished_scale = max(default_injection_scale(pair.run.geometry.shapes), scales[0])
+    scales = injection_scales(pair.geometry.stop_scale, options.inject_levels)
+    finished_scale = max(default_injection_scale(pair.geometry.shapes), scales[0])
     if options.inject_scale is not None:
         finished_scale, scales = options.inject_scale, [options.inject_scale]
     injected = {}
@@ -168,10 +168,10 @@ def translate_video(
     stop: StopRequest,
 ) -> None:
     """A clip translated, and finished."""
-    (clip, image_b), geometry, scale = inputs, pair.run.geometry, options.inject_scale
+    (clip, image_b), geometry, scale = inputs, pair.geometry, options.inject_scale
     if image_b is not None:
         finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
-        save_images({"real_b": image_to_tensor(image_b, finest, pair.run.device)}, out)
+        save_images({"real_b": image_to_tensor(image_b, finest, pair.device)}, out)
     translate_clip(
         out,
         pair,

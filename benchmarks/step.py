@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from models.blocks import ConvBlock, initialise
-from models.networks import Architecture, ScaleNetworks
+from models.networks import Architecture, ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from presets import QUICK
 from training.domains import Both, DomainThreads, one_by_one
@@ -53,7 +52,7 @@ class Published:
         self.networks, self.pyramids = batch_normalised(networks), copy.deepcopy(pyramids)
         for pyramid in self.pyramids:
             pyramid.generators = [batch_normalised(generator) for generator in pyramid.generators]
-        both_g, both_d = nn.ModuleList(self.networks.generators), nn.ModuleList(self.networks.discriminators)
+        both_g, both_d = self.networks.generators, self.networks.discriminators
         self.optimiser_g = torch.optim.Adam(both_g.parameters(), lr=RATES.lr_g, betas=(RATES.beta1, 0.999))
         self.optimiser_d = torch.optim.Adam(both_d.parameters(), lr=RATES.lr_d, betas=(RATES.beta1, 0.999))
 
@@ -119,10 +118,11 @@ class Published:
 def batch_normalised(network: nn.Module) -> nn.Module:
     """A copy with batch normalisation in training mode: on one image, normalisation per image."""
     network = copy.deepcopy(network)
-    for block in [module for module in network.modules() if isinstance(module, ConvBlock)]:
-        scale, shift = block.norm.weight, block.norm.bias
-        block.norm = nn.BatchNorm2d(len(scale))
-        block.norm.weight, block.norm.bias = scale, shift
+    for layers in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        for index, norm in enumerate(layers):
+            if isinstance(norm, nn.GroupNorm):
+                layers[index] = nn.BatchNorm2d(norm.num_channels)
+                layers[index].weight, layers[index].bias = norm.weight, norm.bias
     return network
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from finishing.full_size import Finisher, whole
 from finishing.motion import motion_between
 from models.inference import TrainedPair, draw_and_translate
-from models.pyramid import fixed_noise
+from models.pyramid import gaussian_noise
 from utils.geometry import Shapes
 from utils.image import image_to_tensor, to_uint8
 from utils.interrupt import StopRequest
@@ -47,11 +47,12 @@ def translate_clip(
     """
     # Prepare the noise, which is the same for all frames, and the videos by name.
     pyramids = pair.reshaped(shapes, shapes)
-    noise = fixed_noise(shapes, stream(seed, "clip"), pair.run.device)
+    fresh = gaussian_noise(shapes, [stream(seed, "clip")], pair.device)
+    noise = [fresh(own) for own in range(len(shapes))].__getitem__
     shape = size[::-1] if finisher is None else finisher.sizes()[0]
     sizes = {"a2b": even_size(shape[::-1])} | ({} if finisher is None else {"learned_a2b": even_size(size)})
     flicker = {name: Flicker() for name in sizes}
-    quant_level = pair.run.folder.options()["quant_level"]
+    quant_level = pair.folder.options()["quant_level"]
     shown = {0, len(clip) // 2, len(clip) - 1}
     rows: list[list[Cell]] = []
     copied, finished, before = 0.0, None, None
@@ -66,7 +67,7 @@ def translate_clip(
         for index, source in enumerate(clip):
             stop.check()
             frame = simplified(source, quant_level, shapes[-1])
-            real = image_to_tensor(frame, shapes[scale], pair.run.device)
+            real = image_to_tensor(frame, shapes[scale], pair.device)
             redrawn, translated = draw_and_translate(*pyramids, real, scale, noise)
             motion = None if before is None else motion_between(before, source, shape)
             images = {"a2b": translated}

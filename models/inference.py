@@ -1,6 +1,6 @@
 """Using a trained pair on real images and on nothing at all (docs/method.md, sections 7 and 8)."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +9,18 @@ from PIL import Image
 from torch import Tensor
 
 from finishing.full_size import Finisher
-from models.networks import DOMAINS
+from models.networks import DOMAINS, Architecture
 from models.pyramid import Noise, Pyramid, gaussian_noise
 from models.run import Run
-from utils.device import few_threads
-from utils.errors import UserError
-from utils.geometry import Shapes, aspect_of
+from utils.device import device_flags, few_threads
+from utils.errors import ROOT, UserError, command
+from utils.files import load_checkpoint
+from utils.geometry import Geometry, Shapes, aspect_of
 from utils.image import as_rgb, fingerprint, image_pyramid, open_image, to_uint8
 from utils.palette import simplified
 from utils.resize import upsample
 from utils.rng import stream
+from utils.run_folder import RunFolder
 from utils.video import Clip, is_clip
 
 Pyramids = tuple[Pyramid, Pyramid]
@@ -105,16 +107,24 @@ def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tens
     return pyramid.draw(image, scale, len(pyramid.shapes), noise)
 
 
-@dataclass(frozen=True)
-class TrainedPair:
+class TrainedPair(Run):
     """A run of train.py with all its scales finished, to translate images with."""
 
-    run: Run
-
     @classmethod
-    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "TrainedPair":
-        """The pair in a run's folder; UserError where it cannot be used."""
-        return cls(Run.load(Path(folder), torch.device(device)))
+    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "TrainedPair":
+        """The pair in a run's folder; UserError where a scale is missing or damaged, or it is not a pair's run."""
+        folder, device = RunFolder(Path(path)), torch.device(device)
+        folder.options("train.py")
+        resume = command(ROOT / "train.py", "--load", folder.path, *device_flags(device))
+        if not folder.scale(0).is_file():
+            raise UserError(f"--load {path}: no scale is finished; resume with: {resume}")
+        _, values = load_checkpoint(folder.scale(0))
+        pair = cls(folder, Geometry(**values["geometry"]), Architecture(**values["architecture"]), device)
+        pair.load_scales(folder)
+        if not pair.finished:
+            scales = pair.geometry.stop_scale + 1
+            raise UserError(f"--load {path}: only {pair.scale} of {scales} scales are done; resume with: {resume}")
+        return pair
 
     def translate(
         self,
@@ -142,17 +152,17 @@ class TrainedPair:
         """
         if direction not in DIRECTIONS:
             raise ValueError(f"direction must be 'a2b' or 'b2a', not {direction!r}")
-        stop_scale = self.run.geometry.stop_scale
+        stop_scale = self.geometry.stop_scale
         if inject_scale is not None and not 0 <= inject_scale <= stop_scale:
             raise ValueError(f"inject_scale must be 0 to {stop_scale}, not {inject_scale}")
         if isinstance(image, np.ndarray):
             image = Image.fromarray(image)
         image = as_rgb(image, "image") if isinstance(image, Image.Image) else open_image(Path(image), "image")
         if direction == "a2b":
-            image = simplified(image, self.run.folder.options()["quant_level"], image.size[::-1])
+            image = simplified(image, self.folder.options()["quant_level"], image.size[::-1])
         shapes = self.shapes_for(image.size)
-        scale = default_injection_scale(self.run.geometry.shapes) if inject_scale is None else inject_scale
-        real = image_pyramid(image, shapes[scale : scale + 1], self.run.device)[0]
+        scale = default_injection_scale(self.geometry.shapes) if inject_scale is None else inject_scale
+        real = image_pyramid(image, shapes[scale : scale + 1], self.device)[0]
         translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
         if finish_size is not None:
             look = SAMPLE[direction][1]
@@ -169,7 +179,7 @@ class TrainedPair:
             index: which of a seed's samples.
             finish_size, structure: see `translate`.
         """
-        images = sample(self.run.pyramids, seed, self.run.device, index)
+        images = sample(self.pyramids, seed, self.device, index)
         if finish_size is not None:
             originals = [self.original(domain) for domain in (0, 1)]
             for name, (layout, look) in SAMPLE.items():
@@ -184,12 +194,12 @@ class TrainedPair:
             img_size: side of the finest scale, or of a square of as large an area, pixels; None: as trained.
             keep_aspect: keep the image's shape also where the pair was trained on squares.
         """
-        aspect = aspect_of(size) if self.run.geometry.keep_aspect or keep_aspect else 1.0
-        return self.run.geometry.shapes_for(aspect, img_size)
+        aspect = aspect_of(size) if self.geometry.keep_aspect or keep_aspect else 1.0
+        return self.geometry.shapes_for(aspect, img_size)
 
     def reshaped(self, *shapes: Shapes) -> Pyramids:
-        """The pyramids for images of other shapes, a's and b's."""
-        return tuple(pyramid.reshaped(own) for pyramid, own in zip(self.run.pyramids, shapes, strict=True))
+        """The pyramids for images of other shapes, a's and b's: the networks are convolutional."""
+        return tuple(replace(pyramid, shapes=own) for pyramid, own in zip(self.pyramids, shapes, strict=True))
 
     def original(self, domain: int, given: Image.Image | None = None) -> Image.Image:
         """The image of a domain that was trained on, of a video the first frame.
@@ -200,7 +210,7 @@ class TrainedPair:
         Raises:
             UserError: the image is not there, or has changed.
         """
-        folder = self.run.folder
+        folder = self.folder
         wanted, options = folder.record["fingerprints"][domain], folder.options()
         if given is not None and fingerprint(given) == wanted:
             return given

@@ -1,15 +1,15 @@
 """Generator, discriminator, and the few numbers that fix their shape (docs/method.md, sections 2 and 3)."""
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks import ConvStack
-
 DOMAINS = "ab"
-PADDING_MODES = ("zeros", "reflect")  # what the generators' convolutions may see outside the image
+PADDING_MODES = ("zeros", "reflect")  # reflect: the image mirrored about its edge pixel
 KER_SIZE, PADDING = 3, 1  # of the generators, always, so that the size is kept
 
 
@@ -25,7 +25,9 @@ class Architecture:
         ker_size, padd_size: kernel side and padding of the discriminator.
         switch_res: how many of the finest scales are plain instead of residual.
         domains: 2 for a pair, 1 for the pyramid of a single image.
-        pad_once, padding_mode: the generators' padding, see `Generator`.
+        pad_once: pad a generator's input by a pixel a layer, with zeros, instead of every convolution's by one, as
+            SinGAN does (docs/method.md, section 11).
+        padding_mode: what the padding of a generator's convolutions holds: one of PADDING_MODES.
     """
 
     nfc: int = 32
@@ -59,33 +61,57 @@ class Architecture:
         return min(self.nfc * doubled, self.max_nfc), min(self.min_nfc * doubled, self.max_nfc)
 
 
+class MirroredConv2d(nn.Conv2d):
+    """Convolution of an image that is continued beyond its edges by its mirror image about the edge pixel.
+
+    As F.pad's "reflect", whose way back adds up in any order on a GPU, so that no run there could be repeated.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        width, image = self.padding[0], image.view_as(image)  # its gradient is summed before any other of the image
+        for axis in (3, 2):
+            before = image.narrow(axis, 1, width).flip(axis)
+            after = image.narrow(axis, image.shape[axis] - 1 - width, width).flip(axis)
+            image = torch.cat([before, image, after], axis)
+        return F.conv2d(image, self.weight, self.bias)
+
+
+def conv_stack(
+    out_channels: int, width: int, min_width: int, num_layer: int, ker_size: int, padding: int, mirrored: bool = False
+) -> nn.Sequential:
+    """`num_layer` convolutions (stride 1) from 3 channels to `out_channels`: head, body blocks and tail.
+
+    The head has `width` outputs, body block i = 1, 2, ... has max(width // 2**i, min_width). A block is convolution,
+    normalisation of each channel of each image, LeakyReLU(0.2). The normalisation is batch normalisation in training
+    mode on one image (biased variance, eps 1e-5), which is group normalisation with a channel a group. An image's
+    result does not depend on what else is in its batch.
+
+    forward: (N, 3, H, W) -> (N, out_channels, H', W'); each layer trims ker_size - 1 - 2 padding pixels.
+
+    Args:
+        mirrored: whether every convolution sees its input's mirror image outside it, instead of zeros.
+    """
+    kind, layers = MirroredConv2d if mirrored else nn.Conv2d, []
+    widths = [3, width] + [max(width // 2**i, min_width) for i in range(1, num_layer - 1)]
+    for before, after in itertools.pairwise(widths):
+        layers.append(kind(before, after, ker_size, padding=padding))
+        layers.append(nn.GroupNorm(after, after))  # faster than nn.InstanceNorm2d
+        layers.append(nn.LeakyReLU(0.2, inplace=True))  # nothing else needs its input
+    return nn.Sequential(*layers, kind(widths[-1], out_channels, ker_size, padding=padding))
+
+
 class Generator(nn.Module):
     """The generator of one scale, also the translator into its domain.
 
-    Residual kind: `G(x, y) = net(x) + y`. Plain kind: `G(x, y) = net(x)`.
-
-    Args:
-        padding_mode: what the padding of every convolution holds, "zeros" or "reflect" (the image mirrored
-            about its edge pixel).
-        pad_once: pad the input by a pixel a layer before the first convolution, as SinGAN does (docs/method.md,
-            section 11), with zeros, instead of every convolution's by one.
+    Residual kind: `G(x, y) = net(x) + y`. Plain kind, at the last `switch_res` scales: `G(x, y) = net(x)`.
     """
 
-    def __init__(
-        self,
-        width: int,
-        min_width: int,
-        num_layer: int,
-        residual: bool,
-        *,
-        pad_once: bool = False,
-        padding_mode: str = "zeros",
-    ) -> None:
+    def __init__(self, architecture: Architecture, scale: int, stop_scale: int) -> None:
         super().__init__()
-        self.residual = residual
-        self.border = num_layer * PADDING if pad_once else 0
-        padding = 0 if pad_once else PADDING
-        self.net = ConvStack(3, width, min_width, num_layer, KER_SIZE, padding, padding_mode)
+        self.residual = scale <= stop_scale - architecture.switch_res
+        self.border = architecture.num_layer * PADDING if architecture.pad_once else 0
+        padding, mirrored = 0 if self.border else PADDING, architecture.padding_mode == "reflect"
+        self.net = conv_stack(3, *architecture.widths(scale), architecture.num_layer, KER_SIZE, padding, mirrored)
 
     def forward(self, image: Tensor, base: Tensor) -> Tensor:
         """(N, 3, H, W) input and base -> (N, 3, H, W); `base` is added by the residual kind only."""
@@ -96,9 +122,10 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Scores every patch of an image of one scale; without padding each layer trims a pixel on every side."""
 
-    def __init__(self, width: int, min_width: int, num_layer: int, ker_size: int, padd_size: int) -> None:
+    def __init__(self, architecture: Architecture, scale: int) -> None:
         super().__init__()
-        self.net = ConvStack(1, width, min_width, num_layer, ker_size, padd_size)
+        edge = architecture.ker_size, architecture.padd_size
+        self.net = conv_stack(1, *architecture.widths(scale), architecture.num_layer, *edge)
 
     def forward(self, image: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 1, H', W'), a map of scores, unbounded; losses use its mean."""
@@ -106,32 +133,27 @@ class Discriminator(nn.Module):
 
 
 class ScaleNetworks(nn.Module):
-    """The unfilled networks of one scale: a generator and a discriminator per domain, `generator_a` and so on.
-
-    The generators of the last `switch_res` scales are plain, those before residual.
-    """
+    """The unfilled networks of one scale: every domain's generator and discriminator, a's first."""
 
     def __init__(self, architecture: Architecture, scale: int, stop_scale: int) -> None:
         super().__init__()
-        self.domains = DOMAINS[: architecture.domains]
-        residual = scale <= stop_scale - architecture.switch_res
-        size = *architecture.widths(scale), architecture.num_layer
-        padding = dict(pad_once=architecture.pad_once, padding_mode=architecture.padding_mode)
-        for name in self.domains:
-            setattr(self, f"generator_{name}", Generator(*size, residual, **padding))
-        for name in self.domains:
-            discriminator = Discriminator(*size, architecture.ker_size, architecture.padd_size)
-            setattr(self, f"discriminator_{name}", discriminator)
+        domains = range(architecture.domains)
+        self.generators = nn.ModuleList(Generator(architecture, scale, stop_scale) for _ in domains)
+        self.discriminators = nn.ModuleList(Discriminator(architecture, scale) for _ in domains)
 
-    @property
-    def generators(self) -> tuple[Generator, ...]:
-        return tuple(getattr(self, f"generator_{name}") for name in self.domains)
 
-    @property
-    def discriminators(self) -> tuple[Discriminator, ...]:
-        return tuple(getattr(self, f"discriminator_{name}") for name in self.domains)
+@torch.no_grad()
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Fill a network's parameters in order from `generator`: conv weights N(0, 0.02), norm weights
+    N(1, 0.02), norm biases 0, conv biases U(-b, b) with b = 1 / sqrt(fan in), the framework's default.
 
-    def discriminators_require_grad(self, wanted: bool) -> None:
-        """Whether a backward pass is to reach the discriminators' weights."""
-        for discriminator in self.discriminators:
-            discriminator.requires_grad_(wanted)
+    The numbers are drawn on the CPU and copied, so a network on any device can be filled.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.copy_(0.02 * torch.randn(module.weight.shape, generator=generator))
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            module.bias.copy_(bound * (2 * torch.rand(module.bias.shape, generator=generator) - 1))
+        elif isinstance(module, nn.GroupNorm):
+            module.weight.copy_(1 + 0.02 * torch.randn(module.weight.shape, generator=generator))
+            module.bias.zero_()

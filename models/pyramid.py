@@ -1,7 +1,7 @@
 """The trained scales of one domain, and the coarse-to-fine draw everything else calls."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -30,13 +30,6 @@ def gaussian_noise(
     return noise
 
 
-def fixed_noise(shapes: Shapes, stream: torch.Generator, device: torch.device) -> Noise:
-    """Noise, (1, 3, H, W), that is the same at every call of a scale: for the frames of a clip."""
-    noise = gaussian_noise(shapes, [stream], device)
-    kept = [noise(scale) for scale in range(len(shapes))]
-    return lambda scale: kept[scale]
-
-
 @dataclass
 class Pyramid:
     """Finished generators of one domain with their noise amplitudes, coarsest first.
@@ -55,10 +48,6 @@ class Pyramid:
         """Add the next finer finished scale; its generator is frozen."""
         self.generators.append(generator.requires_grad_(False))
         self.sigmas.append(sigma)
-
-    def reshaped(self, shapes: Shapes) -> "Pyramid":
-        """The same scales for images of other shapes: the networks are convolutional."""
-        return replace(self, shapes=shapes)
 
     @torch.no_grad()
     def draw(self, image: Tensor, start: int, stop: int, noise: Noise | None = None) -> Tensor:

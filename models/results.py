@@ -117,11 +117,11 @@ def finish_again(pair: TrainedPair, scale: int, structure: float, size: int) -> 
     Raises:
         UserError: an image is not there, or has changed.
     """
-    run, images, translations = pair.run, [pair.original(domain) for domain in (0, 1)], {}
-    for direction, image, shapes in zip(DIRECTIONS, images, run.geometry.domain_shapes, strict=True):
-        (real,) = image_pyramid(image, shapes[scale : scale + 1], run.device)
-        translations |= inject(run.pyramids, direction, real, scale, run.folder.options()["manualSeed"])
-    folder = RunFolder(run.folder.path / "again" / f"scale{scale}_structure{structure:g}_{size}")
+    images, translations = [pair.original(domain) for domain in (0, 1)], {}
+    for direction, image, shapes in zip(DIRECTIONS, images, pair.geometry.domain_shapes, strict=True):
+        (real,) = image_pyramid(image, shapes[scale : scale + 1], pair.device)
+        translations |= inject(pair.pyramids, direction, real, scale, pair.folder.options()["manualSeed"])
+    folder = RunFolder(pair.folder.path / "again" / f"scale{scale}_structure{structure:g}_{size}")
     folder.path.mkdir(parents=True, exist_ok=True)
     finish_pair(folder, images, translations, Originals(images, size, structure), StopRequest())
     return folder.path
@@ -169,7 +169,7 @@ def draw_samples(
         Stopped: a stop was asked for; what is drawn and finished is written.
     """
     # Draw.
-    geometry = pair.run.geometry
+    geometry = pair.geometry
     pyramids = pair.reshaped(*(geometry.shapes_for(own, out_size) for own in (geometry.aspect_a, geometry.aspect_b)))
     shapes = [own.shapes[-1] for own in pyramids]
     shapes = [image.size[::-1] if image else shape for image, shape in zip(originals.images, shapes, strict=True)]
@@ -178,7 +178,7 @@ def draw_samples(
     wanted: list[tuple[str, Tensor, Finisher]] = []
     for index in range(count):
         stop.check()
-        images = sample(pyramids, seed, pair.run.device, index)
+        images = sample(pyramids, seed, pair.device, index)
         named = {f"sample_{index:03d}_{name}": image for name, image in images.items()}
         save_images(named, folder)
         cells += named.items() if index < SHEET_SAMPLES else []

@@ -13,7 +13,7 @@ from PIL import Image
 
 import config
 import train
-from models.run import Run
+from models.inference import TrainedPair
 from training.loop import load_state
 from training.optimisers import OptimiserSettings
 from utils.device import available_gpus, device_name
@@ -156,7 +156,7 @@ def test_a_scale_of_another_run(trained, tmp_path, change):
     path, (name, value) = copy_run(trained, tmp_path / "run") / "scale_01.safetensors", change
     rewrite(path, lambda _, values: values.update({name: value}))
     with pytest.raises(UserError, match=r"^--load .*scale_01\.safetensors: is not scale 1 of this run$"):
-        Run.load(path.parent, CPU)
+        TrainedPair.load(path.parent, CPU)
 
 
 def test_a_state_of_another_scale(stopped, trained, tmp_path):
@@ -164,7 +164,7 @@ def test_a_state_of_another_scale(stopped, trained, tmp_path):
     shutil.copy(stopped / path.name, path)
     rewrite(path, lambda _, values: values.update(scale=3))
     with pytest.raises(UserError, match=r"^--load .*state\.safetensors: belongs to scale 3"):
-        load_state(Run.load(trained, CPU), OptimiserSettings(), RunFolder(tmp_path), 0)
+        load_state(TrainedPair.load(trained, CPU), OptimiserSettings(), RunFolder(tmp_path), 0)
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def test_defaults_of_a_clip(tmp_path):
 
 def test_noise_of_the_coarsest_scale_is_1(clip_run, trained):
     of_clip, of_pair = (load_checkpoint(run / "scale_00.safetensors")[1] for run in (clip_run, trained))
-    assert (of_clip["sigma_a"], of_clip["sigma_b"]) == (1.0, 1.0)
-    assert (of_pair["sigma_a"], of_pair["sigma_b"]) == (0.1, 0.1)
+    assert of_clip["sigmas"] == [1.0, 1.0]
+    assert of_pair["sigmas"] == [0.1, 0.1]
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("film", 9), ("frames", 2)])

@@ -8,8 +8,8 @@ from torch import nn
 
 import config
 import train
-from models.blocks import MirroredConv2d, initialise
-from models.networks import Architecture, ScaleNetworks
+from models.inference import TrainedPair
+from models.networks import Architecture, MirroredConv2d, ScaleNetworks, initialise
 from models.run import Run
 from training.optimisers import Optimisers, OptimiserSettings
 from utils.run_folder import RunFolder
@@ -49,7 +49,7 @@ def test_mirrored_padding_makes_no_frame(scale):
         networks = ScaleNetworks(Architecture(nfc=4, min_nfc=4, padding_mode=mode), scale, 4)
         initialise(networks, torch.Generator().manual_seed(2))
         with torch.no_grad():
-            out = networks.generator_a(picture, picture)
+            out = networks.generators[0](picture, picture)
         frames[mode] = (out - out[:, :, 7:8]).abs().max().item()
     assert frames["reflect"] < 1e-5
     assert frames["zeros"] > 1e-3
@@ -60,10 +60,9 @@ def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
     run = tmp_path / "mirrored"
     result = cli("train.py", *inputs, *TINY, "--niter", 2, "--padding_mode", "reflect", "--out", run)
     assert result.code == 0, result.err
-    opened = Run.load(run, CPU)
+    opened = TrainedPair.load(run)
     assert opened.architecture.padding_mode == "reflect"
-    networks, _ = opened.load_scale(1, opened.folder)
-    convolutions = [module for module in networks.generator_b.modules() if isinstance(module, nn.Conv2d)]
+    convolutions = [module for module in opened.pyramids[1].generators[1].modules() if isinstance(module, nn.Conv2d)]
     assert {type(convolution) for convolution in convolutions} == {MirroredConv2d}
     result = cli("train.py", *inputs, "--load", run, "--padding_mode", "zeros")
     assert result.code == 2

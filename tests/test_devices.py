@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from conftest import make_picture
 from devices import META, WrongDevice, one_device
 from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, pyramids_of, reals_of
+from torch import nn
 
 import training.losses
-from models.blocks import Mirror
 from models.inference import inject, refined_from, sample
+from models.networks import MirroredConv2d
 from training.draws import rec_start
 from training.frames import frames
 from training.losses import LossWeights, batches_with
@@ -98,11 +99,13 @@ def test_a_gpu_has_fewer_and_larger_calls(device, calls):
 @pytest.mark.parametrize(("shape", "width"), [((2, 3, 5, 7), 1), ((1, 2, 6, 4), 2), ((1, 1, 2, 2), 1)])
 def test_the_mirror_is_pytorchs_with_a_way_back_that_can_be_repeated(shape, width):
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    mirrored, wanted = Mirror.apply(image, width), F.pad(image, (width,) * 4, mode="reflect")
-    assert torch.equal(mirrored, wanted)
+    ours = MirroredConv2d(shape[1], 2, 1 + width, padding=width)
+    theirs = nn.Conv2d(shape[1], 2, 1 + width, padding=width, padding_mode="reflect")
+    theirs.load_state_dict(ours.state_dict())
+    found, wanted = ours(image), theirs(image)
+    assert torch.equal(found, wanted)
     weights = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(1))
-    gradients = [torch.autograd.grad(result, image, weights)[0] for result in (mirrored, wanted)]
-    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(*(torch.autograd.grad(result, image, weights)[0] for result in (found, wanted)))
 
 
 # What the watch must notice.

@@ -7,8 +7,7 @@ import torch
 from memory import peak_of
 from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, pair_steps, real_pictures
 
-from models.blocks import initialise
-from models.networks import Architecture, ScaleNetworks
+from models.networks import Architecture, ScaleNetworks, initialise
 from training.domains import DomainThreads, one_by_one
 from training.losses import LossWeights
 from training.optimisers import Optimisers, OptimiserSettings

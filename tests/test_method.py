@@ -13,9 +13,8 @@ from torch import nn
 from torchvision.transforms import functional as TF
 
 import training.losses
-from models.blocks import initialise
 from models.inference import default_injection_scale, inject
-from models.networks import Architecture, ScaleNetworks
+from models.networks import Architecture, ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from models.run import Run
 from training.domains import one_by_one
@@ -55,40 +54,40 @@ def two_domains(architecture: Architecture = SMALL) -> tuple[tuple[Pyramid, Pyra
 
 def test_last_two_scales_are_plain():
     with torch.device("meta"):
-        kinds = [ScaleNetworks(Architecture(), scale, 10).generator_a.residual for scale in range(11)]
+        kinds = [ScaleNetworks(Architecture(), scale, 10).generators[0].residual for scale in range(11)]
     assert kinds == [True] * 9 + [False] * 2
     image, base = random(1, 3, 12, 12), random(1, 3, 12, 12, seed=1)
     for nets, expected in ((networks(0, 4), True), (networks(4, 4), False)):
-        difference = nets.generator_a(image, base) - nets.generator_a(image, torch.zeros_like(base))
+        difference = nets.generators[0](image, base) - nets.generators[0](image, torch.zeros_like(base))
         assert torch.allclose(difference, base if expected else torch.zeros_like(base), atol=1e-6)
 
 
 def test_widths_of_the_layers():
     architecture = Architecture(nfc=32, min_nfc=8)
-    convs = [m for m in ScaleNetworks(architecture, 4, 10).generator_a.modules() if isinstance(m, nn.Conv2d)]
+    convs = [m for m in ScaleNetworks(architecture, 4, 10).generators[0].modules() if isinstance(m, nn.Conv2d)]
     # At scale 4 both are doubled: head 64, body max(64 / 2**i, 16), tail 3.
     assert [(c.in_channels, c.out_channels) for c in convs] == [(3, 64), (64, 32), (32, 16), (16, 16), (16, 3)]
     assert Architecture(nfc=64, min_nfc=64).widths(8) == (128, 128)
     assert Architecture(max_nfc=48).widths(8) == (48, 48)
 
 
-@pytest.mark.parametrize("name", ["generator_a", "discriminator_a"])
+@pytest.mark.parametrize("name", ["generators", "discriminators"])
 def test_result_does_not_depend_on_the_rest_of_the_batch(name):
-    network = getattr(networks(), name)
+    network = getattr(networks(), name)[0]
     batch = torch.cat([random(1, 3, 14, 14, seed=i) * (i + 1) for i in range(3)])
-    call = (lambda x: network(x, x)) if name == "generator_a" else network
+    call = (lambda x: network(x, x)) if name == "generators" else network
     assert torch.allclose(call(batch)[1:2], call(batch[1:2]), atol=1e-5)
 
 
 def test_initialisation():
     nets = networks(architecture=Architecture(nfc=64, min_nfc=64)).requires_grad_(False)
-    conv, norm = nets.generator_a.net.body[0].conv, nets.generator_a.net.body[0].norm
+    conv, norm = nets.generators[0].net[3], nets.generators[0].net[4]
     assert conv.weight.mean().abs() < 1e-3 and conv.weight.std() == pytest.approx(0.02, rel=0.02)
     assert norm.weight.mean() == pytest.approx(1, abs=0.01) and norm.weight.std() == pytest.approx(0.02, rel=0.3)
     assert not norm.bias.any()
     bound = 1 / math.sqrt(64 * 9)
     assert 0.9 * bound < conv.bias.abs().max() <= bound
-    assert not torch.equal(nets.generator_a.net.tail.weight, nets.generator_b.net.tail.weight)
+    assert not torch.equal(nets.generators[0].net[-1].weight, nets.generators[1].net[-1].weight)
 
 
 def test_warm_start_where_the_widths_agree_also_from_residual_to_plain():
@@ -104,12 +103,12 @@ def test_warm_start_where_the_widths_agree_also_from_residual_to_plain():
         old = previous[scale - 1].state_dict()
         same = all(v.shape == old[k].shape and torch.equal(v, old[k]) for k, v in networks_now.state_dict().items())
         assert same is copied
-    assert not start(9, Architecture(), previous[8]).generator_a.residual
+    assert not start(9, Architecture(), previous[8]).generators[0].residual
     # Equal nfc alone is not enough: min_nfc must agree, too.
     narrow = Architecture(nfc=128, min_nfc=32)
     assert narrow.widths(3)[0] == narrow.widths(4)[0]
     older = networks(3, 10, architecture=narrow)
-    assert start(4, narrow, older).state_dict()["generator_a.net.tail.weight"].shape[1] == 64
+    assert start(4, narrow, older).generators[0].net[-1].weight.shape[1] == 64
 
 
 # Section 4: the draw.
@@ -238,7 +237,7 @@ def generators_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weights
 def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tuple[torch.Tensor, torch.Tensor]:
     """The other domain's noisy real image, translated (docs/method.md, section 12); the noise is amplified already."""
     noisy = both_inputs[0].self_noise + reals[1], both_inputs[1].self_noise + reals[0]
-    return nets.generator_a(noisy[0], noisy[0]), nets.generator_b(noisy[1], noisy[1])
+    return nets.generators[0](noisy[0], noisy[0]), nets.generators[1](noisy[1], noisy[1])
 
 
 def discriminator_loss(discriminator, real, fakes, fake_weights, mix) -> torch.Tensor:
@@ -303,10 +302,9 @@ def test_gradients_are_those_of_both_losses_the_generators_judged_by_the_updated
 
 
 def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monkeypatch):
-    nets, calls = networks(), {"generator_a": [], "discriminator_a": []}
-    for name, network in nets.named_children():
-        if name in calls:
-            network.register_forward_hook(lambda _, args, __, name=name: calls[name].append(len(args[0])))
+    nets, calls = networks(), {"generators": [], "discriminators": []}
+    for name, own in calls.items():
+        getattr(nets, name)[0].register_forward_hook(lambda _, args, __, own=own: own.append(len(args[0])))
 
     def step(weights: LossWeights) -> list[str]:
         optimisers = Optimisers(nets, OptimiserSettings())
@@ -315,16 +313,16 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monke
 
     assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]
     # No cost either: the sample, the translation; the discriminator on all three, at the penalties' points, as judge.
-    assert calls == {"generator_a": [1, 1], "discriminator_a": [3, 2, 1, 1]}
+    assert calls == {"generators": [1, 1], "discriminators": [3, 2, 1, 1]}
     for found in calls.values():
         found.clear()
     step(LossWeights(lambda_self=1))
-    assert calls == {"generator_a": [1] * 5, "discriminator_a": [4, 3, 1, 1, 1]}
+    assert calls == {"generators": [1] * 5, "discriminators": [4, 3, 1, 1, 1]}
     for found in calls.values():
         found.clear()
     monkeypatch.setitem(training.losses.MOST_PIXELS_SHARED, "cpu", 14 * 14 - 1)
     step(LossWeights())
-    assert calls == {"generator_a": [1] * 4, "discriminator_a": [1] * 7}
+    assert calls == {"generators": [1] * 4, "discriminators": [1] * 7}
 
 
 # Section 12: the self term's noise.

@@ -80,10 +80,10 @@ def test_step(case, dtype, sharing):
     width, side = case["nfc"], case["size"]
     architecture = Architecture(nfc=width, min_nfc=width, switch_res=2)
     networks = ScaleNetworks(architecture, scale=0, stop_scale=2 if case["residual"] else 1)
-    assert networks.generator_a.residual is case["residual"]
-    names = {"G_a": "generator_a", "G_b": "generator_b", "D_a": "discriminator_a", "D_b": "discriminator_b"}
-    for base, name in zip((100, 200, 300, 400), names.values(), strict=True):
-        fill_network(getattr(networks, name), base)
+    assert networks.generators[0].residual is case["residual"]
+    named = dict(zip(("G_a", "G_b", "D_a", "D_b"), (*networks.generators, *networks.discriminators), strict=True))
+    for base, network in zip((100, 200, 300, 400), named.values(), strict=True):
+        fill_network(network, base)
     networks.to(dtype)
     optimisers = Optimisers(networks, OptimiserSettings())
     weights = LossWeights(alpha=1, beta=10, lambda_g=1, lambda_grad=0.1)
@@ -104,12 +104,12 @@ def test_step(case, dtype, sharing):
             assert found[name] == pytest.approx(value, abs=tolerance), (step, name)
         if step == 1:
             for short, norm in case["grad_l2_first_step"].items():
-                assert gradient_norm(getattr(networks, names[short])) == pytest.approx(norm, rel=1e-4), short
+                assert gradient_norm(named[short]) == pytest.approx(norm, rel=1e-4), short
         if dtype == torch.float32:
             return
 
     for short, expected in case["weights_after"].items():
-        squares = sum(p.double().square().sum() for p in getattr(networks, names[short]).parameters())
+        squares = sum(p.double().square().sum() for p in named[short].parameters())
         assert squares.sqrt().item() == pytest.approx(expected["l2"], rel=1e-3), short
     for name, expected in case["images"].items():
         assert pictures[name].abs().sum().item() == pytest.approx(expected["abs"], rel=1e-3), name
@@ -122,7 +122,7 @@ def card_pyramid() -> Pyramid:
     architecture = Architecture(nfc=card["nfc"], min_nfc=card["nfc"])
     pyramid = Pyramid(geometry.shapes, geometry.factor)
     for scale, sigma in enumerate(card["amps"]):
-        generator = ScaleNetworks(architecture, scale, geometry.stop_scale).generator_a
+        generator = ScaleNetworks(architecture, scale, geometry.stop_scale).generators[0]
         pyramid.append(fill_network(generator, 100 * (scale + 1)), sigma)
     assert [g.residual for g in pyramid.generators] == [True, True, True, False]
     return pyramid

@@ -17,7 +17,7 @@ from folders import contents
 from interrupted import same_results, stop_after
 
 import training.pair
-from models.run import Run
+from models.inference import TrainedPair
 from training.loop import load_state, new_state
 from training.optimisers import OptimiserSettings
 from utils.files import load_checkpoint
@@ -133,7 +133,7 @@ def test_save_and_print_intervals_change_no_weight(whole, pair, tmp_path):
 
 
 def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(trained, tmp_path):
-    run = Run.load(trained, torch.device("cpu"))
+    run = TrainedPair.load(trained, torch.device("cpu"))
     folder = RunFolder(tmp_path)
     for scale, ignored in ((2, True), (3, False)):
         state = new_state(run, OptimiserSettings(), scale)

@@ -7,8 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from models.blocks import initialise
-from models.networks import Architecture, ScaleNetworks
+from models.networks import Architecture, ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from training.frames import RealSource, still
 from training.loop import Images, Losses

@@ -41,7 +41,7 @@ def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
         with torch.device("meta"):
             networks = run.new_networks(scale)
         parameters += sum(p.numel() for p in networks.parameters())
-        kind = "residual" if networks.generator_a.residual else "plain"
+        kind = "residual" if networks.generators[0].residual else "plain"
         size = f"{width}x{height}"
         lines.append(f"{scale:5d}  {size:9s}  {run.architecture.widths(scale)[0]:8d}  {kind:9s}  {niter}")
     scales = run.geometry.stop_scale + 1
@@ -51,7 +51,7 @@ def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
 
     # Time the middle scale's generator; the quickest of some calls, so that other processes matter less.
     costs, middle, took = step_costs(run, passes), scales // 2, []
-    generator = run.new_networks(middle).generator_a.to(run.device)
+    generator = run.new_networks(middle).generators[0].to(run.device)
     image = torch.zeros(1, 3, *run.geometry.domain_shapes[0][middle], device=run.device)
     with few_threads(run.device, image.numel()):
         for _ in range(5):

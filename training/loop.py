@@ -8,8 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from models.blocks import initialise
-from models.networks import ScaleNetworks
+from models.networks import ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from models.run import Run
 from training.cost import step_costs
@@ -120,7 +119,7 @@ def train(
                 train_scale(state, take_step, schedule, run.folder, costs[scale], bar, report, stop)
 
             # Keep the scale, and freeze its generators.
-            run.save_scale(scale, state.networks, state.sigmas)
+            run.save_scale(state.networks, state.sigmas)
             run.folder.state.unlink(missing_ok=True)
             run.add_scale(state.networks, state.sigmas)
             state = None

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from models.networks import ScaleNetworks
-from models.run import sigma_keys
 from training.optimisers import Optimisers
 from utils.errors import RunError, UserError
 from utils.files import load_checkpoint, save_checkpoint
@@ -63,7 +62,7 @@ class ScaleState:
                 tensors |= {f"optimisers.{number}.{index}.{name}": moments[name] for name in MOMENTS}
         sums = {"count": self.sums.count, "totals": {name: float(total) for name, total in self.sums.totals.items()}}
         values = {"scale": self.scale, "step": self.step, "seconds": self.seconds, "sums": sums}
-        save_checkpoint(tensors, values | dict(zip(sigma_keys(len(self.sigmas)), self.sigmas, strict=True)), path)
+        save_checkpoint(tensors, values | {"sigmas": self.sigmas}, path)
 
     def load(self, path: Path, device: torch.device) -> bool:
         """Resume from a saved state, with the optimiser settings of now.
@@ -75,7 +74,6 @@ class ScaleState:
         Raises:
             UserError: the file does not fit this scale's networks.
         """
-        names = sigma_keys(len(self.networks.domains))
         tensors, values = load_checkpoint(path)
         if values["scale"] < self.scale:
             return False
@@ -92,6 +90,6 @@ class ScaleState:
                 optimiser.load_state_dict(entries)
         totals = {name: torch.tensor(total, device=device) for name, total in values["sums"]["totals"].items()}
         self.sums = LossSums(values["sums"]["count"], totals)
-        self.sigmas = tuple(values[name] for name in names)
+        self.sigmas = tuple(values["sigmas"])
         self.step, self.seconds = values["step"], values["seconds"]
         return True

@@ -101,7 +101,7 @@ def training_step(
     losses_d = both(update_d)
 
     # Update the generators: L_G of what is made of fake_x, then of both.
-    networks.discriminators_require_grad(False)
+    networks.discriminators.requires_grad_(False)
     for optimiser in optimisers.generators:
         optimiser.zero_grad()
 
@@ -128,7 +128,7 @@ def training_step(
 
     losses_g = both(backward_g)
     both(lambda x: optimisers.generators[x].step())
-    networks.discriminators_require_grad(True)
+    networks.discriminators.requires_grad_(True)
 
     # Report.
     terms: dict[str, Tensor] = {}
