@@ -13,8 +13,8 @@ from models.inference import INJECT_LEVELS
 from models.networks import PADDING_MODES, Architecture
 from presets import QUICK, REFINE_QUICK, VIDEO
 from training.loop import Schedule
-from training.losses import LossWeights
-from training.optimisers import OptimiserSettings
+from training.state import OptimiserSettings
+from training.step import LossWeights
 from utils.arguments import integer, number, option, pathname, pathname_or_none
 from utils.geometry import Geometry
 

@@ -19,9 +19,10 @@ from models.inference import refined_from
 from models.pyramid import Pyramid
 from models.run import Run
 from options import RefineOptions
-from training.loop import Schedule, load_state, train
+from training.loop import Schedule, train
 from training.one_image import OneImageRecipe
 from training.resume import carry_out
+from training.state import ScaleState
 from utils.device import pick_device
 from utils.errors import UserError
 from utils.geometry import ImageGeometry, aspect_of
@@ -83,7 +84,7 @@ def one_image_recipe(
     whole = image_to_tensor(reference, reference.size[::-1], device)
     finest = resize(whole, geometry.shrink, geometry.finest) if geometry.shrink < 1 else whole
     reals = [shrunk(finest, geometry, scale) for scale in range(geometry.stop_scale + 1)]
-    return OneImageRecipe(geometry=geometry, reals=reals, seed=options.manualSeed, device=device)
+    return OneImageRecipe(reals=reals, seed=options.manualSeed)
 
 
 def shrunk(image: Tensor, geometry: ImageGeometry, scale: int) -> Tensor:
@@ -97,7 +98,7 @@ def write_results(options: RefineOptions, run: Run, recipe: OneImageRecipe, imag
     Args:
         image: the image to refine, (1, 3, H, W) at the finest size.
     """
-    geometry, pyramid, start, name = recipe.geometry, run.pyramids[0], image, "refined"
+    geometry, pyramid, start, name = run.geometry, run.pyramids[0], image, "refined"
     if options.quantise:
         palette = main_colours(recipe.reals[options.start_scale], COLOURS)
         few = replace(recipe, recolour=lambda coarser: recolour(coarser, palette))
@@ -126,7 +127,7 @@ def retrained(run: Run, recipe: OneImageRecipe, scale: int, schedule: Schedule, 
         pyramid.append(*coarser)
     again.load_scales(again.folder)
     again.folder.path.mkdir(exist_ok=True)
-    state = load_state(again, recipe.optimiser, again.folder, scale)
+    state = ScaleState.load(again, recipe.optimiser, again.folder.state)
     train(again, recipe, schedule, state, stop, last=scale)
     for finer in scales[scale + 1 :]:
         pyramid.append(*finer)

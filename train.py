@@ -99,7 +99,6 @@ def pair_recipe(options: TrainOptions, run: Run, a: Image.Image | Clip, reals: R
         real_start=options.real_start,
         recompute=options.save_memory,
         seed=options.manualSeed,
-        device=run.device,
     )
 
 

@@ -26,10 +26,9 @@ from models.networks import Architecture, ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from presets import QUICK
 from training.domains import Both, DomainThreads, one_by_one
-from training.draws import StepDraws
-from training.losses import LossWeights
-from training.optimisers import Optimisers, OptimiserSettings
-from training.step import DomainInputs, training_step
+from training.pair import StepDraws
+from training.state import OptimiserSettings, ScaleState
+from training.step import DomainInputs, LossWeights, training_step
 from utils.geometry import Geometry
 from utils.resize import resize_weights
 from utils.rng import stream
@@ -129,10 +128,13 @@ def batch_normalised(network: nn.Module) -> nn.Module:
 def program(start: Start, both: Both) -> Callable[[int], object]:
     """The program's own step."""
     networks, pyramids, sigmas, reals = start
-    optimisers = Optimisers(networks, RATES)
-    draws = StepDraws(pyramids, len(pyramids[0].generators), 1, CPU, both)
-    draws.sigmas = sigmas
-    return lambda step: training_step(networks, optimisers, draws(step, reals), reals, WEIGHTS, both)
+    scale = len(pyramids[0].generators)
+    state, draws = ScaleState(scale, networks, RATES), StepDraws(pyramids, scale, 1, CPU, sigmas=sigmas)
+
+    def take(step: int) -> object:
+        return training_step(state, both(lambda x: draws(x, step, reals[x])), reals, WEIGHTS, both)
+
+    return take
 
 
 def starting_point(scale: int, geometry: Geometry, architecture: Architecture) -> Start:

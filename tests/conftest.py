@@ -20,7 +20,7 @@ import eval as evaluate
 import finish
 import refine
 import train
-import training.losses
+import training.step
 from utils.errors import one_line_errors
 
 # Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
@@ -103,7 +103,7 @@ def refused(cli, tmp_path):
 def sharing(request, monkeypatch):
     """Pictures share the calls of a discriminator, as small ones do, or have one each, as large ones do."""
     if request.param == "alone":
-        monkeypatch.setitem(training.losses.MOST_PIXELS_SHARED, "cpu", 0)
+        monkeypatch.setitem(training.step.MOST_PIXELS_SHARED, "cpu", 0)
     return request.param
 
 

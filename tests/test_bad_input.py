@@ -1,11 +1,9 @@
 """Wrong usage and unusable input: exit status 2, one line that names the flag or file, nothing touched."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import TINY, complaint, make_picture, run_process
 from folders import copy_run, rewrite
 from interrupted import stop_after
@@ -14,14 +12,9 @@ from PIL import Image
 import config
 import train
 from models.inference import TrainedPair
-from training.loop import load_state
-from training.optimisers import OptimiserSettings
 from utils.device import available_gpus, device_name
 from utils.errors import UserError
 from utils.interrupt import Stopped
-from utils.run_folder import RunFolder
-
-CPU = torch.device("cpu")
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="FIFOs as POSIX has them")
 
@@ -156,15 +149,7 @@ def test_a_scale_of_another_run(trained, tmp_path, change):
     path, (name, value) = copy_run(trained, tmp_path / "run") / "scale_01.safetensors", change
     rewrite(path, lambda _, values: values.update({name: value}))
     with pytest.raises(UserError, match=r"^--load .*scale_01\.safetensors: is not scale 1 of this run$"):
-        TrainedPair.load(path.parent, CPU)
-
-
-def test_a_state_of_another_scale(stopped, trained, tmp_path):
-    path = tmp_path / "state.safetensors"
-    shutil.copy(stopped / path.name, path)
-    rewrite(path, lambda _, values: values.update(scale=3))
-    with pytest.raises(UserError, match=r"^--load .*state\.safetensors: belongs to scale 3"):
-        load_state(TrainedPair.load(trained, CPU), OptimiserSettings(), RunFolder(tmp_path), 0)
+        TrainedPair.load(path.parent)
 
 
 @pytest.mark.parametrize(

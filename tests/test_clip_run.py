@@ -176,7 +176,7 @@ def test_frames_are_simplified_as_trained(cli, inputs, evaluate, monkeypatch, tm
         real = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args: seen.append(picture(args[place])) or real(*args))
 
-    watch(training.pair, "training_step", 3, lambda reals: reals[0])
+    watch(training.pair, "training_step", 2, lambda reals: reals[0])
     watch(models.clip, "draw_and_translate", 2, lambda image: image)
     run = tmp_path / "run"
     assert cli("train.py", *inputs, "--out", run, *TINY, "--min_size", 16, "--niter", 2, "--quant_level", 2).code == 0

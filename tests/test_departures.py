@@ -11,7 +11,7 @@ import train
 from models.inference import TrainedPair
 from models.networks import Architecture, MirroredConv2d, ScaleNetworks, initialise
 from models.run import Run
-from training.optimisers import Optimisers, OptimiserSettings
+from training.state import OptimiserSettings, ScaleState
 from utils.run_folder import RunFolder
 
 CPU, SMALL = torch.device("cpu"), Architecture(nfc=4, min_nfc=4)
@@ -19,15 +19,18 @@ WORDS = ["--rec_noise", "fixed", "--save_memory", "--lr_decay", "0.3", "--real_s
 
 
 def test_rates_are_constant_or_fall_linearly_over_the_end_share():
-    assert {OptimiserSettings().rate_factor(step, 100) for step in range(100)} == {1.0}
-    settings = OptimiserSettings(lr_g=0.002, lr_d=0.0005, lr_decay=0.4)
-    factors = [settings.rate_factor(step, 10) for step in range(10)]
-    assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
-    networks = ScaleNetworks(Architecture(nfc=4, min_nfc=4), 0, 4)
-    optimisers = Optimisers(networks, settings)
-    optimisers.set_rates(8, 10)
-    rates = [optimiser.param_groups[0]["lr"] for optimiser in optimisers.all()]
-    assert rates == pytest.approx([0.001, 0.001, 0.00025, 0.00025])
+    def rates(**settings: float) -> list[tuple[float, float]]:
+        state, found = ScaleState(0, ScaleNetworks(SMALL, 0, 4), OptimiserSettings(**settings)), []
+        for state.step in range(10):
+            state.set_rates(10)
+            found.append((1000 * state.adam_g.param_groups[0]["lr"], 1000 * state.adam_d.param_groups[0]["lr"]))
+        return found
+
+    assert set(rates()) == {(0.5, 0.1)}
+    falling = rates(lr_g=0.002, lr_d=0.0005, lr_decay=0.4)
+    assert [g for g, _ in falling] == pytest.approx([2] * 7 + [1.5, 1, 0.5])
+    assert [d for _, d in falling] == pytest.approx([0.5] * 7 + [0.375, 0.25, 0.125])
+    assert [g for g, _ in rates(tenth_after=0.8)] == pytest.approx([0.5] * 8 + [0.05] * 2)
 
 
 @pytest.mark.parametrize(("words", "expected"), [([], (False, False, 0, 0, 0)), (WORDS, (True, True, 0.3, 0.4, 0.2))])

@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 from conftest import make_picture
 from devices import META, WrongDevice, one_device
-from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, pyramids_of, reals_of
+from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, reals_of, run_of
 from torch import nn
 
-import training.losses
+import training.step
 from models.inference import inject, refined_from, sample
 from models.networks import MirroredConv2d
-from training.draws import rec_start
+from models.pyramid import rec_start
 from training.frames import frames
-from training.losses import LossWeights, batches_with
+from training.step import LossWeights
 from utils.palette import recolour
 from utils.video import Clip
 
@@ -47,7 +47,7 @@ def test_a_pairs_step_stays_on_its_device(changes):
 
 
 def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypatch):
-    monkeypatch.setitem(training.losses.MOST_PIXELS_SHARED, "gpu", 0)
+    monkeypatch.setitem(training.step.MOST_PIXELS_SHARED, "gpu", 0)
     pair_steps(META, watch=one_device, real_start=0.5, weights=LossWeights(lambda_self=1.0, lambda_layout=0.5))
 
 
@@ -67,7 +67,7 @@ def test_one_images_step_in_few_colours_stays_on_its_device():
 
 
 def test_translations_and_samples_stay_on_their_device():
-    pyramids = pyramids_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1, META)
+    pyramids = run_of(GEOMETRY, PAIR, GEOMETRY.stop_scale + 1, META).pyramids
     (real_a, real_b), (coarse, finest) = reals_of(GEOMETRY, META), (0, GEOMETRY.stop_scale)
     with one_device():
         images = [*sample(pyramids, 1, META).values(), *inject(pyramids, "a2b", real_a[finest], finest, 1).values()]
@@ -86,11 +86,6 @@ def test_z_star_is_drawn_on_the_cpu_and_sent(monkeypatch, grey):
     monkeypatch.setattr("models.pyramid.send", lambda tensor, device: sent.append(tensor) or tensor.to(device))
     assert rec_start(GEOMETRY.shapes, META, 1, grey=grey).device == META
     assert torch.equal(sent[0].expand(-1, 3, -1, -1), rec_start(GEOMETRY.shapes, CPU, 1, grey=grey))
-
-
-@pytest.mark.parametrize(("device", "calls"), [(CPU, 2), (META, 1)])
-def test_a_gpu_has_fewer_and_larger_calls(device, calls):
-    assert len(list(batches_with([torch.zeros(1, 3, 220, 220, device=device)] * 2))) == calls
 
 
 # The mirror.

@@ -9,9 +9,8 @@ from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, pair_steps, real_pictu
 
 from models.networks import Architecture, ScaleNetworks, initialise
 from training.domains import DomainThreads, one_by_one
-from training.losses import LossWeights
-from training.optimisers import Optimisers, OptimiserSettings
-from training.step import training_step
+from training.state import OptimiserSettings, ScaleState
+from training.step import LossWeights, training_step
 from utils.rng import stream
 
 CASES = {
@@ -34,10 +33,10 @@ def b_first(function):
 def three_steps(nets: ScaleNetworks, shapes, weights: LossWeights, both, recompute: bool = False) -> list[torch.Tensor]:
     """Everything three steps compute: losses, images, gradients, weights."""
     nets, found = copy.deepcopy(nets), []
-    optimisers = Optimisers(nets, OptimiserSettings(lr_g=0.01, lr_d=0.01))
+    state = ScaleState(0, nets, OptimiserSettings(lr_g=0.01, lr_d=0.01))
     for step in range(3):
         inputs, reals = inputs_for(weights, shapes, seed=100 * step), real_pictures(shapes)
-        losses, images = training_step(nets, optimisers, inputs, reals, weights, both, recompute)
+        losses, images = training_step(state, inputs, reals, weights, both, recompute)
         assert all(parameter.requires_grad for parameter in nets.parameters())
         found += [*losses.values(), *images.values()]
         found += [each.clone() for parameter in nets.parameters() for each in (parameter.detach(), parameter.grad)]
@@ -77,7 +76,7 @@ def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
     monkeypatch, threads, save_memory, side_by_side
 ):
     used = []
-    monkeypatch.setattr("training.pair.training_step", lambda *args: used.append(args[5:]) or training_step(*args))
+    monkeypatch.setattr("training.pair.training_step", lambda *args: used.append(args[4:]) or training_step(*args))
     monkeypatch.setattr("training.pair.torch.get_num_threads", lambda: threads)
     pair_steps(torch.device("cpu"), recompute=bool(save_memory))
     ((both, recompute),) = used
@@ -87,8 +86,8 @@ def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
 def test_save_memory_takes_less():
     def step(recompute: bool) -> None:
         shapes, weights = ((128, 128), (128, 128)), LossWeights()
-        own = Optimisers(nets, OptimiserSettings()), inputs_for(weights, shapes), real_pictures(shapes)
-        training_step(nets, *own, weights, one_by_one, recompute)
+        own = ScaleState(0, nets, OptimiserSettings()), inputs_for(weights, shapes), real_pictures(shapes)
+        training_step(*own, weights, one_by_one, recompute)
 
     nets, taken = networks(16), []
     for recompute in (False, True):

@@ -7,7 +7,8 @@ import signal
 import pytest
 import torch
 
-from training.state import LossSums
+from models.networks import Architecture, ScaleNetworks
+from training.state import OptimiserSettings, ScaleState
 from utils import progress
 from utils.files import write_atomic, write_json
 from utils.interrupt import StopRequest
@@ -64,13 +65,13 @@ def test_forget_after_keeps_what_was_done_before(tmp_path):
 
 
 def test_loss_sums_are_means_over_the_steps_and_start_anew_where_the_terms_change():
-    sums = LossSums()
-    assert sums.means(0, 0) == {}
+    state = ScaleState(0, ScaleNetworks(Architecture(nfc=2, min_nfc=2), 0, 4), OptimiserSettings())
+    assert state.mean_losses() == {}
     for real, rec in ((1.0, -2.0), (3.0, -5.0)):
-        sums.add({"D/real_a": torch.tensor(real), "G/rec_a": torch.tensor(rec)})
-    assert sums.means(0, 2) == {"D/real_a": 2.0, "G/rec_a": -3.5}
-    sums.add({"D/real_a": torch.tensor(5.0)})
-    assert sums.means(0, 2) == {"D/real_a": 5.0}
+        state.add({"D/real_a": torch.tensor(real), "G/rec_a": torch.tensor(rec)})
+    assert state.mean_losses() == {"D/real_a": 2.0, "G/rec_a": -3.5}
+    state.add({"D/real_a": torch.tensor(5.0)})
+    assert state.mean_losses() == {"D/real_a": 5.0}
 
 
 # Progress.

@@ -12,7 +12,7 @@ from tiny_steps import one_image_steps, pair_steps
 import training.pair
 from models.networks import Architecture
 from training.frames import frames
-from training.losses import LossWeights
+from training.step import LossWeights
 from utils.geometry import Geometry
 from utils.video import Clip
 

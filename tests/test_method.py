@@ -12,17 +12,15 @@ from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, random, real_pictures
 from torch import nn
 from torchvision.transforms import functional as TF
 
-import training.losses
+import training.step
 from models.inference import default_injection_scale, inject
 from models.networks import Architecture, ScaleNetworks, initialise
-from models.pyramid import Pyramid
+from models.pyramid import Pyramid, rec_start
 from models.run import Run
-from training.domains import one_by_one
-from training.draws import StepDraws, rec_start
-from training.loop import fill_networks, new_state
-from training.losses import LossWeights, gradient_penalty
-from training.optimisers import Optimisers, OptimiserSettings
-from training.step import StepInputs, training_step
+from training.frames import still
+from training.pair import PairRecipe, StepDraws
+from training.state import OptimiserSettings, ScaleState
+from training.step import LossWeights, gradient_penalty, training_step
 from utils.geometry import Geometry
 from utils.measures import contrast_agreement
 from utils.resize import upsample
@@ -93,9 +91,9 @@ def test_initialisation():
 def test_warm_start_where_the_widths_agree_also_from_residual_to_plain():
     def start(scale: int, architecture: Architecture, previous: ScaleNetworks) -> ScaleNetworks:
         run = Run(RunFolder(Path("run")), Geometry(), architecture, CPU)
-        state = new_state(run, OptimiserSettings(), scale)
-        fill_networks(run, state, previous, seed=0)
-        return state.networks
+        for _ in range(scale):
+            run.add_scale(previous, (0.1, 0.1))
+        return ScaleState.new(run, OptimiserSettings(), seed=0).networks
 
     previous = {scale: networks(scale, 10, architecture=Architecture()) for scale in (2, 3, 8)}
     for scale, copied in ((3, True), (4, False), (9, True)):
@@ -137,29 +135,33 @@ def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_doma
     for pyramid in pyramids:
         del pyramid.generators[1:], pyramid.sigmas[1:]
     reals = random(1, 3, *geometry.shapes[1], seed=5), random(1, 3, *geometry.shapes[1], seed=6)
-    draws = StepDraws(pyramids, 1, seed=3, device=CPU, both=one_by_one)
-    sigmas = draws.measure_sigmas(reals, (0.1, 0.3))
-    first = draws(0, reals)
-    for sigma, amp, real, inputs in zip(sigmas, (0.1, 0.3), reals, first, strict=True):
-        assert sigma == pytest.approx(amp * F.mse_loss(inputs.z_prev, real).sqrt().item(), rel=1e-5)
+    run = Run(RunFolder(Path("run")), geometry, SMALL, CPU)
+    run.pyramids = pyramids
+    sources = tuple(still([None, real]) for real in reals)
+    fixed = dict(coarsest_sigmas=(1.0, 1.0), real_start=0.0, recompute=False, seed=3, optimiser=OptimiserSettings())
+    for fixed_rec in (False, True):
+        recipe = PairRecipe(reals=sources, weights=LossWeights(), noise_amps=(0.1, 0.3), fixed_rec=fixed_rec, **fixed)
+        state, draws = ScaleState(1, networks(1), OptimiserSettings()), StepDraws(pyramids, 1, 3, CPU, False, fixed_rec)
+        with recipe.steps(run, state):
+            pass
+        for x, amp in enumerate((0.1, 0.3)):
+            error = F.mse_loss(draws(x, 0, reals[x]).z_prev, reals[x]).sqrt().item()
+            assert state.sigmas[x] == pytest.approx(amp * error, rel=1e-5)
 
 
 def test_reconstructions_start_from_one_noise_if_wanted():
     pyramids, geometry = two_domains()
-    draws = [StepDraws(pyramids, 2, seed, CPU, one_by_one, fixed_rec=True) for seed in (3, 4)]
-    for domain, pyramid in enumerate(pyramids):
-        expected = pyramid.draw(rec_start(geometry.shapes, CPU, domain), 0, 2)
-        found = [draw(step, (None, None))[domain] for draw in draws for step in (0, 1, 20)]
+    draws = [StepDraws(pyramids, 2, seed, CPU, fixed_rec=True) for seed in (3, 4)]
+    for x, pyramid in enumerate(pyramids):
+        expected = pyramid.draw(rec_start(geometry.shapes, CPU, x), 0, 2)
+        found = [draw(x, step, None) for draw in draws for step in (0, 1, 20)]
         assert all(torch.equal(inputs.z_prev, expected) for inputs in found)
         assert len({inputs.prev.sum().item() for inputs in found}) == len(found)
-    real = random(1, 3, *geometry.shapes[2], seed=5)
-    amplitude = (0.1 * F.mse_loss(expected, real).sqrt()).item()
-    assert draws[0].measure_sigmas((real, real), (0.1, 0.1))[1] == pytest.approx(amplitude, rel=1e-5)
 
 
 def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else():
     empty = Pyramid(Geometry().shapes, Geometry().factor), Pyramid(Geometry().shapes, Geometry().factor)
-    first = StepDraws(empty, 0, seed=1, device=CPU, both=one_by_one)(0, (None, None))
+    first = [StepDraws(empty, 0, seed=1, device=CPU)(x, 0, None) for x in (0, 1)]
     for domain in first:
         assert not domain.prev.any()
         for picture in (domain.noisy, domain.z_prev):
@@ -170,12 +172,12 @@ def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else():
 
 def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before():
     pyramids, _ = two_domains()
-    ordered, direct = (StepDraws(pyramids, 2, seed=3, device=CPU, both=one_by_one, self_term=True) for _ in range(2))
-    sequence = [ordered(step, (None, None)) for step in range(40)]
-    for found, expected in zip(direct(37, (None, None)), sequence[37], strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(astuple(found), astuple(expected), strict=True))
-    assert not torch.equal(sequence[0][0].prev, sequence[1][0].prev)
-    assert min(a.mix.min() for a, _ in sequence) >= 0 and max(a.mix.max() for a, _ in sequence) <= 1
+    ordered, direct = (StepDraws(pyramids, 2, seed=3, device=CPU, self_term=True) for _ in range(2))
+    sequence = [ordered(1, step, None) for step in range(40)]
+    for found, expected in zip(astuple(direct(1, 37, None)), astuple(sequence[37]), strict=True):
+        assert torch.equal(found, expected)
+    assert not torch.equal(sequence[0].prev, sequence[1].prev)
+    assert min(each.mix.min() for each in sequence) >= 0 and max(each.mix.max() for each in sequence) <= 1
 
 
 @pytest.mark.parametrize("scale", [0, 2])
@@ -185,15 +187,14 @@ def test_a_share_of_the_steps_starts_from_the_real_images(scale):
         del pyramid.generators[scale:], pyramid.sigmas[scale:]
     reals = [random(1, 3, *geometry.shapes[scale], seed=seed) for seed in (5, 6)]
     mixed, drawn = (
-        StepDraws(pyramids, scale, seed=3, device=CPU, both=one_by_one, real_start=share) for share in (0.3, 0)
+        StepDraws(pyramids, scale, seed=3, device=CPU, real_start=share, sigmas=(0.1, 0.2)) for share in (0.3, 0)
     )
-    for draws in (mixed, drawn):
-        draws.sigmas = (0.1, 0.2)
     started, drawn_sigmas = 0, (0.1, 0.2) if scale else (1.0, 1.0)
-    for found, published in ((mixed(step, reals), drawn(step, reals)) for step in range(100)):
-        real = torch.equal(found[0].prev, reals[0])
+    for step in range(100):
+        real = torch.equal(mixed(0, step, reals[0]).prev, reals[0])
         started += real
-        for domain, (one, other) in enumerate(zip(found, published, strict=True)):
+        for domain in (0, 1):
+            one, other = mixed(domain, step, reals[domain]), drawn(domain, step, reals[domain])
             noise = (other.noisy - other.prev) / drawn_sigmas[domain]
             prev, sigma = (reals[domain], (0.1, 0.2)[domain]) if real else (other.prev, drawn_sigmas[domain])
             assert torch.equal(one.prev, prev)
@@ -216,7 +217,7 @@ def test_penalty_between_pictures_of_different_shapes_is_in_the_middle_both_have
     assert found.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def generators_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weights: LossWeights) -> torch.Tensor:
+def generators_loss(nets: ScaleNetworks, both_inputs, reals, weights: LossWeights) -> torch.Tensor:
     """L_G of docs/method.md, section 6 and 12, call by call in one graph."""
     (g_a, g_b), (d_a, d_b), (a, b) = nets.generators, nets.discriminators, both_inputs
     fake_a, fake_b = g_a(a.noisy, a.prev), g_b(b.noisy, b.prev)
@@ -234,7 +235,7 @@ def generators_loss(nets: ScaleNetworks, both_inputs: StepInputs, reals, weights
     return loss + weights.beta * (F.mse_loss(cyc_a, fake_a) + F.mse_loss(cyc_b, fake_b))
 
 
-def self_translations(nets: ScaleNetworks, both_inputs: StepInputs, reals) -> tuple[torch.Tensor, torch.Tensor]:
+def self_translations(nets: ScaleNetworks, both_inputs, reals) -> tuple[torch.Tensor, torch.Tensor]:
     """The other domain's noisy real image, translated (docs/method.md, section 12); the noise is amplified already."""
     noisy = both_inputs[0].self_noise + reals[1], both_inputs[1].self_noise + reals[0]
     return nets.generators[0](noisy[0], noisy[0]), nets.generators[1](noisy[1], noisy[1])
@@ -266,7 +267,7 @@ def discriminator_loss(discriminator, real, fakes, fake_weights, mix) -> torch.T
 def test_gradients_are_those_of_both_losses_the_generators_judged_by_the_updated_discriminators(scale, shapes, weights):
     nets = networks(scale)
     before, reals, inputs = copy.deepcopy(nets), real_pictures(shapes), inputs_for(weights, shapes)
-    losses, images = training_step(nets, Optimisers(nets, OptimiserSettings(lr_d=0.05)), inputs, reals, weights)
+    losses, images = training_step(ScaleState(0, nets, OptimiserSettings(lr_d=0.05)), inputs, reals, weights)
     # A translation has the shape of what it is made from.
     assert [image.shape[2:] for image in images.values()] == [shapes[0], shapes[1], shapes[1], shapes[0]]
 
@@ -307,8 +308,8 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monke
         getattr(nets, name)[0].register_forward_hook(lambda _, args, __, own=own: own.append(len(args[0])))
 
     def step(weights: LossWeights) -> list[str]:
-        optimisers = Optimisers(nets, OptimiserSettings())
-        losses, _ = training_step(nets, optimisers, inputs_for(weights), real_pictures(), weights)
+        state = ScaleState(0, nets, OptimiserSettings())
+        losses, _ = training_step(state, inputs_for(weights), real_pictures(), weights)
         return [name for name in losses if name.startswith("G/")]
 
     assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]
@@ -320,7 +321,7 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monke
     assert calls == {"generators": [1] * 5, "discriminators": [4, 3, 1, 1, 1]}
     for found in calls.values():
         found.clear()
-    monkeypatch.setitem(training.losses.MOST_PIXELS_SHARED, "cpu", 14 * 14 - 1)
+    monkeypatch.setitem(training.step.MOST_PIXELS_SHARED, "cpu", 14 * 14 - 1)
     step(LossWeights())
     assert calls == {"generators": [1] * 4, "discriminators": [1] * 7}
 
@@ -336,9 +337,8 @@ def test_noise_of_the_self_term_has_the_other_pictures_shape_and_the_own_sigma(s
     for pyramid, generator in zip(pyramids, networks(0, geometry.stop_scale).generators, strict=True):
         for _ in range(scale):
             pyramid.append(generator, 0.1)
-    draws = StepDraws(pyramids, scale, seed=3, device=CPU, both=one_by_one, self_term=True)
-    draws.sigmas = (1.0, 0.25)
-    a, b = draws(0, (None, None))
+    draws = StepDraws(pyramids, scale, seed=3, device=CPU, self_term=True, sigmas=(1.0, 0.25))
+    a, b = draws(0, 0, None), draws(1, 0, None)
     wide, tall = [((26, 38), (44, 22)), ((29, 44), (50, 25))][scale]
     assert [each.shape[2:] for each in (a.noisy, b.noisy, a.self_noise, b.self_noise)] == [wide, tall, tall, wide]
     for domain, sigma in zip((a, b), draws.sigmas, strict=True):

@@ -1,6 +1,7 @@
 """Statements of docs/method.md, section 11 that could be got wrong, each against a hand-computed case."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,15 +11,17 @@ from tiny_steps import random
 from models.inference import refined_from
 from models.networks import Architecture, Generator, ScaleNetworks, initialise
 from models.pyramid import Pyramid
+from models.run import Run
 from training.one_image import OneImageRecipe, one_image_step
-from training.optimisers import Optimisers, OptimiserSettings
-from training.state import ScaleState
+from training.state import OptimiserSettings, ScaleState
 from utils.geometry import ImageGeometry
 from utils.palette import main_colours, recolour
 from utils.resize import upsample
 from utils.rng import stream
+from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
+GEOMETRY = ImageGeometry(height=30, width=40, min_size=14, scale_factor=0.6)
 SMALL = Architecture(nfc=4, min_nfc=4, switch_res=0, domains=1, pad_once=True)
 
 
@@ -75,10 +78,8 @@ def test_generator_pads_once_and_adds_its_base():
 
 
 def recipe_for(**changes) -> OneImageRecipe:
-    geometry = ImageGeometry(height=30, width=40, min_size=14, scale_factor=0.6)
-    made = dict(geometry=geometry, seed=3, device=CPU)
-    made["reals"] = [random(1, 3, *shape, seed=scale) for scale, shape in enumerate(geometry.shapes)]
-    return OneImageRecipe(**(made | changes))
+    reals = [random(1, 3, *shape, seed=scale) for scale, shape in enumerate(GEOMETRY.shapes)]
+    return OneImageRecipe(**(dict(reals=reals, seed=3) | changes))
 
 
 def networks_for(scale: int) -> ScaleNetworks:
@@ -93,16 +94,15 @@ def steps_of(monkeypatch):
 
     def run(recipe: OneImageRecipe, scale: int) -> tuple[list, ScaleState, Pyramid]:
         seen = []
-        monkeypatch.setattr("training.one_image.one_image_step", lambda *given: seen.append(given[2:5]))
-        pyramid = Pyramid(recipe.geometry.shapes, recipe.geometry.factor)
+        monkeypatch.setattr("training.one_image.one_image_step", lambda *given: seen.append(given[1:]))
+        ran = Run(RunFolder(Path("nowhere")), GEOMETRY, SMALL, CPU)
         for coarser in range(scale):
-            pyramid.append(networks_for(coarser).generators[0], 1.0 if coarser == 0 else 0.2)
-        nets = networks_for(scale)
-        state = ScaleState(scale, nets, Optimisers(nets, OptimiserSettings()))
-        with recipe.steps((pyramid,), state) as take:
+            ran.add_scale(networks_for(coarser), (1.0 if coarser == 0 else 0.2,))
+        state = ScaleState(scale, networks_for(scale), OptimiserSettings())
+        with recipe.steps(ran, state) as take:
             for step in range(2):
                 take(step)
-        return seen, state, pyramid
+        return seen, state, ran.pyramids[0]
 
     return run
 
@@ -141,7 +141,7 @@ def test_a_finer_scale_sees_fresh_coarse_draws_under_one_noise(steps_of):
         for scale in (0, 1):  # Nothing is added above scale 0.
             base = torch.zeros_like(rec) if scale == 0 else rec
             enlarged = pyramid.generators[scale](rec, base)
-            rec = upsample(enlarged, recipe.geometry.factor, recipe.geometry.shapes[scale + 1])
+            rec = upsample(enlarged, GEOMETRY.factor, GEOMETRY.shapes[scale + 1])
     for inputs, _, (rec_input, rec_base) in seen:
         assert torch.allclose(rec_base, rec, atol=1e-5) and torch.equal(rec_input, rec_base)
         noises = [noisy - base for noisy, base, _ in inputs]
@@ -169,10 +169,10 @@ def test_a_step_is_three_discriminator_and_three_generator_updates():
     # In double precision: else Adam makes much of the rounding in gradients that are zero.
     nets, (real, noise, *pictures) = networks_for(0).double(), random(7, 3, 16, 15).double().split(1)
     reference = copy.deepcopy(nets)
-    optimisers = Optimisers(nets, OptimiserSettings(lr_d=0.01, lr_g=0.01))
+    state = ScaleState(0, nets, OptimiserSettings(lr_d=0.01, lr_g=0.01))
     bases, rec = pictures[:3], tuple(pictures[3:])
     inputs = [(base + noise, base, torch.tensor([0.2 + 0.3 * i])) for i, base in enumerate(bases)]
-    losses, _ = one_image_step(nets, optimisers, inputs, real, rec, alpha=10, lambda_grad=0.1)
+    losses, _ = one_image_step(state, inputs, real, rec)
 
     (generator,), (discriminator,) = reference.generators, reference.discriminators
     adam_g, adam_d = (
@@ -206,8 +206,7 @@ def test_a_step_is_three_discriminator_and_three_generator_updates():
 
 
 def test_refinement_starts_at_a_scale_from_a_picture_enlarged():
-    recipe = recipe_for()
-    shapes, factor = recipe.geometry.shapes, recipe.geometry.factor
+    shapes, factor = GEOMETRY.shapes, GEOMETRY.factor
     pyramid = Pyramid(shapes, factor)
     for scale in range(len(shapes)):
         pyramid.append(networks_for(scale).generators[0], 0.0)  # without noise it can be followed

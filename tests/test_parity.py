@@ -9,9 +9,8 @@ from torch import nn
 
 from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
-from training.losses import LossWeights
-from training.optimisers import Optimisers, OptimiserSettings
-from training.step import DomainInputs, StepInputs, training_step
+from training.state import OptimiserSettings, ScaleState
+from training.step import DomainInputs, LossWeights, training_step
 from utils.geometry import Geometry
 from utils.resize import resize
 
@@ -39,7 +38,7 @@ def test_resize(row):
     assert middle.tolist() == pytest.approx(row["mid"], rel=1e-4)
 
 
-def step_inputs(step: int, side: int) -> StepInputs:
+def step_inputs(step: int, side: int) -> tuple[DomainInputs, DomainInputs]:
     shape = (1, 3, side, side)
     prev_a, prev_b, z_prev_a, z_prev_b = (0.5 * fill(shape, 1000 * step + i) for i in (1, 2, 3, 4))
     noisy_a = 0.05 * fill(shape, 1000 * step + 5) + prev_a
@@ -85,7 +84,7 @@ def test_step(case, dtype, sharing):
     for base, network in zip((100, 200, 300, 400), named.values(), strict=True):
         fill_network(network, base)
     networks.to(dtype)
-    optimisers = Optimisers(networks, OptimiserSettings())
+    state = ScaleState(0, networks, OptimiserSettings())
     weights = LossWeights(alpha=1, beta=10, lambda_g=1, lambda_grad=0.1)
     reals = fill((1, 3, side, side), 1).to(dtype), fill((1, 3, side, side), 2).to(dtype)
 
@@ -94,7 +93,7 @@ def test_step(case, dtype, sharing):
             DomainInputs(own.noisy.to(dtype), own.prev.to(dtype), own.z_prev.to(dtype), own.mix.to(dtype))
             for own in step_inputs(step, side)
         )
-        losses, pictures = training_step(networks, optimisers, inputs, reals, weights)
+        losses, pictures = training_step(state, inputs, reals, weights)
         found = card_names(losses)
         assert found.keys() == expected.keys()
         for name, value in expected.items():

@@ -15,12 +15,12 @@ import torch
 from conftest import ROOT, TINY
 from folders import contents
 from interrupted import same_results, stop_after
+from tiny_steps import PAIR, run_of
 
 import training.pair
-from models.inference import TrainedPair
-from training.loop import load_state, new_state
-from training.optimisers import OptimiserSettings
+from training.state import OptimiserSettings, ScaleState
 from utils.files import load_checkpoint
+from utils.geometry import Geometry
 from utils.interrupt import Stopped
 from utils.run_folder import RunFolder
 
@@ -132,14 +132,11 @@ def test_save_and_print_intervals_change_no_weight(whole, pair, tmp_path):
     assert (whole / "results.png").read_bytes() == (tmp_path / "run" / "results.png").read_bytes()
 
 
-def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(trained, tmp_path):
-    run = TrainedPair.load(trained, torch.device("cpu"))
-    folder = RunFolder(tmp_path)
+def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(tmp_path):
+    run, path = run_of(Geometry(), PAIR, 3, torch.device("cpu")), tmp_path / "state.safetensors"
     for scale, ignored in ((2, True), (3, False)):
-        state = new_state(run, OptimiserSettings(), scale)
-        state.sigmas = (0.1, 0.1)
-        state.save(folder.state)
-        assert (load_state(run, OptimiserSettings(), folder, 3) is None) is ignored
+        ScaleState(scale, run.networks, OptimiserSettings(), (0.1, 0.1)).save(path)
+        assert (ScaleState.load(run, OptimiserSettings(), path) is None) is ignored
 
 
 def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch, pair, tmp_path):

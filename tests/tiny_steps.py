@@ -1,24 +1,24 @@
-"""Steps of tiny networks on any device, as `train_scale` takes them."""
+"""Steps of tiny networks on any device, as `train` takes them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from models.networks import Architecture, ScaleNetworks, initialise
-from models.pyramid import Pyramid
+from models.run import Run
 from training.frames import RealSource, still
 from training.loop import Images, Losses
-from training.losses import LossWeights
 from training.one_image import OneImageRecipe
-from training.optimisers import Optimisers, OptimiserSettings
 from training.pair import PairRecipe
-from training.state import ScaleState
-from training.step import DomainInputs, StepInputs
+from training.state import OptimiserSettings, ScaleState
+from training.step import DomainInputs, LossWeights
 from utils.geometry import Geometry, ImageGeometry
 from utils.rng import stream
+from utils.run_folder import RunFolder
 
 GEOMETRY = Geometry(img_size=14, min_size=11)
 ONE_IMAGE = ImageGeometry(height=14, width=15, min_size=11)
@@ -40,7 +40,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return 2 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) - 1
 
 
-def inputs_for(weights: LossWeights, shapes=SQUARE, seed: int = 0, dtype=torch.float32) -> StepInputs:
+def inputs_for(weights: LossWeights, shapes=SQUARE, seed: int = 0, dtype=torch.float32) -> tuple[DomainInputs, ...]:
     """The inputs of a step of these weights for images of these shapes."""
     mixes = torch.tensor([0.3, 0.6, 0.2]), torch.tensor([0.4, 0.8, 0.7])
     domains = []
@@ -64,16 +64,12 @@ def networks_of(architecture: Architecture, geometry: AnyGeometry, scale: int, d
     return networks
 
 
-def pyramids_of(
-    geometry: AnyGeometry, architecture: Architecture, scales: int, device: torch.device
-) -> tuple[Pyramid, ...]:
-    """Every domain's pyramid with so many finished scales."""
-    pyramids = tuple(Pyramid(shapes, geometry.factor) for shapes in geometry.domain_shapes)
+def run_of(geometry: AnyGeometry, architecture: Architecture, scales: int, device: torch.device) -> Run:
+    """A run with so many finished scales, that is nowhere on the disk."""
+    run = Run(RunFolder(Path("nowhere")), geometry, architecture, device)
     for scale in range(scales):
-        networks = networks_of(architecture, geometry, scale, device)
-        for pyramid, generator in zip(pyramids, networks.generators, strict=True):
-            pyramid.append(generator, 0.1)
-    return pyramids
+        run.add_scale(networks_of(architecture, geometry, scale, device), (0.1,) * len(run.pyramids))
+    return run
 
 
 def reals_of(geometry: AnyGeometry, device: torch.device) -> tuple[list[Tensor], ...]:
@@ -91,19 +87,20 @@ def take_steps(
     architecture: Architecture,
     scale: int,
     count: int,
+    device: torch.device,
     watch: Watch,
 ) -> Taken:
     """Steps of a scale, from 0, and what is made once for them, under a watch."""
-    networks = networks_of(architecture, geometry, scale, recipe.device)
-    sigmas = (0.1,) * len(geometry.domain_shapes)
-    state = ScaleState(scale, networks, Optimisers(networks, recipe.optimiser), sigmas)
-    pyramids = pyramids_of(geometry, architecture, scale, recipe.device)
+    networks = networks_of(architecture, geometry, scale, device)
+    state = ScaleState(scale, networks, recipe.optimiser, (0.1,) * len(geometry.domain_shapes))
+    run = run_of(geometry, architecture, scale, device)
     taken: Taken = []
-    with watch(), recipe.steps(pyramids, state) as take_step:
-        for step in range(count):
-            state.optimisers.set_rates(step, count)
-            taken.append(take_step(step))
-            state.sums.add(taken[-1][0])
+    with watch(), recipe.steps(run, state) as take_step:
+        for _ in range(count):
+            state.set_rates(count)
+            taken.append(take_step(state.step))
+            state.step += 1
+            state.add(taken[-1][0])
     return taken
 
 
@@ -124,12 +121,12 @@ def pair_steps(
         fixed_rec=False, real_start=0.0, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5), seed=1
     )
     reals = (real_a or reals[0], reals[1])
-    recipe = PairRecipe(**(settings | changes), reals=reals, device=device)
-    return take_steps(recipe, geometry, architecture, scale, count, watch)
+    recipe = PairRecipe(**(settings | changes), reals=reals)
+    return take_steps(recipe, geometry, architecture, scale, count, device, watch)
 
 
 def one_image_steps(device: torch.device, watch: Watch = nullcontext, scale: int = 1, **changes: object) -> Taken:
     """A step of a single image's pyramid; changes are of the recipe."""
     (reals,) = reals_of(ONE_IMAGE, device)
-    recipe = OneImageRecipe(geometry=ONE_IMAGE, reals=reals, seed=1, device=device, **changes)
-    return take_steps(recipe, ONE_IMAGE, SINGLE, scale, 1, watch)
+    recipe = OneImageRecipe(reals=reals, seed=1, **changes)
+    return take_steps(recipe, ONE_IMAGE, SINGLE, scale, 1, device, watch)

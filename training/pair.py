@@ -1,24 +1,71 @@
-"""What the steps of a scale are for two images, or a clip and an image (docs/method.md, section 4 to 6 and 12)."""
+"""What the steps of a scale are for two images, or a clip and an image (docs/method.md, sections 4 to 6 and 12)."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from models.pyramid import Pyramid
+from models.pyramid import Pyramid, gaussian_noise, rec_start
+from models.run import Run
 from training.domains import DomainThreads, one_by_one
-from training.draws import StepDraws
 from training.frames import RealSource
 from training.loop import Images, Losses, TakeStep
-from training.losses import LossWeights
-from training.optimisers import OptimiserSettings
-from training.state import ScaleState
-from training.step import training_step
+from training.state import OptimiserSettings, ScaleState
+from training.step import DomainInputs, LossWeights, training_step
+from utils.device import send
+from utils.rng import normal, stream, uniform
 
-# Forward passes of one network that a step costs (docs/method.md, section 9): the generators, the discriminators in
-# their own update, the discriminators in the generators' update.
-PASSES = 24 + 42 + 8
+
+@dataclass
+class StepDraws:
+    """Draws the inputs of the steps of one scale: a pure function of (seed, scale, step) and the step's real images.
+
+    Args:
+        pyramids: the finished scales of domains a and b.
+        scale: the scale that trains.
+        self_term: whether the steps need noise for the self term (section 12), too.
+        fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
+        real_start: share of the steps whose samples are made of the noisy real images of this scale, as an injection
+            (section 8) makes them, instead of the rand draw; chosen at random, for both domains alike.
+        sigmas: the scale's noise amplitudes (section 5).
+    """
+
+    pyramids: tuple[Pyramid, Pyramid]
+    scale: int
+    seed: int
+    device: torch.device
+    self_term: bool = False
+    fixed_rec: bool = False
+    real_start: float = 0.0
+    sigmas: tuple[float, ...] = (1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.fixed_rec:
+            starts = [rec_start(pyramid.shapes, self.device, x) for x, pyramid in enumerate(self.pyramids)]
+            self.recs = [self.pyramids[x].draw(starts[x], 0, self.scale) for x in (0, 1)]
+
+    def __call__(self, x: int, step: int, real: Tensor) -> DomainInputs:
+        """What domain x starts from in a step, counted from 0, with this real image, (1, 3, H, W) at this scale."""
+        pyramid, scale = self.pyramids[x], self.scale
+        own = [stream(self.seed, "noise", scale, step, x)]
+        coarser = gaussian_noise(pyramid.shapes, [stream(self.seed, "draws", scale, step, x)], self.device)
+        z_prev = self.recs[x] if self.fixed_rec else pyramid.draw(coarser(0), 0, scale)
+
+        # Start from the real image, or from nothing; while scale 0 trains, that is noise of amplitude 1 (section 5).
+        if torch.rand((), generator=stream(self.seed, "start", scale, step)).item() < self.real_start:
+            prev, sigma = real, self.sigmas[x]
+        else:
+            prev = pyramid.draw(torch.zeros(1, 3, *pyramid.shapes[0], device=self.device), 0, scale, coarser)
+            sigma = self.sigmas[x] if scale else 1.0
+        noisy = sigma * send(normal(prev.shape[1:], own), self.device) + prev
+
+        mix = send(uniform((3 if self.self_term else 2,), own)[0], self.device)
+        if not self.self_term:
+            return DomainInputs(noisy, prev, z_prev, mix)
+        self_noise = send(normal((3, *self.pyramids[1 - x].shapes[scale]), own), self.device)
+        return DomainInputs(noisy, prev, z_prev, mix, self.sigmas[x] * self_noise)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,29 +89,30 @@ class PairRecipe:
     real_start: float
     recompute: bool
     seed: int
-    device: torch.device
-    passes: int = PASSES
+    # The generators, the discriminators in their own update, the discriminators in the generators' (section 9).
+    passes = 24 + 42 + 8
 
     @contextmanager
-    def steps(self, pyramids: tuple[Pyramid, Pyramid], state: ScaleState) -> Iterator[TakeStep]:
+    def steps(self, run: Run, state: ScaleState) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
         scale, self_term = state.scale, bool(self.weights.lambda_self)
-        with ExitStack() as stack:
-            both = one_by_one
-            if self.device.type == "cpu" and torch.get_num_threads() > 1 and not self.recompute:
-                both = stack.enter_context(DomainThreads())
+        threads = run.device.type == "cpu" and torch.get_num_threads() > 1 and not self.recompute
+        with DomainThreads() if threads else nullcontext(one_by_one) as both:
+            # Open the real images, and measure sigma: relative to the RMSE of the first step's rec draw (section 5).
+            sources = [source(scale) for source in self.reals]
+            draws = StepDraws(run.pyramids, scale, self.seed, run.device, self_term, self.fixed_rec, self.real_start)
 
-            # Open the real images, and measure sigma.
-            real_a, real_b = (source(scale) for source in self.reals)
-            draws = StepDraws(pyramids, scale, self.seed, self.device, both, self_term, self.fixed_rec, self.real_start)
+            def measured(x: int) -> float:
+                real = sources[x](0)
+                return self.noise_amps[x] * (real - draws(x, 0, real).z_prev).square().mean().sqrt().item()
+
             if not state.sigmas:
-                first = real_a(0), real_b(0)
-                state.sigmas = draws.measure_sigmas(first, self.noise_amps) if scale else self.coarsest_sigmas
+                state.sigmas = both(measured) if scale else self.coarsest_sigmas
             draws.sigmas = state.sigmas
 
             def take(step: int) -> tuple[Losses, Images]:
-                reals = real_a(step), real_b(step)
-                of_step = state.networks, state.optimisers, draws(step, reals), reals
-                return training_step(*of_step, self.weights, both, self.recompute)
+                reals = sources[0](step), sources[1](step)
+                inputs = both(lambda x: draws(x, step, reals[x]))
+                return training_step(state, inputs, reals, self.weights, both, self.recompute)
 
             yield take

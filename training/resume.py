@@ -1,15 +1,19 @@
-"""What every script that trains does around the loop: check, resume, hold the folder, stop."""
+"""What every script that trains does around the loop: check, say what it costs, resume, hold the folder, stop."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from models.run import Run
-from training.cost import cost_table
-from training.loop import Recipe, Schedule, load_state, train
-from utils.device import device_flags, run_record
+from training.loop import OVERHEAD, Recipe, Schedule, step_costs, train
+from training.state import ScaleState
+from utils.device import device_flags, device_name, few_threads, run_record
 from utils.errors import ROOT, UserError, command
 from utils.interrupt import StopRequest
+from utils.progress import LONG, duration
 from utils.run_folder import RunFolder
 
 
@@ -50,7 +54,7 @@ def carry_out(
             if mine != theirs:
                 raise UserError(f"{flag} {inputs[flag]}: is not the image the run in --load {load} was trained on")
         run.load_scales(source)
-        state = None if run.finished else load_state(run, recipe.optimiser, source, run.scale)
+        state = None if run.finished else ScaleState.load(run, recipe.optimiser, source.state)
 
     # Say what is to come.
     print(cost_table(run, schedule.niter, recipe.passes, estimate=dry_run))
@@ -73,3 +77,39 @@ def carry_out(
         write_results(stop)
         folder.note(finished=True)
     print(folder.path / "results.png")
+
+
+@torch.no_grad()
+def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
+    """The scales with their sizes, widths, kinds and steps, and the totals.
+
+    Args:
+        passes: see `training.loop.Recipe`.
+        estimate: time some calls of a network and say about how long the run takes. While a run goes on, its own
+            steps tell that better.
+    """
+    # Describe the scales, without memory for their weights.
+    with torch.device("meta"):
+        scales = [run.new_networks(scale) for scale in range(run.geometry.stop_scale + 1)]
+    lines = ["scale  size       channels  generator  steps"]
+    for scale, (height, width) in enumerate(run.geometry.domain_shapes[0]):
+        size, kind = f"{width}x{height}", "residual" if scales[scale].generators[0].residual else "plain"
+        lines.append(f"{scale:5d}  {size:9s}  {run.architecture.widths(scale)[0]:8d}  {kind:9s}  {niter}")
+    parameters = sum(each.numel() for networks in scales for each in networks.parameters())
+    lines.append(f"{len(scales)} scales, {len(scales) * niter} steps, {parameters / 1e6:.2f} million parameters")
+    if not estimate:
+        return "\n".join(lines)
+
+    # Time the middle scale's generator; the quickest of some calls, so that other processes matter less.
+    costs, middle, took = step_costs(run, passes), len(scales) // 2, []
+    generator = run.new_networks(middle).generators[0].to(run.device)
+    image = torch.zeros(1, 3, *run.geometry.domain_shapes[0][middle], device=run.device)
+    with few_threads(run.device, image.numel()):
+        for _ in range(5):
+            start = time.perf_counter()
+            generator(image, image).sum().item()  # waits for the device
+            took.append(time.perf_counter() - start)
+    total = niter * sum(costs) * passes * min(took) / (costs[middle] - OVERHEAD)
+    hint = "; --preset quick takes minutes" if total > LONG and run.device.type == "cpu" else ""
+    lines.append(f"from the beginning about {duration(total)} on {device_name(run.device)}{hint}")
+    return "\n".join(lines)

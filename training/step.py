@@ -8,10 +8,36 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from models.networks import Discriminator, ScaleNetworks
+from models.networks import Discriminator
 from training.domains import Both, one_by_one
-from training.losses import LossWeights, batches_with, gradient_penalty, layout_loss, scores
-from training.optimisers import Optimisers
+from training.state import ScaleState
+from utils.measures import contrast_agreement
+
+# Height times width of the largest images that share a call of a discriminator. One call is faster than several, but
+# holds a larger graph, and from a side of about 100 pixels on it is no faster on a CPU. A GPU is kept busy by fewer and
+# larger calls, so there images of all sizes of the paper's settings share them.
+MOST_PIXELS_SHARED = {"cpu": 2**13, "gpu": 2**16}
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the loss terms; a term of weight 0 costs nothing.
+
+    Args:
+        alpha: reconstruction, in L_G.
+        beta: cycle, in L_G.
+        lambda_g: domain b's adversarial terms in L_G; a's have weight 1.
+        lambda_grad: gradient penalty, in L_D.
+        lambda_self: the terms of the translated noisy real image self_x, in both (docs/method.md, section 12).
+        lambda_layout: that a translation has contrast where its source has, in L_G; not the paper's (section 15).
+    """
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    lambda_g: float = 1.0
+    lambda_grad: float = 0.1
+    lambda_self: float = 0.0
+    lambda_layout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -34,13 +60,9 @@ class DomainInputs:
     self_noise: Tensor | None = None
 
 
-StepInputs = tuple[DomainInputs, DomainInputs]
-
-
 def training_step(
-    networks: ScaleNetworks,
-    optimisers: Optimisers,
-    inputs: StepInputs,
+    state: ScaleState,
+    inputs: tuple[DomainInputs, DomainInputs],
     reals: tuple[Tensor, Tensor],
     weights: LossWeights,
     both: Both = one_by_one,
@@ -55,10 +77,10 @@ def training_step(
 
         L_G = -mean D_a(b2a) - mean D_a(fake_a) + lambda_g (-mean D_b(a2b) - mean D_b(fake_b))
             + alpha (mse(rec_a, real_a) + mse(rec_b, real_b)) + beta (mse(cyc_a, fake_a) + mse(cyc_b, fake_b))
-            + lambda_layout (layout_loss(a2b, fake_a) + layout_loss(b2a, fake_b))                    (section 15)
+            + lambda_layout (2 - contrast_agreement(a2b, fake_a) - contrast_agreement(b2a, fake_b))
 
     and L_D_b like L_D_a. With lambda_self, the translated noisy real images self_a and self_b join as third fakes
-    (section 12). A term of weight 0 costs nothing.
+    (section 12).
 
     What is made of fake_a and what is made of fake_b have no image in common. So L_G is the sum of two losses whose
     backward passes need not wait for one another; they meet in the generators' gradients alone, where each adds once.
@@ -72,7 +94,7 @@ def training_step(
         The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the
         images made before the update, (1, 3, H, W) each: fake_a, fake_b, b2a, a2b.
     """
-    generators, discriminators = networks.generators, networks.discriminators
+    generators, discriminators = state.networks.generators, state.networks.discriminators
     fake_weights = [1.0, 1.0] + ([weights.lambda_self] if weights.lambda_self else [])
 
     def call(network: torch.nn.Module, *images: Tensor) -> Tensor:
@@ -91,20 +113,17 @@ def training_step(
     samples, translations = (fake_a, fake_b), (from_a, from_b)  # of y: x2y and self_y
 
     # Update the discriminators.
-    def update_d(x: int) -> dict[str, Tensor]:
+    def backward_d(x: int) -> dict[str, Tensor]:
         y2x, *self_x = translations[1 - x]
-        fakes = [y2x, samples[x], *self_x]
-        own = discriminators[x], optimisers.discriminators[x], reals[x]
-        losses = update_discriminator(*own, fakes, fake_weights, inputs[x].mix, weights.lambda_grad)
+        own = discriminators[x], reals[x], [y2x, samples[x], *self_x]
+        losses = discriminator_backward(*own, fake_weights, inputs[x].mix, weights.lambda_grad)
         return {f"{name}_{'ab'[x]}": term for name, term in losses.items()}
 
-    losses_d = both(update_d)
+    state.adam_d.zero_grad()
+    losses_d = both(backward_d)
+    state.adam_d.step()
 
     # Update the generators: L_G of what is made of fake_x, then of both.
-    networks.discriminators.requires_grad_(False)
-    for optimiser in optimisers.generators:
-        optimiser.zero_grad()
-
     def backward_g(x: int) -> dict[str, Tensor]:
         y = 1 - x
         own, other, domain_weights = "ab"[x], "ab"[y], (1.0, weights.lambda_g)
@@ -121,14 +140,16 @@ def training_step(
             terms[f"G/reconstruction_{own}"] = weights.alpha * F.mse_loss(rec, reals[x])
         if weights.beta:
             terms[f"G/cycle_{own}"] = weights.beta * F.mse_loss(call(generators[x], x2y, x2y), fake)
-        if weights.lambda_layout:
-            terms[f"G/layout_{other}"] = weights.lambda_layout * layout_loss(x2y, fake)
+        if weights.lambda_layout:  # only places count, neither colours nor how strong the contrast is
+            terms[f"G/layout_{other}"] = weights.lambda_layout * (1 - contrast_agreement(x2y, fake.detach()))
         sum(terms.values()).backward()
         return terms
 
+    discriminators.requires_grad_(False)
+    state.adam_g.zero_grad()
     losses_g = both(backward_g)
-    both(lambda x: optimisers.generators[x].step())
-    networks.discriminators.requires_grad_(True)
+    state.adam_g.step()
+    discriminators.requires_grad_(True)
 
     # Report.
     terms: dict[str, Tensor] = {}
@@ -138,18 +159,17 @@ def training_step(
     return terms, {name: image.detach() for name, image in images.items()}
 
 
-def update_discriminator(
+def discriminator_backward(
     discriminator: Discriminator,
-    optimiser: torch.optim.Adam,
     real: Tensor,
     fakes: Sequence[Tensor],
     fake_weights: Sequence[float],
     mix: Tensor,
     lambda_grad: float,
 ) -> dict[str, Tensor]:
-    """One step on a domain's L_D. Each call of the network has a backward pass of its own: one graph is held at a time.
+    """The gradients of a domain's L_D. Each call of the network has a backward pass of its own: one graph is held.
 
-        L_D = sum over fakes f of weight w: w (-mean D(real) + mean D(f) + GP(real, f)), where GP includes lambda_grad
+        L_D = sum over fakes f of weight w: w (-mean D(real) + mean D(f) + lambda_grad GP(real, f))
 
     Args:
         real: (1, 3, H, W).
@@ -160,21 +180,45 @@ def update_discriminator(
     Returns:
         The weighted terms, whose sum is the loss.
     """
-    fakes = [fake.detach() for fake in fakes]
-    optimiser.zero_grad()
+    images, own = [real, *(fake.detach() for fake in fakes)], [-sum(fake_weights), *fake_weights]
+    # Images in one call do not influence one another, because the normalisation is per image.
+    small = real.shape[-2:].numel() <= MOST_PIXELS_SHARED["cpu" if real.device.type == "cpu" else "gpu"]
+    size = len(images) if small and len({image.shape for image in images}) == 1 else 1
+    calls = [slice(first, first + size) for first in range(0, len(images), size)]
     judged: list[Tensor] = []
     penalties: list[Tensor] = []
-    for images, own in batches_with([real, *fakes], [-sum(fake_weights), *fake_weights]):
-        judged += weighted_backward(own, scores(discriminator, images))
-    for images, own, own_mix in batches_with(fakes, fake_weights, mix):
-        penalty = gradient_penalty(discriminator, real, images, own_mix)
-        penalties += weighted_backward(own, lambda_grad * penalty)
-    optimiser.step()
+    for call in calls:
+        scores = discriminator(torch.cat(images[call])).mean(dim=(1, 2, 3))
+        judged += [weight * score for weight, score in zip(own[call], scores, strict=True)]
+        sum(judged[call]).backward()
+    for call in calls[: len(fakes)]:
+        penalty = lambda_grad * gradient_penalty(discriminator, real, torch.cat(images[1:][call]), mix[call])
+        penalties += [weight * each for weight, each in zip(fake_weights[call], penalty, strict=True)]
+        sum(penalties[call]).backward()
     return {"D/real": judged[0], "D/fake": sum(judged[1:]), "D/penalty": sum(penalties)}
 
 
-def weighted_backward(weights: Sequence[float], values: Tensor) -> list[Tensor]:
-    """The N scalars of an (N,) tensor, each times its weight, after a backward pass from their sum."""
-    terms = [weight * value for weight, value in zip(weights, values, strict=True)]
-    sum(terms).backward()
-    return terms
+def gradient_penalty(discriminator: Discriminator, real: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:
+    """WGAN-GP penalty, per pixel, of every fake: GP of docs/method.md, section 6 without its factor lambda_grad.
+
+        x = e real + (1 - e) fake;  g = d(sum D(x)) / dx;  mean over pixels of (||g||_2 over channels - 1)^2
+
+    Args:
+        real: (1, 3, H, W).
+        fakes: (N, 3, H', W'), detached. Where their shape is not the real image's, the middle that both have is
+            used.
+        mix: (N,) in [0, 1], e of every fake: the real image's share.
+
+    Returns:
+        (N,), differentiable in the discriminator's weights.
+    """
+    height, width = map(min, real.shape[-2:], fakes.shape[-2:])
+
+    def middle(image: Tensor) -> Tensor:
+        top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
+        return image[..., top : top + height, left : left + width]
+
+    e = mix.view(-1, 1, 1, 1)
+    points = (e * middle(real) + (1 - e) * middle(fakes)).requires_grad_()
+    (gradients,) = torch.autograd.grad(discriminator(points).sum(), points, create_graph=True)
+    return (torch.linalg.vector_norm(gradients, dim=1) - 1).square().mean(dim=(1, 2))
