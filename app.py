@@ -30,7 +30,7 @@ import gradio as gr
 EXAMPLES = {"Two landscapes": ("autumn_ridge", "alpine_path"), "Balloons and jellyfish": ("balloons", "jellyfish")}
 PRESETS = [("Quick: minutes on a laptop", "quick"), ("As in the paper: needs a GPU, or days", "paper")]
 MORE = {"quick": ["--print_interval", "30"], "paper": ["--finish_size", "512"]}  # pictures early, and large ones
-SAMPLES = {"fake_a": "New, like A", "a2b": "in B's look", "fake_b": "New, like B", "b2a": "in A's look"}
+SAMPLES = {"fake_a": "New, like A", "a2b": "with B's look", "fake_b": "New, like B", "b2a": "with A's look"}
 CSS = "footer {display: none !important} .grid-wrap {max-height: none !important}"
 
 
@@ -51,7 +51,7 @@ class Page:
         self.trainings: dict[str, Training] = {}  # begun here, by the name of the run
         with gr.Blocks(title="Structural analogy", analytics_enabled=False) as self.blocks, gr.Row():
             with gr.Column(min_width=320):
-                gr.Markdown("# Structural analogy\nA's scene in B's look, and B's scene in A's look.")
+                gr.Markdown("# Structural analogy\nA's scene with B's look, and B's scene with A's look.")
                 with gr.Row():
                     pair = [gr.Image(label=x, sources=["upload"], height=180, min_width=120) for x in "AB"]
                 examples = [[str(ROOT / "images" / f"{name}.jpg") for name in names] for names in EXAMPLES.values()]
@@ -119,7 +119,7 @@ class Page:
         pair, files = TrainedPair.load(folder, pick_device(None, False)), finished(folder)
         used, buttons = pair.folder.options(), ["download", "fullscreen"]
         with gr.Row():
-            titles = ("A's scene in B's look", "B's scene in A's look")
+            titles = ("A's scene with B's look", "B's scene with A's look")
             pictures = [gr.Image(files[k], label=titles[k], buttons=buttons) for k in (0, 1)]
         with gr.Row():
             finest, usual = pair.geometry.stop_scale, default_injection_scale(pair.geometry.shapes)
@@ -143,15 +143,17 @@ def finished(folder: Path) -> list[Path | None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = LineParser("A page in the browser to try pairs.")
-    parser.add_argument("--out", type=pathname, default=Path("runs"), metavar="DIR", help="the runs' folder (runs)")
+    parser = LineParser("A web page for trying pairs.")
+    parser.add_argument(
+        "--out", type=pathname, default=Path("runs"), metavar="DIR", help="folder of runs (default: runs)"
+    )
     parser.add_argument("--port", type=integer(1), help="default: the first free one from 7860")
-    parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0: other machines may connect")
-    parser.add_argument("--password", metavar="WORD", help="of the user 'user'; a must with --listen")
+    parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0 lets other machines connect")
+    parser.add_argument("--password", metavar="WORD", help="for the user name 'user'; required with --listen")
     options = parser.parse_args(arguments)
     if options.listen != "127.0.0.1":
         if not options.password:
-            raise UserError("--listen: whoever connects can train here; choose a --password")
+            raise UserError("--listen: anyone who connects can train here; choose a --password")
         print("warning: the page is open to other machines, and its password travels unencrypted", file=sys.stderr)
     os.environ["GRADIO_TEMP_DIR"] = str(options.out.absolute() / "uploads")
     page = Page(options.out.absolute())

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with out.locked(), StopRequest("stopped; nothing was finished") as stop:
         out.begin("finish.py", run_record(recorded(options), CPU))
         for note in notes:
-            print(f"note: finished {note}", file=sys.stderr)
+            print(f"note: the result {note}", file=sys.stderr)
         learned = whole(image, tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like))
         ((_, full),) = finish_all([("finished", learned, finisher)], stop, out)
         shown, sources = [("input", whole(image, full.image.shape[-2:]))], [("source of each pixel", full.source_map())]
@@ -58,5 +58,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sources.append((f"colours of reference {index + 1}", colours))
         save_sheet([[*shown, ("finished", full.image)], sources], out.claim("results.png"))
         out.note(finished=True)
-    print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % copied in one piece")
+    print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % of patches copied with their neighbours")
     return 0

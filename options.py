@@ -102,13 +102,15 @@ class Training(Computing):
 class TrainOptions(Training):
     """Train on one pair of images, coarse to fine, by default as in the paper."""
 
-    input_a: Path = option(pathname, None, f"{A_KINDS}; defaults for a video: {told(VIDEO)} (required)", metavar="A")
-    input_b: Path = option(pathname, None, "image B (required)", metavar="B")
+    input_a: Path = option(
+        pathname, None, f"{A_KINDS}; defaults for a video: {told(VIDEO)} (required, but not with --load)", metavar="A"
+    )
+    input_b: Path = option(pathname, None, "image B (required, but not with --load)", metavar="B")
     niter: int = option(integer(1), Schedule.niter, "steps per scale")
     img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels")
     min_size: int = option(integer(1), Geometry.min_size, "side of the coarsest scale, pixels")
     max_size: int = option(
-        integer(1), Geometry.max_size, "upper limit of the finest scale when the number of scales is computed, pixels"
+        integer(1), Geometry.max_size, "only for computing the number of scales: upper limit of the finest one, pixels"
     )
     scale_factor: float = option(
         number(0, 1, above=True), Geometry.scale_factor, "approximate ratio of a scale's side to the next finer one's"
@@ -130,15 +132,17 @@ class TrainOptions(Training):
     lr_g: float = option(number(above=True), OptimiserSettings.lr_g, "learning rate of the generators")
     lr_d: float = option(number(above=True), OptimiserSettings.lr_d, "learning rate of the discriminators")
     beta1: float = option(number(0, 1), OptimiserSettings.beta1, "Adam's beta1")
-    noise_amp_a: float = option(number(), 0.1, "strength of A's noise, relative to its reconstruction error")
-    noise_amp_b: float = option(number(), 0.1, "strength of B's noise, relative to its reconstruction error")
-    quant_level: int = option(integer(0), 0, "reduce a video to a few grey levels first (the paper: 2); 0: off")
+    noise_amp_a: float = option(number(), 0.1, "strength of A's noise, relative to A's reconstruction error")
+    noise_amp_b: float = option(number(), 0.1, "strength of B's noise, relative to B's reconstruction error")
+    quant_level: int = option(
+        integer(0), 0, "first reduce a video to few inverted greys (2 in the paper for some); 0: off"
+    )
     preset: str = preset_option(QUICK)
     keep_aspect: bool = option(
         bool,
         False,
-        "keep the images' shapes instead of squeezing both into squares, for images that are far from square; sizes "
-        "are then those of squares of equal area",
+        "keep the images' aspect ratios instead of squeezing both into squares; sizes in pixels are then those of "
+        "squares of equal area",
     )
     padding_mode: str = option(
         str, Architecture.padding_mode, "padding of the generators: zeros, or the image mirrored", choices=PADDING_MODES
@@ -155,18 +159,18 @@ class TrainOptions(Training):
     lambda_layout: float = option(
         number(),
         LossWeights.lambda_layout,
-        "weight of the loss for contrast where the source has it, and only there",
+        "weight of the layout loss: local contrast where the source image has it, and nowhere else",
     )
     lr_decay: float = option(
         number(0, 1),
         OptimiserSettings.lr_decay,
-        "final share of each scale's steps, in which the learning rates fall to 0",
+        "share of each scale's steps, at its end, over which the learning rates fall to 0",
     )
     finish_size: int = option(integer(0), 0, "longer side of the finished images, pixels; 0: do not finish")
     structure: float = option(
-        number(), 1.0, "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 more so"
+        number(), 1.0, "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 very closely"
     )
-    save_memory: bool = option(bool, False, "use less memory by computing some results twice; slower")
+    save_memory: bool = option(bool, False, "use less memory (gradient checkpointing); about as fast on a CPU")
     deterministic: bool = option(bool, False, "make runs reproducible on a GPU, too; slower there")
 
     @property
@@ -191,11 +195,13 @@ class TrainOptions(Training):
 class RefineOptions(Training):
     """Clean up a translated image with a pyramid trained on a reference alone (SinGAN)."""
 
-    input: Path = option(pathname, None, "image to refine (required)")
-    reference: Path = option(pathname, None, "image whose patches the result should have (required)")
+    input: Path = option(pathname, None, "image to refine (required, but not with --load)")
+    reference: Path = option(
+        pathname, None, "image whose patches the result should have (required, but not with --load)"
+    )
     niter: int = option(integer(1), 2000, "steps per scale")
     start_scale: int | None = option(integer(1), None, "scale to start from, 1 or more; default: one image from each")
-    quantise: bool = option(bool, False, "start from a few colours, for which --start_scale is trained again")
+    quantise: bool = option(bool, False, "reduce the input to 5 colours first, and retrain --start_scale for them")
     min_size: int = option(integer(1), 25, "shorter side of the coarsest scale, pixels")
     max_size: int = option(integer(1), 250, "upper limit of the finest scale's longer side, pixels")
     preset: str = preset_option(REFINE_QUICK)
@@ -219,11 +225,11 @@ class EvalOptions(Computing):
     input_b: Path | None = option(
         pathname,
         None,
-        "image B, translated to b2a; the look of a2b is always that of the B that was trained on; may be left out "
+        "image B, translated to b2a; the look of a2b always comes from the B of training; may be left out "
         "with --samples, or if A is a video",
         metavar="B",
     )
-    load: Path = option(pathname, None, "folder of a finished train.py run (required)", metavar="DIR")
+    load: Path = option(pathname, None, "folder of a completed train.py run (required)", metavar="DIR")
     img_size: int | None = as_trained("img_size")
     min_size: int | None = as_trained("min_size")
     max_size: int | None = as_trained("max_size")
@@ -235,7 +241,7 @@ class EvalOptions(Computing):
         "inject at this scale only (0: coarsest); default: the --inject_levels finest, for a video one",
     )
     keep_aspect: bool = option(
-        bool, False, "keep the images' shapes even if training did not; sizes are then those of squares of equal area"
+        bool, False, "keep the images' aspect ratios even if training did not; sizes: see train.py"
     )
     out_size: int | None = option(integer(1), None, "side of the learned results, pixels; default: as trained")
     samples: int | None = option(integer(1), None, "number of new images to draw, with translations; default: none")
@@ -265,10 +271,10 @@ class FinishOptions(Output):
     like: Path | None = option(
         pathname,
         None,
-        "image whose shape the result gets, such as the photograph that a square learned image was made from; "
+        "image whose aspect ratio the result gets, such as the photograph that a square learned image was made from; "
         "default: the input's own",
     )
-    structure: float = option(number(), 1.0, "how closely to follow the input: 0 loosely, 1 closely, 2 more so")
+    structure: float = option(number(), 1.0, "how closely to follow the input: 0 loosely, 1 closely, 2 very closely")
     learned_size: int | None = option(
         integer(1),
         None,

@@ -138,7 +138,7 @@ def warn_of_poor_looks(translations: dict[str, torch.Tensor], reals: Reals) -> N
     if distances and min(distances) > POOR_LOOK:
         found = ", ".join(f"{distance:.3f}" for distance in distances)
         print(
-            f"note: neither translation has its image's look (patch distances {found}; good runs: below {POOR_LOOK}). "
-            "A and B may have too little in common; 'When it goes wrong' in README.md says what to try, "
-            "eval.py --choices shows what there is"
+            f"note: neither translation comes near the look wanted (patch distances {found}; good: below {POOR_LOOK}). "
+            "A and B may have too little in common; see 'When it goes wrong' in README.md, or compare all injection "
+            "scales with eval.py --choices"
         )

@@ -62,16 +62,15 @@ class Finisher:
         longer = min(self.size, math.floor(available[limit] + 1e-6))
         height, width = (max(1, round(longer * side / max(self.like))) for side in self.like)
         if min(height, width) < PATCH:
-            raise ValueError(f"at {width}x{height} pixels it is thinner than {PATCH}")
+            raise ValueError(f"at {width}x{height} pixels it would be narrower than a patch ({PATCH} pixels)")
         factors = [min(1.0, longer / most) for most in available.values()]
         for (name, image), factor in zip(self.references.items(), factors, strict=True):
             if ceil_side(min(image.size) * factor) < PATCH:
-                raise ValueError(f"{name}, shrunk for {longer} pixels, is thinner than {PATCH}")
+                raise ValueError(f"{name}, shrunk for {longer} pixels, would be narrower than a patch ({PATCH} pixels)")
         notes = []
         if longer < self.size:
             has = "{}x{}".format(*self.references[limit].size)
-            why = f"as many pixels as {limit} has, {has}; its patches are never enlarged"
-            notes.append(f"becomes {width}x{height}, {why}")
+            notes.append(f"is limited to {width}x{height}: {limit} has only {has} pixels and is never enlarged")
         images = zip(self.references.values(), factors, strict=True)
         needed = BYTES * (height * width + sum(math.prod(image.size) * factor**2 for image, factor in images))
         if needed > MUCH:

@@ -90,7 +90,7 @@ def translate_clip(
     for name, (width, height) in sizes.items():
         value = flicker[name].value
         save_metrics(folder, {name: {"flicker": value}})
-        said = "the input only moves" if value is None else f"flicker {value:.2f} times the input's"
+        said = "no flicker to compare with" if value is None else f"flicker {value:.2f} times the input's"
         print(f"{folder.path / name}.mp4: {len(clip)} frames, {width}x{height}, {said}")
     if finisher is not None:
         save_metrics(folder, {"a2b": {COPIED: copied}})

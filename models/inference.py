@@ -1,4 +1,4 @@
-"""Using a trained pair on real images and on nothing at all (docs/method.md, sections 7 and 8)."""
+"""Using a trained pair: translating real images, drawing new ones (docs/method.md, sections 7 and 8)."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -117,7 +117,7 @@ class TrainedPair(Run):
         folder.options("train.py")
         resume = command(ROOT / "train.py", "--load", folder.path, *device_flags(device))
         if not folder.scale(0).is_file():
-            raise UserError(f"--load {path}: no scale is finished; resume with: {resume}")
+            raise UserError(f"--load {path}: no scale is completed; resume with: {resume}")
         _, values = load_checkpoint(folder.scale(0))
         pair = cls(folder, Geometry(**values["geometry"]), Architecture(**values["architecture"]), device)
         pair.load_scales(folder)
@@ -136,18 +136,18 @@ class TrainedPair(Run):
         structure: float = 1.0,
         seed: int = 0,
     ) -> Image.Image:
-        """An image with another one's appearance, as eval.py makes it.
+        """Translate an image, as eval.py does.
 
         Args:
             image: a file, an opened image, or an array (H, W, 3) or (H, W) of 8 bits; of domain A for "a2b", of domain
                 B for "b2a". All are read alike: upright, in sRGB, on white where they are transparent.
-            inject_scale: where to put it in, 0 the coarsest; None: the default injection scale.
+            inject_scale: scale to inject at, 0 the coarsest; None: the default injection scale.
             finish_size: longer side of the result, finished with the patches of the image that was trained on,
                 pixels; None: the learned image as it is.
             structure: how closely finishing follows the learned image.
 
         Raises:
-            TypeError, ValueError: an argument that is none of these; the message says what it should be.
+            TypeError, ValueError: an unusable argument; the message says what it should be.
             UserError: the image, or the one that was trained on, cannot be used.
         """
         if direction not in DIRECTIONS:
@@ -205,7 +205,7 @@ class TrainedPair(Run):
         """The image of a domain that was trained on, of a video the first frame.
 
         Args:
-            given: an image that is used if it is that one; otherwise it is read from where the run's record has it.
+            given: used if it is that image; otherwise the path in the run's record is read.
 
         Raises:
             UserError: the image is not there, or has changed.

@@ -4,8 +4,8 @@
 #   scripts/sweep.sh [-j JOBS] GRID OUT A.png B.png   one pair
 #   scripts/sweep.sh [-j JOBS] GRID OUT PAIRS         a folder (NAME_A.png and NAME_B.png) or a list (sweeps/pairs.txt)
 #
-# JOBS runs at a time; without -j one per GPU, without a GPU one per core. There a run has a thread; with
-# OMP_NUM_THREADS=2 in the environment it has two, and two cores.
+# JOBS runs at a time; without -j one per GPU, without a GPU one per core. On the CPU a run
+# uses one thread and one core, or as many of both as the environment variable OMP_NUM_THREADS says.
 # Every run gets a folder OUT/PAIR/NAME and a log OUT/PAIR/NAME.log. Start the sweep again to resume: finished runs are
 # skipped, stopped ones continued. Ctrl-C stops all runs, and each saves. For schedulers (scripts/sweep.slurm):
 #   --prepare GRID OUT PAIRS   write OUT/sweep.jobs and print the number of runs

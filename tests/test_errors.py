@@ -25,7 +25,7 @@ def no_memory() -> Exception:
         (MemoryError(), "out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), "out of memory"),
         (no_memory(), "out of memory"),
-        (OSError(28, "No space left on device", "out/log.jsonl"), "out/log.jsonl: No space left on device; make room"),
+        (OSError(28, "No space left on device", "out/log.jsonl"), "out/log.jsonl: No space left on device; free some"),
     ],
     ids=["Python", "GPU", "CPU", "disk"],
 )

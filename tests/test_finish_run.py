@@ -297,7 +297,7 @@ def test_a_reference_with_fewer_pixels_than_wanted(cli, inputs, tmp_path):
     result = cli("finish.py", *words, "--finish_size", 500)
     assert result.code == 0
     (line,) = result.err.splitlines()
-    assert line.startswith("note: finished becomes ") and "as many pixels as" in line and "36x48" in line
+    assert line.startswith("note: the result is limited to ") and "36x48 pixels" in line
     assert size(tmp_path / "out" / "finished.png") == (46, 37)
 
 
@@ -310,7 +310,7 @@ def test_what_is_too_thin_is_left_out(cli, tmp_path, inputs):
     result = cli("train.py", *words)
     assert result.code == 0
     (line,) = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
-    assert line == "note: a2b at 40 pixels is left out: at 40x2 pixels it is thinner than 7"
+    assert line == "note: a2b at 40 pixels is left out: at 40x2 pixels it would be narrower than a patch (7 pixels)"
     assert names(tmp_path / "out") & FINISHED == {"finished_b2a.png", "finished_b2a_source.png"}
 
 

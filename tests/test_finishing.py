@@ -257,8 +257,18 @@ def test_structure_rules_all_three_together():
     ("like", "references", "size", "expected"),
     [
         ((100, 400), [(200, 200)], 200, ((50, 200), [0.5], "")),
-        ((100, 400), [(200, 200)], 1000, ((100, 400), [1.0], "becomes 400x100, as many pixels as 0")),  # of equal area
-        ((64, 64), [(800, 200), (100, 100)], 300, ((100, 100), [0.25, 1.0], "becomes 100x100, as many pixels as 1")),
+        (
+            (100, 400),
+            [(200, 200)],
+            1000,
+            ((100, 400), [1.0], "is limited to 400x100: 0 has only 200x200"),
+        ),  # of equal area
+        (
+            (64, 64),
+            [(800, 200), (100, 100)],
+            300,
+            ((100, 100), [0.25, 1.0], "is limited to 100x100: 1 has only 100x100"),
+        ),
         ((10, 10), [(4096, 4096)], 4096, ((4096, 4096), [1.0], "needs about 13 GB of memory")),
     ],
 )

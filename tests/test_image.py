@@ -95,7 +95,7 @@ def test_colour_profiles(capsys, tmp_path):
     assert capsys.readouterr().err == ""
     for _ in range(2):  # The line comes once.
         assert saved(tmp_path / "x.png", image, icc_profile=b"no profile") == [(200, 60, 30)]
-    line = "its colour profile cannot be used and is left out"
+    line = "its colour profile cannot be used and is ignored"
     assert capsys.readouterr().err == f"warning: --input_a {tmp_path / 'x.png'}: {line}\n"
 
 

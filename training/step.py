@@ -48,7 +48,7 @@ class DomainInputs:
         noisy: n_x, (1, 3, H, W), the input of the unconditional sample.
         prev: prev_x, (1, 3, H, W), its base; the real image in a step that starts from it (section 15).
         z_prev: z_prev_x, (1, 3, H, W), input and base of the reconstruction.
-        mix: e of the gradient penalty of the translation, of the sample and, with it, of the self term: (2,) or (3,).
+        mix: e of the gradient penalties: for the translation, the sample and, if used, the self term; (2,) or (3,).
         self_noise: sigma_x z, (1, 3, H_y, W_y), what the self term adds to the other domain's real image
             (section 12); None without it.
     """
@@ -87,8 +87,8 @@ def training_step(
 
     Args:
         reals: A and B at this scale, (1, 3, H, W) each, [-1, 1]; their shapes may differ.
-        both: does the work of both domains.
-        recompute: save memory: keep nothing of a network's call but its input; the backward pass computes it again.
+        both: calls a function for both domains, in turn or in parallel.
+        recompute: gradient checkpointing: keep only the inputs of each network call and recompute the rest.
 
     Returns:
         The weighted loss terms, detached scalars on the device, under slash-path names such as `D/penalty_a`, and the

@@ -16,7 +16,7 @@ from utils.interrupt import Stopped
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_MEMORY = "out of memory; smaller sizes need less (--help lists them), and so does --save_memory of train.py"
-ROOM = "; make room and start again (--load resumes training from the last save)"
+ROOM = "; free some space and start again (--load resumes training from the last save)"
 
 
 class UserError(Exception):

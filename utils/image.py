@@ -99,7 +99,7 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
             source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
             image = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
-        warn_once(f"{name}: its colour profile cannot be used and is left out")
+        warn_once(f"{name}: its colour profile cannot be used and is ignored")
     return image.convert("RGB")
 
 

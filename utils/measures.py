@@ -21,15 +21,15 @@ from utils.rng import stream
 from utils.run_folder import RunFolder
 from utils.sifid import load_inception_stem, sifid
 
-COPIED = "copied_in_one_piece"
+COPIED = "copied_with_neighbours"
 # What each measure is: metrics.json says it, too.
 MEASURES = {
-    "sifid": "distance of local features (Inception v3) to the appearance image's; lower is better",
-    "sliced_wasserstein": "distance of the 7x7 patches to the appearance image's; lower is better",
-    "colour_mean": "distance of the mean colour to the appearance image's; lower is better",
-    "layout_agreement": "correlation of the local contrast with the structure image's, -1 to 1; higher is better",
-    COPIED: "share of a finished image's patches whose right and lower neighbours continue in the reference, 0 to 1",
-    "flicker": "change from frame to frame beyond A's motion, over A's own; null if A only moves; lower is better",
+    "sifid": "distance between its local features (Inception v3) and the look image's; lower is better",
+    "sliced_wasserstein": "distance between its 7x7 patches and the look image's; lower is better",
+    "colour_mean": "distance between its mean colour and the look image's; lower is better",
+    "layout_agreement": "correlation of its local contrast with the layout image's, -1 to 1; higher is better",
+    COPIED: "share of patches whose right and lower neighbours are also neighbours in the reference, 0 to 1",
+    "flicker": "frame-to-frame change beyond A's motion, divided by A's; null if A has none; lower is better",
 }
 HIGHER_IS_BETTER = {"layout_agreement"}
 

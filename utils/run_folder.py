@@ -83,7 +83,7 @@ class RunFolder:
 
     def _refuse(self, name: str) -> None:
         if (self.path / name).exists():
-            raise UserError(f"--out {self.path}: {name} is in the way and not from this program; move it away")
+            raise UserError(f"--out {self.path}: {name} exists and is not from this program; move it away")
 
     # Who may write.
 

@@ -139,7 +139,7 @@ def _video_frames(path: Path, name: str) -> Iterator[Frame]:
                 lasts = frame.duration * frame.time_base if frame.duration else None
                 yield image.rotate(frame.rotation, expand=True), start, lasts
     except av.error.FFmpegError as error:
-        raise UserError(f"{name}: cannot be read as image or video: {error.strerror or error}; save it again") from None
+        raise UserError(f"{name}: cannot be read as image or video: {error.strerror or error}; re-encode it") from None
 
 
 def _times(shown: list[tuple[Fraction | None, Fraction | None]]) -> tuple[Fraction, ...]:
