@@ -111,5 +111,5 @@ def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
             took.append(time.perf_counter() - start)
     total = niter * sum(costs) * passes * min(took) / (costs[middle] - OVERHEAD)
     hint = "; --preset quick takes minutes" if total > LONG and run.device.type == "cpu" else ""
-    lines.append(f"from the beginning about {duration(total)} on {device_name(run.device)}{hint}")
+    lines.append(f"from scratch about {duration(total)} on {device_name(run.device)}{hint}")
     return "\n".join(lines)
