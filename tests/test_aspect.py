@@ -131,11 +131,3 @@ def test_results_of_another_size(evaluate, kept, shaped_pair):
         assert size(out / f"{name}.png") == (49, 33), name
     for name in ("real_b", "inject_03_b2a", "sample_000_fake_b"):
         assert size(out / f"{name}.png") == (33, 49), name
-
-
-@pytest.mark.parametrize("side", [11, 32769])
-def test_out_size_out_of_range(refused, trained, shaped_pair, tmp_path, side):
-    command = ["eval.py", *shaped_pair, "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1]
-    line = refused([*command, "--out_size", side])
-    assert f"--out_size {side}" in line
-    assert "12 to 32768" in line

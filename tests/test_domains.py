@@ -5,24 +5,19 @@ import copy
 import pytest
 import torch
 from memory import peak_of
-from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, pair_steps, real_pictures
+from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, networks_of, pair_steps, real_pictures
 
-from models.networks import Architecture, ScaleNetworks, initialise
+from models.networks import Architecture, ScaleNetworks
 from training.domains import DomainThreads, one_by_one
 from training.state import OptimiserSettings, ScaleState
 from training.step import LossWeights, training_step
-from utils.rng import stream
+from utils.geometry import Geometry
 
+CPU = torch.device("cpu")
 CASES = {
     "published": (SQUARE, LossWeights()),
     "all weights, all shapes": (WIDE_AND_TALL, LossWeights(2.0, 10.0, 3.0, 0.5, 0.7, 0.6)),
 }
-
-
-def networks(width: int) -> ScaleNetworks:
-    nets = ScaleNetworks(Architecture(nfc=width, min_nfc=width), 0, 4)
-    initialise(nets, stream(0, "test"))
-    return nets
 
 
 def b_first(function):
@@ -46,7 +41,7 @@ def three_steps(nets: ScaleNetworks, shapes, weights: LossWeights, both, recompu
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("way", ["the other way round", "on threads", "recomputed"])
 def test_no_bit_depends_on_the_order_the_threads_or_what_is_kept(case, way):
-    start, before = networks(4), torch.get_num_threads()
+    start, before = networks_of(Architecture(nfc=4, min_nfc=4), Geometry(), 0, CPU), torch.get_num_threads()
     try:
         torch.set_num_threads(2)
         with DomainThreads() as threads:  # one each, here as there
@@ -78,7 +73,7 @@ def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
     used = []
     monkeypatch.setattr("training.pair.training_step", lambda *args: used.append(args[4:]) or training_step(*args))
     monkeypatch.setattr("training.pair.torch.get_num_threads", lambda: threads)
-    pair_steps(torch.device("cpu"), recompute=bool(save_memory))
+    pair_steps(CPU, recompute=bool(save_memory))
     ((both, recompute),) = used
     assert isinstance(both, DomainThreads) is bool(side_by_side) and recompute is bool(save_memory)
 
@@ -89,7 +84,7 @@ def test_save_memory_takes_less():
         own = ScaleState(0, nets, OptimiserSettings()), inputs_for(weights, shapes), real_pictures(shapes)
         training_step(*own, weights, one_by_one, recompute)
 
-    nets, taken = networks(16), []
+    nets, taken = networks_of(Architecture(nfc=16, min_nfc=16), Geometry(), 0, CPU), []
     for recompute in (False, True):
         step(recompute)  # whatever is set up once
         taken.append(peak_of(lambda recompute=recompute: step(recompute)))

@@ -93,12 +93,14 @@ def test_finished_means_that_all_results_are_there(cli, monkeypatch, pair, tmp_p
 
 def test_results_made_again_leave_the_training_record_and_no_stale_files(cli, trained, pair, tmp_path):
     run = copy_run(trained, tmp_path / "run")
-    assert cli("train.py", "--load", run, "--finish_size", 32, "--seed", 77, "--gpu_id", -1).code == 0
+    result = cli("train.py", "--load", run, "--finish_size", 32, "--seed", 77, "--niter", 9, "--gpu_id", -1)
+    assert result.code == 0 and "nothing is trained" in result.out
     assert (run / "finished_a2b.png").exists()
     record = RunFolder(run)
-    assert record.record["options"]["manualSeed"] == 7 and record.record["results"]["manualSeed"] == 77
+    assert record.record["options"] == RunFolder(trained).record["options"] | {"out": str(trained)}
+    assert record.record["results"]["manualSeed"] == 77
     assert cli("train.py", "--load", run, "--finish_size", 0, "--gpu_id", -1).code == 0
-    assert not list(run.glob("finished*")) and not (run / "metrics.json").exists()
+    assert not list(run.glob("finished*")) and not (run / "metrics.json").exists() and record.record["finished"]
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, random, real_pictures
+from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, random, real_pictures, run_of
 from torch import nn
 from torchvision.transforms import functional as TF
 
@@ -28,23 +28,17 @@ from utils.rng import stream
 from utils.run_folder import RunFolder
 
 SMALL = Architecture(nfc=4, min_nfc=4)
-CPU = torch.device("cpu")
+CPU, GEOMETRY = torch.device("cpu"), Geometry(img_size=20, min_size=12)
 
 
-def networks(scale: int = 0, stop_scale: int = 4, seed: int = 0, architecture: Architecture = SMALL) -> ScaleNetworks:
+def networks(scale: int = 0, stop_scale: int = 4, architecture: Architecture = SMALL) -> ScaleNetworks:
     nets = ScaleNetworks(architecture, scale, stop_scale)
-    initialise(nets, stream(seed, "test"))
+    initialise(nets, stream(0, "test"))
     return nets
 
 
-def two_domains(architecture: Architecture = SMALL) -> tuple[tuple[Pyramid, Pyramid], Geometry]:
-    geometry = Geometry(img_size=20, min_size=12)
-    pyramids = Pyramid(geometry.shapes, geometry.factor), Pyramid(geometry.shapes, geometry.factor)
-    for scale in range(len(geometry.shapes)):
-        nets = networks(scale, geometry.stop_scale, seed=scale, architecture=architecture)
-        for pyramid, generator in zip(pyramids, nets.generators, strict=True):
-            pyramid.append(generator, 0.1 + 0.05 * scale)
-    return pyramids, geometry
+def trained_scales(scales: int = len(GEOMETRY.shapes)) -> tuple[Pyramid, Pyramid]:
+    return run_of(GEOMETRY, SMALL, scales, CPU).pyramids
 
 
 # Section 3: networks.
@@ -131,17 +125,14 @@ def test_upsample_clamps_before_and_after_and_mirrors():
 
 
 def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_domain():
-    pyramids, geometry = two_domains()
-    for pyramid in pyramids:
-        del pyramid.generators[1:], pyramid.sigmas[1:]
-    reals = random(1, 3, *geometry.shapes[1], seed=5), random(1, 3, *geometry.shapes[1], seed=6)
-    run = Run(RunFolder(Path("run")), geometry, SMALL, CPU)
-    run.pyramids = pyramids
+    run = run_of(GEOMETRY, SMALL, 1, CPU)
+    reals = random(1, 3, *GEOMETRY.shapes[1], seed=5), random(1, 3, *GEOMETRY.shapes[1], seed=6)
     sources = tuple(still([None, real]) for real in reals)
     fixed = dict(coarsest_sigmas=(1.0, 1.0), real_start=0.0, recompute=False, seed=3, optimiser=OptimiserSettings())
     for fixed_rec in (False, True):
         recipe = PairRecipe(reals=sources, weights=LossWeights(), noise_amps=(0.1, 0.3), fixed_rec=fixed_rec, **fixed)
-        state, draws = ScaleState(1, networks(1), OptimiserSettings()), StepDraws(pyramids, 1, 3, CPU, False, fixed_rec)
+        state = ScaleState(1, networks(1), OptimiserSettings())
+        draws = StepDraws(run.pyramids, 1, seed=3, device=CPU, fixed_rec=fixed_rec)
         with recipe.steps(run, state):
             pass
         for x, amp in enumerate((0.1, 0.3)):
@@ -150,10 +141,10 @@ def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_doma
 
 
 def test_reconstructions_start_from_one_noise_if_wanted():
-    pyramids, geometry = two_domains()
+    pyramids = trained_scales()
     draws = [StepDraws(pyramids, 2, seed, CPU, fixed_rec=True) for seed in (3, 4)]
     for x, pyramid in enumerate(pyramids):
-        expected = pyramid.draw(rec_start(geometry.shapes, CPU, x), 0, 2)
+        expected = pyramid.draw(rec_start(GEOMETRY.shapes, CPU, x), 0, 2)
         found = [draw(x, step, None) for draw in draws for step in (0, 1, 20)]
         assert all(torch.equal(inputs.z_prev, expected) for inputs in found)
         assert len({inputs.prev.sum().item() for inputs in found}) == len(found)
@@ -171,7 +162,7 @@ def test_scale_0_trains_on_noise_of_amplitude_1_and_nothing_else():
 
 
 def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before():
-    pyramids, _ = two_domains()
+    pyramids = trained_scales()
     ordered, direct = (StepDraws(pyramids, 2, seed=3, device=CPU, self_term=True) for _ in range(2))
     sequence = [ordered(1, step, None) for step in range(40)]
     for found, expected in zip(astuple(direct(1, 37, None)), astuple(sequence[37]), strict=True):
@@ -182,10 +173,8 @@ def test_inputs_of_a_step_do_not_depend_on_the_steps_taken_before():
 
 @pytest.mark.parametrize("scale", [0, 2])
 def test_a_share_of_the_steps_starts_from_the_real_images(scale):
-    pyramids, geometry = two_domains()
-    for pyramid in pyramids:
-        del pyramid.generators[scale:], pyramid.sigmas[scale:]
-    reals = [random(1, 3, *geometry.shapes[scale], seed=seed) for seed in (5, 6)]
+    pyramids = trained_scales(scale)
+    reals = [random(1, 3, *GEOMETRY.shapes[scale], seed=seed) for seed in (5, 6)]
     mixed, drawn = (
         StepDraws(pyramids, scale, seed=3, device=CPU, real_start=share, sigmas=(0.1, 0.2)) for share in (0.3, 0)
     )
@@ -352,11 +341,11 @@ def test_noise_of_the_self_term_has_the_other_pictures_shape_and_the_own_sigma(s
 
 
 def test_injection_starts_from_the_real_image_and_translates_once_with_the_finest_generator():
-    pyramids, geometry = two_domains()
-    real = [random(1, 3, *shape, seed=1) for shape in geometry.shapes]
+    pyramids = trained_scales()
+    real = [random(1, 3, *shape, seed=1) for shape in GEOMETRY.shapes]
     for pyramid in pyramids:
         pyramid.sigmas = [0.0] * len(pyramid.sigmas)
-    finest = geometry.stop_scale
+    finest = GEOMETRY.stop_scale
     redrawn, a2b = inject(pyramids, "a2b", real[finest], finest, seed=0).values()
     # Without noise the finest injection is one pass over the real image, on input and base.
     assert torch.equal(redrawn, pyramids[0].generators[-1](real[-1], real[-1]))
@@ -366,8 +355,8 @@ def test_injection_starts_from_the_real_image_and_translates_once_with_the_fines
 
 
 def test_injection_adds_its_own_noise_at_every_scale_from_there_on():
-    pyramids, geometry = two_domains()
-    for scale, shape in enumerate(geometry.shapes):
+    pyramids = trained_scales()
+    for scale, shape in enumerate(GEOMETRY.shapes):
         real = random(1, 3, *shape, seed=1)
         first, again, other = (inject(pyramids, "a2b", real, scale, seed) for seed in (0, 0, 1))
         assert torch.equal(first["a2b"], again["a2b"])

@@ -148,39 +148,34 @@ def command(inputs, tmp_path):
     return ["refine.py", *inputs, "--out", tmp_path / "out", *SMALL]
 
 
-@pytest.mark.parametrize("scale", [0, 3, 99])
-def test_start_scale_out_of_range(refused, command, scale):
-    line = refused([*command, "--start_scale", scale])
-    assert "--start_scale" in line
-    assert "1 to 2" in line or "1 or more" in line
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--start_scale 0", "1 or more"),
+        ("--start_scale 3", "1 to 2"),
+        ("--quantise", "--start_scale"),
+        ("--min_size 5", "at least"),
+        ("--niter 0", "1 or more"),
+        ("--beta 1", "--beta"),
+    ],
+)
+def test_wrong_options(refused, command, words, told):
+    line = refused([*command, *words.split()])
+    assert words.split()[0] in line and told in line
 
 
-def test_quantise_needs_a_start_scale(refused, command):
-    line = refused([*command, "--quantise"])
-    assert "--quantise" in line and "--start_scale" in line
-
-
-def test_another_reference_than_the_pyramids(refused, refined, tmp_path):
-    other = make_picture(tmp_path / "other.png", 9)
-    line = refused(["refine.py", "--load", refined, "--out", tmp_path / "out", "--reference", other, "--gpu_id", -1])
-    assert "--reference" in line and "--load" in line
-
-
-@pytest.mark.parametrize("size_", [(20, 60), (25, 25), (2000, 60)])
-def test_a_reference_smaller_than_the_coarsest_scale(refused, command, tmp_path, size_):
-    small = make_picture(tmp_path / "small.png", 3, size=size_)
-    line = refused([*command, "--reference", small])
-    assert "--reference" in line and "25" in line
-
-
-def test_bad_files_and_options(refused, command, tmp_path):
+def test_bad_files(refused, command, refined, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     for flag in ("--input", "--reference"):
         line = refused([*command, flag, tmp_path / "text.png"])
         assert flag in line and "text.png" in line
-    for words in ("--min_size 5", "--niter 0", "--beta 1"):
-        assert words.split()[0] in refused([*command, *words.split()])
+    for size_ in ((20, 60), (25, 25), (2000, 60)):  # smaller than the coarsest scale
+        line = refused([*command, "--reference", make_picture(tmp_path / "small.png", 3, size=size_)])
+        assert "--reference" in line and "25" in line
     assert "--input, --reference" in refused(["refine.py", "--out", tmp_path / "out"])
+    # Another reference than the pyramid's.
+    line = refused(["refine.py", "--load", refined, *command[3:7], "--reference", command[2]])
+    assert "--reference" in line and "--load" in line
 
 
 def test_folders_of_the_other_program(refused, command, pair, refined, trained, tmp_path):
