@@ -80,8 +80,18 @@ def parse_refine(arguments: Sequence[str] | None = None) -> RefineOptions:
 
 def parse_finish(arguments: Sequence[str] | None = None) -> FinishOptions:
     """Options of finishing one image from its command line; UserError on anything wrong with it."""
-    options = FinishOptions(**FINISH.explicit(arguments))
-    _require(options, "input", "reference", "out")
+    given = FINISH.explicit(arguments)
+    options = FinishOptions(**given)
+    _require(options, *(["reference", "out"] if options.apply else ["input", "reference", "out"]))
+    for flag, usable in (
+        ("apply", {"apply", "reference", "out", "overwrite"}),
+        ("keep_mask", given.keys() - {"finish_size", "like"}),
+    ):
+        if getattr(options, flag) and (more := given.keys() - usable):
+            raise UserError(f"--{more.pop()}: has no effect with --{flag}; leave it out")
+    if options.source_mask and len(options.source_mask) != len(options.reference):
+        masks, references = len(options.source_mask), len(options.reference)
+        raise UserError(f"--source_mask: {masks} given for {references} --reference; give one for each, in their order")
     return options
 
 

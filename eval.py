@@ -13,6 +13,7 @@ from PIL import Image
 
 from config import parse_eval, recorded
 from finishing.full_size import whole
+from finishing.masks import masked
 from models.clip import translate_clip
 from models.inference import SAMPLE, TrainedPair, default_injection_scale, inject, injection_scales
 from models.results import Originals, draw_samples, finish_pair, save_choices
@@ -42,12 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs = open_inputs(options, pair, as_trained["quant_level"])
     out = RunFolder(options.out)
     read = {"--input_a": options.input_a, "--input_b": options.input_b}
+    masks = options.source_mask_a, options.source_mask_b
+    read |= {"--source_mask_a": masks[0], "--source_mask_b": masks[1]}
     read |= {f"--load {options.load}: its image {x}": Path(as_trained[f"input_{x}"]) for x in "ab"}
     out.check_free("eval.py", {flag: path for flag, path in read.items() if path is not None}, options.overwrite)
     originals = Originals()
+    if any(masks) and not finish_size:
+        raise UserError("--source_mask_a, --source_mask_b: are for finishing; give --finish_size")
     if finish_size or options.choices or options.metrics:
         structure = as_trained["structure"] if options.structure is None else options.structure
         originals = Originals.find(pair, inputs, finish_size, structure)
+        for domain, image in enumerate(originals.images):
+            if image is not None:
+                originals.images[domain] = masked(image, masks[domain], f"--source_mask_{'ab'[domain]}")
     with out.locked(), StopRequest(f"stopped; everything made so far is in {out.path}") as stop:
         out.begin("eval.py", run_record(recorded(options), device))
         print(f"on {device_name(device)}, seed {options.manualSeed}")

@@ -12,9 +12,12 @@ from config import parse_finish, recorded
 from finishing.canvas import PATCH
 from finishing.finished import legend
 from finishing.full_size import CPU, Finisher, finish_all, whole
-from options import LEARNED_SIZE
+from finishing.masks import masked, opaque
+from finishing.sources import TURNS, apply_sources, save_sources
+from options import FILLED_SIZE, LEARNED_SIZE, FinishOptions
 from utils.device import run_record
 from utils.errors import UserError
+from utils.files import write_atomic
 from utils.image import open_image
 from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
@@ -24,24 +27,41 @@ from utils.sheet import save_sheet
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     options = parse_finish(arguments)
-    image = open_image(options.input, "--input", PATCH)
-    references = {f"--reference {path}": open_image(path, "--reference", PATCH) for path in options.reference}
-    longer, like = max(image.size), image
-    if options.like is not None:
-        like = open_image(options.like, "--like", PATCH)
-    side = options.learned_size or min(longer, LEARNED_SIZE, options.finish_size)
+    out = RunFolder(options.out)
+    named = [(name, getattr(options, name)) for name in ("input", "like", "keep_mask", "sources", "apply")]
+    named += [(f"{name} {path}", path) for name in ("reference", "source_mask") for path in getattr(options, name)]
+    inputs = {f"--{name}": path for name, path in named if path is not None}
+    if options.apply is not None:
+        return apply(options, out, inputs)
+    image = masked(open_image(options.input, "--input", PATCH), options.keep_mask, "--keep_mask")
+    like = image if options.like is None else open_image(options.like, "--like", PATCH)
+    originals = {path: open_image(path, "--reference", PATCH) for path in options.reference}
+    for path, mask in zip(options.reference, options.source_mask, strict=False):
+        originals[path] = masked(originals[path], mask, "--source_mask")
+    turns, references = TURNS if options.turn else TURNS[:1], {}
+    for index, turn in enumerate(turns):
+        references |= {
+            f"--reference {path}" + f" turned {index}" * (index > 0): turn(one) for path, one in originals.items()
+        }
+    if options.sources and options.sources.exists() and not options.overwrite:
+        raise UserError(f"--sources {options.sources}: is there already; --overwrite replaces it")
+    tile = tuple(options.tile in (axis, "both") for axis in "yx")
+    known = image if options.keep_mask is not None else None
+    if known and any(opaque(image).roll(1, axis).narrow(axis, 0, 2).any() for axis in (0, 1) if tile[axis]):
+        raise UserError(f"--keep_mask: white at the border, which --tile {options.tile} makes anew; paint that black")
+    longer = max(image.size)
+    size = longer if known else options.finish_size or 512
+    side = options.learned_size or min(longer, FILLED_SIZE if known else LEARNED_SIZE, size)
     if side > longer:
         raise UserError(f"--learned_size {side}: --input {options.input} has only {image.width}x{image.height} pixels")
-    if options.finish_size < side:
-        raise UserError(f"--finish_size {options.finish_size}: must be at least the --learned_size, {side}")
-    finisher = Finisher(references, like.size[::-1], options.finish_size, options.structure)
+    if size < side:
+        raise UserError(f"--finish_size {size}: must be at least the --learned_size, {side}")
+    structure = options.structure if options.structure is not None else float(known is None)
+    finisher = Finisher(references, like.size[::-1], size, structure, known, tile)
     try:
-        notes = finisher.sizes()[2]
+        _, factors, notes = finisher.sizes()
     except ValueError as error:
         raise UserError(f"--input {options.input}: cannot be finished: {error}") from None
-    out = RunFolder(options.out)
-    inputs = {"--input": options.input} | {f"--reference {path}": path for path in options.reference}
-    inputs |= {"--like": options.like} if options.like is not None else {}
     out.check_free("finish.py", inputs, options.overwrite)
 
     # Finish.
@@ -51,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"note: the result {note}", file=sys.stderr)
         learned = whole(image, tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like))
         ((_, full),) = finish_all([("finished", learned, finisher)], stop, out)
+        if options.sources is not None:
+            save_sources(options.sources, full.source, [*originals.values(), *[image] * bool(known)], factors, turns)
         shown, sources = [("input", whole(image, full.image.shape[-2:]))], [("source of each pixel", full.source_map())]
         for index, reference in enumerate(full.references.images):
             shown.append((f"reference {index + 1}", reference))
@@ -59,4 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         save_sheet([[*shown, ("finished", full.image)], sources], out.claim("results.png"))
         out.note(finished=True)
     print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % of patches copied with their neighbours")
+    return 0
+
+
+def apply(options: FinishOptions, out: RunFolder, inputs: dict) -> int:
+    """Make the image whose sources are recorded from other maps."""
+    end, content = apply_sources(options.apply, options.reference)
+    out.check_free("finish.py", inputs, options.overwrite)
+    with out.locked():
+        out.begin("finish.py", run_record(recorded(options), CPU))
+        path = out.claim(f"applied{end}")
+        write_atomic(path, content)
+        out.note(finished=True)
+    print(path)
     return 0

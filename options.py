@@ -31,6 +31,8 @@ HEADINGS = {
     "evaluation": "inject_levels",
     "refinement": "start_scale quantise",
     "finishing (not in the paper)": "finish_size structure like learned_size",
+    "control of what is copied (not in the paper)": "source_mask source_mask_a source_mask_b keep_mask tile turn "
+    "sources apply",
     "departures from the paper": "preset keep_aspect padding_mode rec_noise real_start lambda_layout lr_decay "
     "save_memory deterministic inject_scale out_size samples choices metrics",
 }
@@ -38,7 +40,10 @@ HEADINGS = {
 PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
 FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} quant_level preset keep_aspect padding_mode".split())
 
+SOURCES = "white may be copied from, black never; default: all white"
+KEPT = "white keeps the input, at its own size; black is a hole the references fill (inpainting); default: no hole"
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
+FILLED_SIZE = 160  # likewise where a hole is filled, which may be narrow: from 64 grass grew up into a gap in a hedge
 A_KINDS = "image A, or a video, an animated image, or a folder with one image per frame"
 
 
@@ -247,6 +252,8 @@ class EvalOptions(Computing):
     samples: int | None = option(integer(1), None, "number of new images to draw, with translations; default: none")
     finish_size: int | None = as_trained("finish_size")
     structure: float | None = as_trained("structure")
+    source_mask_a: Path | None = option(pathname, None, f"{SOURCES}; of the A trained on", metavar="MASK")
+    source_mask_b: Path | None = option(pathname, None, f"{SOURCES}; of the B trained on", metavar="MASK")
     choices: bool = option(
         bool,
         False,
@@ -267,17 +274,27 @@ class FinishOptions(Output):
 
     input: Path = option(pathname, None, "image to finish (required)")
     reference: tuple[Path, ...] = option(pathname, (), "one or more images to take patches from (required)", nargs="+")
-    finish_size: int = option(integer(LEAST_SIDE), 512, "longer side of the finished image, pixels")
+    finish_size: int | None = option(integer(LEAST_SIDE), None, "longer side; default: 512 pixels, or all with a hole")
     like: Path | None = option(
         pathname,
         None,
         "image whose aspect ratio the result gets, such as the photograph that a square learned image was made from; "
         "default: the input's own",
     )
-    structure: float = option(number(), 1.0, "how closely to follow the input: 0 loosely, 1 closely, 2 very closely")
+    structure: float | None = option(
+        number(), None, "0: follow the input loosely, holes not; default: 1, with a hole 0"
+    )
     learned_size: int | None = option(
         integer(1),
         None,
         "longer side the input is shrunk to first, pixels, which removes finer detail; default: its own, at most "
-        f"{LEARNED_SIZE} and at most --finish_size",
+        f"{LEARNED_SIZE}, with --keep_mask {FILLED_SIZE}, and at most --finish_size",
     )
+    source_mask: tuple[Path, ...] = option(pathname, (), f"{SOURCES}; one per --reference", nargs="+", metavar="MASK")
+    keep_mask: Path | None = option(pathname, None, KEPT, metavar="MASK")
+    tile: str | None = option(
+        str, None, "tiling: sides that meet without a seam; default: none", choices=("x", "y", "both")
+    )
+    turn: bool = option(bool, False, "also copy from the references turned by right angles and mirrored; slower")
+    sources: Path | None = option(pathname, None, "write where each pixel is from; default: not", metavar="NPZ")
+    apply: Path | None = option(pathname, None, "copy what --sources wrote; default: finish", metavar="NPZ")

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 Shape = tuple[int, int]  # height, width
+Tile = tuple[bool, bool]  # whether an image's last row goes on in its first; likewise of its columns
+PLAIN = (False, False)
 
 PATCH = 7  # pixels, side
 LEAST_SIDE = 2 * PATCH  # pixels; below it nothing has room for a few patches, and what comes out shows nothing
@@ -16,20 +20,30 @@ class Canvas:
 
     Args:
         images: (1, 3, H, W) each, CPU.
+        masks: (H, W) bool each, where patches may be copied from; not given: everywhere.
+        tile: whether the rows, and columns, of a field of places go around, as those of the image it is for.
 
     Attributes:
         shapes: (references, 2), height and width of each. tops: (references,), the row each begins at.
         values: (places, 3) float32, the pixels, 0 beside a narrow reference.
-        usable: (places,) bool, whether a whole patch of one reference begins there. The last columns never are, so
-            that one step to the side never leads from a usable place around the edge to another.
+        usable: (places,) bool, whether a whole patch of one reference begins there, which may be copied. The last
+            columns never are, so that one step to the side never leads from a usable place around the edge to another.
+        nearest: (places,) int32, the usable place nearest to each; None where no mask has black.
     """
 
-    def __init__(self, images: Sequence[Tensor]) -> None:
+    def __init__(self, images: Sequence[Tensor], masks: Sequence[np.ndarray] = (), tile: Tile = PLAIN) -> None:
+        self.tile = tile
         self.shapes = np.array([image.shape[-2:] for image in images])
         self.tops = self.shapes[:, 0].cumsum() - self.shapes[:, 0]
         self.width = int(self.shapes[:, 1].max())
         self.values = self.spread([image[0].permute(1, 2, 0).numpy() for image in images])
-        self.usable = self.spread([np.ones(shape - PATCH + 1, np.bool_) for shape in self.shapes])
+        masks = masks or [np.ones(shape, np.bool_) for shape in self.shapes]
+        self.usable = self.spread([sliding_window_view(mask, (PATCH, PATCH)).all(axis=(2, 3)) for mask in masks])
+        self.nearest = None
+        if not all(mask.all() for mask in masks):
+            barred = ~self.usable.reshape(-1, self.width)
+            rows, columns = distance_transform_edt(barred, return_distances=False, return_indices=True)
+            self.nearest = (rows * self.width + columns).astype(np.int32).reshape(-1)
 
     def spread(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """On the canvas an array of each reference, (h, w, ...), from its top left corner on; (places, ...), else 0."""
@@ -45,7 +59,8 @@ class Canvas:
         return reference, row - self.tops[reference], column
 
     def place(self, reference: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """The place of the patch nearest to a row and column of a reference, int32."""
+        """The usable place nearest to a row and column of a reference, int32."""
         last = self.shapes[reference] - PATCH
         row, column = np.clip(row, 0, last[..., 0]), np.clip(column, 0, last[..., 1])
-        return ((row + self.tops[reference]) * self.width + column).astype(np.int32)
+        place = ((row + self.tops[reference]) * self.width + column).astype(np.int32)
+        return place if self.nearest is None else self.nearest[place]

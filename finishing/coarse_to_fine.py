@@ -8,6 +8,8 @@ from torch import Tensor
 
 from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.finished import Finished
+from finishing.guide import guide
+from finishing.masks import white
 from finishing.motion import Motion, carried
 from finishing.references import References
 from finishing.votes import averaged, seamless
@@ -24,6 +26,7 @@ def finish(
     before: Finished | None = None,
     motion: Motion | None = None,
     progress: Callable[[float], object] | None = None,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Finished:
     """Finish a learned image with patches of references that were prepared for its size. Deterministic; on the CPU.
 
@@ -34,8 +37,9 @@ def finish(
         motion: since then, which the matches follow; not given: nothing moved. At a cut nothing is kept.
         progress: called every fraction of a second, after each band of rows, with the share of the passes' pixels
             that is done, up to 1; may raise to stop it.
+        known: an image of the finished size, (1, 3, H, W), and a mask, (H, W) float, 1 for what stays as it is there.
     """
-    shape, scale = references.shape, references.scale
+    shape, scale, tile = references.shape, references.scale, references.tile
     work = np.square(references.factors).cumsum()
     done, keep = 0.0, before is not None
     if motion is not None and not motion.found.any():
@@ -52,9 +56,12 @@ def finish(
         for length, wanted in zip(learned.shape[-2:], (ceil_side(side * scale) for side in shape), strict=True)
     )
     learned = rows @ learned @ columns.T
-    colours = colour_map(learned, references.small) if before is None else before.colours
+    if known is not None:
+        colours = torch.eye(3, 4)  # what is filled in has those around it
+    else:
+        colours = colour_map(learned, references.palette) if before is None else before.colours
     learned = torch.einsum("ij,njhw->nihw", colours[:, :3], learned) + colours[:, 3].view(1, 3, 1, 1)
-    learned = learned.clamp(-1, 1)
+    learned = guide(learned.clamp(-1, 1), references, known)
 
     # From pass to pass; `image` is at `size`, the last field's places are in `canvas`.
     image, size, canvas, field, matches = learned, scale, None, None, []
@@ -62,8 +69,8 @@ def finish(
         check()
         here = [ceil_side(side * factor) for side in shape]
         level = references.level(index, check, keep)
-        pictures = resize(image, factor / size, here), resize(learned, factor / scale, here)
-        queries = level.features(*pictures, check)
+        pictures = resize(image, factor / size, here, tile), resize(learned, factor / scale, here, tile)
+        queries = level.features(*pictures, check, tile)
         if field is None:
             field = search(queries, level, check)
         else:
@@ -78,20 +85,28 @@ def finish(
         matches.append((field, drift))
         del level, queries  # by far the largest, before the next ones are made
         image, size, done = averaged(field, canvas, check), factor, work[index] / work[-1]
-    finished = seamless(image, field, canvas, 1 / scale, check)  # over a pixel of the learned image
-    return Finished(finished, source_of(field, canvas), copied_share(field, canvas), references, matches, colours)
+        if known is not None:
+            stays = white(known[1], factor, here, tile)
+            image = torch.where(stays, resize(known[0], factor, here, tile), image)
+    free = None if known is None else ~stays.numpy()
+    finished = seamless(image, field, canvas, 1 / scale, check, free)  # over a pixel of the learned image
+    source = source_of(field, canvas)
+    if free is not None:
+        own = np.stack([np.full(shape, len(references.images)), *np.indices(shape)])
+        source = np.where(free, source, own).astype(np.int32)
+    return Finished(finished, source, copied_share(field, canvas), references, matches, colours)
 
 
-def colour_map(image: Tensor, references: list[Tensor]) -> Tensor:
+def colour_map(image: Tensor, palette: Tensor) -> Tensor:
     """The affine map (3, 4) of least change that gives an image the mean and covariance of its references' colours.
 
     Training for minutes leaves a learned image pale.
 
     Args:
-        image, references: (1, 3, H, W) in [-1, 1].
+        image: (1, 3, H, W) in [-1, 1].
+        palette: (3, pixels) of the references, likewise.
     """
-    pixels = image[0].flatten(1).double()
-    wanted = torch.cat([reference[0].flatten(1) for reference in references], dim=1).double()
+    pixels, wanted = image[0].flatten(1).double(), palette.double()
     faint = FAINT**2 * torch.eye(3, dtype=torch.float64)
     root = _root(torch.cov(pixels, correction=0) + faint)
     inverse = torch.linalg.inv(root)

@@ -1,8 +1,10 @@
 """The field: for every patch of an image the place of its match in the references."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from finishing.canvas import PATCH, Canvas, Shape
+from finishing.canvas import PATCH, Canvas, Shape, Tile
 from finishing.kernels import Check, distances, in_bands, nearest, no_check, sweep
 from finishing.references import Level
 
@@ -64,9 +66,10 @@ def settle(
     in_bands(distances, len(field), queries, level.keys, field, distance, check=check)
     median = np.median(distance)
     coherence, loyalty = np.float32(COHERENCE * median), np.float32(LOYALTY * median)
-    fixed = (queries, level.keys, level.canvas.usable, level.canvas.width, coherence, kept, loyalty)
+    canvas = level.canvas
+    fixed = (queries, level.keys, canvas.usable, canvas.width, canvas.tile, coherence, kept, loyalty)
     for turn in range(SWEEPS):
-        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, neighbours_apart=True, check=check)
+        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, apart=1 + canvas.tile[0], check=check)
     return field
 
 
@@ -74,20 +77,17 @@ def enlarge(field: np.ndarray, old: Canvas, new: Canvas, ratio: float, shape: Sh
     """The field of the level before for a level `ratio` times as large.
 
     A patch goes on from the match of the patch it lies in before: position and the offset inside the enlarged pixel
-    are both multiplied, rounded and kept inside the reference.
+    are both multiplied, rounded and kept inside the reference. Where the image goes around, so do its patches.
 
     Args:
         field: (h, w), places in `old`.
         shape: (height, width) of the result, places in `new`.
     """
-    centres = [(np.arange(length) + CENTRE + 0.5) / ratio for length in shape]
-    patches = [
-        np.clip(np.floor(each - CENTRE).astype(np.int64), 0, length - 1)
-        for each, length in zip(centres, field.shape, strict=True)
-    ]
-    down, right = (each - (patch + CENTRE) for each, patch in zip(centres, patches, strict=True))
-    reference, row, column = old.position(field[np.ix_(*patches)])
-    row = (row + CENTRE + down[:, None]) * ratio - 0.5 - CENTRE
+    ratios = np.where(old.tile, np.divide(shape, field.shape), ratio)
+    centres = [(np.arange(length) + CENTRE + 0.5) / each for length, each in zip(shape, ratios, strict=True)]
+    places, down, right = _covering(field, centres, old.tile)
+    reference, row, column = old.position(places)
+    row = (row + CENTRE + down) * ratio - 0.5 - CENTRE
     column = (column + CENTRE + right) * ratio - 0.5 - CENTRE
     return new.place(reference, np.rint(row).astype(np.int64), np.rint(column).astype(np.int64))
 
@@ -104,7 +104,16 @@ def source_of(field: np.ndarray, canvas: Canvas) -> np.ndarray:
 
     A pixel's source is that of the patch it is the centre of; at the border, of the nearest patch there is.
     """
-    patches = [np.clip(np.arange(length + PATCH - 1) - PATCH // 2, 0, length - 1) for length in field.shape]
-    down, right = (np.arange(len(each)) - each for each in patches)
-    reference, row, column = canvas.position(field[np.ix_(*patches)])
-    return np.stack([reference, row + down[:, None], column + right]).astype(np.int32)
+    sides = np.add(field.shape, np.where(canvas.tile, 0, PATCH - 1))
+    places, down, right = _covering(field, list(map(np.arange, sides)), canvas.tile)
+    reference, row, column = canvas.position(places)
+    return np.stack([reference, row + CENTRE + down, column + CENTRE + right]).astype(np.int32)
+
+
+def _covering(field: np.ndarray, points: Sequence[np.ndarray], tile: Tile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The matches of the patches centred at or just before some rows and columns, and how far before: down, right."""
+    patches = [np.floor(each - CENTRE).astype(np.int64) for each in points]
+    for axis, last in enumerate(np.subtract(field.shape, 1)):
+        patches[axis] = patches[axis] if tile[axis] else patches[axis].clip(0, last)
+    down, right = (each - (patch + CENTRE) for each, patch in zip(points, patches, strict=True))
+    return field[np.ix_(*map(np.mod, patches, field.shape))], down[:, None], right

@@ -20,7 +20,8 @@ class Finished(NamedTuple):
 
     Args:
         image: (1, 3, H, W) in [-1, 1].
-        source: (3, H, W) int32: for every pixel the index of its reference, and its row and column there.
+        source: (3, H, W) int32: for every pixel the index of its reference, and its row and column there. What was
+            kept comes from one more, the input.
         copied: share of patches whose right and lower neighbours continue in the reference, 0 to 1: "copied in one
             piece".
         references: whose patches they are; `references.images` are as large as these were copied.

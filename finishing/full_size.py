@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from finishing.canvas import PATCH, Shape
+from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Shape, Tile
 from finishing.finished import Finished
+from finishing.masks import opaque, white, white_side
 from finishing.motion import Motion
 from utils.geometry import ceil_side
 from utils.image import image_to_tensor, save_images
@@ -38,35 +39,43 @@ class Finisher:
     as many pixels as the smallest reference.
 
     Args:
-        references: whose patches are copied, by what messages call them.
+        references: whose patches are copied where they are opaque, by what messages call them.
         like: (height, width) of what the images depict, in any unit.
         size: wanted longer side of the finished image, pixels.
         structure: how strictly the learned image is followed, see `finishing.references.References`.
+        known: an image that stays as it is where it is opaque. What comes out is as large as it, `like` and `size` say
+            the same, and no reference is shrunk.
+        tile: see `finishing.references.References`.
     """
 
     references: dict[str, Image.Image]
     like: Shape
     size: int
     structure: float
+    known: Image.Image | None = None
+    tile: Tile = PLAIN
 
     def sizes(self) -> tuple[Shape, list[float], list[str]]:
         """(height, width) of the finished image, by what each reference is shrunk, and what a person should know.
 
         Raises:
-            ValueError: one of them is too thin for a patch then.
+            ValueError: one of them is too thin for a patch then, or what a mask has white is.
         """
         # The longer side of the finished image that has as many pixels as a reference.
         unit = max(self.like) / math.sqrt(math.prod(self.like))
         available = {name: unit * math.sqrt(math.prod(image.size)) for name, image in self.references.items()}
         limit = min(available, key=available.get)
-        longer = min(self.size, math.floor(available[limit] + 1e-6))
+        longer = min(self.size, math.floor(available[limit] + 1e-6)) if self.known is None else max(self.like)
         height, width = (max(1, round(longer * side / max(self.like))) for side in self.like)
         if min(height, width) < PATCH:
             raise ValueError(f"at {width}x{height} pixels it would be narrower than a patch ({PATCH} pixels)")
-        factors = [min(1.0, longer / most) for most in available.values()]
+        factors = [min(1.0, longer / most) if self.known is None else 1.0 for most in available.values()]
         for (name, image), factor in zip(self.references.items(), factors, strict=True):
             if ceil_side(min(image.size) * factor) < PATCH:
                 raise ValueError(f"{name}, shrunk for {longer} pixels, would be narrower than a patch ({PATCH} pixels)")
+            if image.mode == "RGBA" and white_side(opaque(image)) * factor < LEAST_SIDE:
+                side = math.ceil(LEAST_SIDE / factor)
+                raise ValueError(f"{name}: its source mask leaves no white square of {side} pixels to copy from")
         notes = []
         if longer < self.size:
             has = "{}x{}".format(*self.references[limit].size)
@@ -96,9 +105,12 @@ class Finisher:
         if before is not None:
             return finish(learned, before.references, before, motion, progress)
         shape, factors, _ = self.sizes()
-        images = [resize(whole(one), by) for one, by in zip(self.references.values(), factors, strict=True)]
-        references = References(images, tuple(learned.shape[-2:]), shape, self.structure)
-        return finish(learned, references, progress=progress)
+        by_size = list(zip(self.references.values(), factors, strict=True))
+        images = [resize(whole(one), by) for one, by in by_size]
+        masks = [white(opaque(one), by).float() for one, by in by_size]
+        references = References(images, tuple(learned.shape[-2:]), shape, self.structure, masks, self.tile)
+        known = None if self.known is None else (whole(self.known), opaque(self.known))
+        return finish(learned, references, progress=progress, known=known)
 
 
 def finish_all(

@@ -34,12 +34,12 @@ def compiled(function: Callable) -> Any:
     return kernel
 
 
-def in_bands(kernel: Any, rows: int, *arguments: Any, neighbours_apart: bool = False, check: Check = no_check) -> None:
+def in_bands(kernel: Any, rows: int, *arguments: Any, apart: int = 0, check: Check = no_check) -> None:
     """Call `kernel(first, last, *arguments)` for every band of rows, on as many threads as PyTorch uses.
 
     Args:
-        neighbours_apart: first every other band, then the rest: for a kernel that changes what it reads of the
-            rows next to its own.
+        apart: 1, first every other band, then the rest: for a kernel that changes what it reads of the rows next to
+            its own; 2, so that the last and the first band are never at work together, either.
         check: called after every band, in this thread; if it raises, bands not yet begun are left out.
     """
     try:  # Compile.
@@ -51,7 +51,8 @@ def in_bands(kernel: Any, rows: int, *arguments: Any, neighbours_apart: bool = F
     bands = [(first, min(first + BAND, rows)) for first in range(0, rows, BAND)]
     threads = min(len(bands), torch.get_num_threads())
     with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
-        for turn in (bands[::2], bands[1::2]) if neighbours_apart else (bands,):
+        alone = len(bands) - (apart == 2 and len(bands) % 2)
+        for turn in (bands[:alone:2], bands[1::2], bands[alone:]) if apart else (bands,):
             for _ in (pool.map if pool else map)(lambda band: kernel(*band, *arguments), turn):
                 check()
 
@@ -131,22 +132,28 @@ def distances(first, last, queries, keys, field, out):
 
 
 @compiled
-def continuing(field, width, y, x, place):
+def inside(index, length, around):
+    """An index of 0 to `length`, around the end if it goes on there; else -1 for one outside."""
+    if 0 <= index < length:
+        return index
+    return index % length if around else -1
+
+
+@compiled
+def continuing(field, tile, width, y, x, place):
     """How many of the four direct neighbours of (y, x) have the match that continues `place`."""
     count = 0
-    if y > 0 and field[y - 1, x] == place - width:
-        count += 1
-    if y + 1 < field.shape[0] and field[y + 1, x] == place + width:
-        count += 1
-    if x > 0 and field[y, x - 1] == place - 1:
-        count += 1
-    if x + 1 < field.shape[1] and field[y, x + 1] == place + 1:
-        count += 1
+    for step in (-1, 1):
+        row, column = inside(y + step, field.shape[0], tile[0]), inside(x + step, field.shape[1], tile[1])
+        if row >= 0 and field[row, x] == place + step * width:
+            count += 1
+        if column >= 0 and field[y, column] == place + step:
+            count += 1
     return count
 
 
 @compiled
-def sweep(first, last, queries, keys, usable, width, coherence, kept, loyalty, backwards, field, distance):
+def sweep(first, last, queries, keys, usable, width, tile, coherence, kept, loyalty, backwards, field, distance):
     """One coherence sweep over rows `first` to `last`, in row order or backwards.
 
     Every patch tries what continues its eight neighbours' matches, and `kept`; it takes what has less energy: squared
@@ -154,6 +161,7 @@ def sweep(first, last, queries, keys, usable, width, coherence, kept, loyalty, b
 
     Args:
         queries: (h, w, K). keys: (places, K). usable: (places,), whether a patch may be taken from there.
+        tile: whether the field's rows, and columns, go around.
         kept: (h, w), places to stay with where nothing is clearly better; -1 for none.
         field, distance: (h, w), changed: the matches, and their squared distances.
     """
@@ -164,20 +172,21 @@ def sweep(first, last, queries, keys, usable, width, coherence, kept, loyalty, b
         for column in range(columns):
             x = columns - 1 - column if backwards else column
             own = field[y, x]
-            energy = distance[y, x] - coherence * continuing(field, width, y, x, own)
+            energy = distance[y, x] - coherence * continuing(field, tile, width, y, x, own)
             if own == kept[y, x]:
                 energy -= loyalty
             for candidate in range(9):
                 dy, dx = (candidate // 3 - 1) * step, (candidate % 3 - 1) * step
                 if candidate == 4:
                     place = kept[y, x]
-                elif 0 <= y + dy < height and 0 <= x + dx < columns:
-                    place = field[y + dy, x + dx] - (dy * width + dx)
                 else:
-                    continue
+                    other, beside = inside(y + dy, height, tile[0]), inside(x + dx, columns, tile[1])
+                    if other < 0 or beside < 0:
+                        continue
+                    place = field[other, beside] - (dy * width + dx)
                 if place == field[y, x] or place < 0 or place >= usable.size or not usable[place]:
                     continue
-                reward = coherence * continuing(field, width, y, x, place)
+                reward = coherence * continuing(field, tile, width, y, x, place)
                 if place == kept[y, x]:
                     reward += loyalty
                 found = distance_below(queries[y, x], keys[place], energy + reward)

@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch.nn.functional as F
+import torch
 from torch import Tensor
 
-from finishing.canvas import LEAST_SIDE, PATCH, Canvas, Shape
+from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Canvas, Shape, Tile
 from finishing.kernels import Check, in_bands, project
+from finishing.masks import white, white_side
 from utils.resize import resize
 
 COMPONENTS = 24  # of a patch's 147 values
@@ -30,22 +31,37 @@ class References:
         structure: 0 hides a learned image's faults, 1 is the default and follows it closely. On pairs of things on a
             ground, of textures and of letters alike, 0.5 made rounder things and 1 kept more of the layout, with
             nearer patches and colours; above 1 only the weight grows further.
+        masks: (H, W) float each, 1 where patches may be copied from, else 0; not given: everywhere.
+        tile: whether the finished images go around.
 
     Attributes:
         scale: ratio of a learned image to the finished one.
         factors: ratio of every pass's size to the finished image.
         small: `images` at the learned size.
+        palette: (3, pixels), the colours of what may be copied, at that size.
     """
 
-    def __init__(self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float) -> None:
+    def __init__(
+        self,
+        images: Sequence[Tensor],
+        learned: Shape,
+        shape: Shape,
+        structure: float,
+        masks: Sequence[Tensor] = (),
+        tile: Tile = PLAIN,
+    ) -> None:
         bounded = min(structure, 1.0)
         self.weight = 8 * structure  # of the anchors: at 1 their samples count as much as a patch's pixels
         self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
         start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
+        self.masks = masks or [torch.ones(image.shape[-2:]) for image in images]
         sides = [*shape, *(side for image in images for side in image.shape[-2:])]
         self.scale = min(1.0, math.sqrt(math.prod(learned) / math.prod(shape)))
-        self.factors = pass_factors(start * self.scale, min(sides), max(sides))
+        self.factors = pass_factors(start * self.scale, min(*sides, *map(white_side, self.masks)), max(sides))
         self.images, self.shape, self.small = images, shape, [resize(image, self.scale) for image in images]
+        shares = [resize(mask, self.scale) for mask in self.masks]
+        chosen = [image[0][:, share > 0.9 * share.max()] for image, share in zip(self.small, shares, strict=True)]
+        self.palette, self.tile = torch.cat(chosen, dim=1), tile
         self.kept: dict[int, Level] = {}
 
     def level(self, index: int, check: Check, keep: bool) -> "Level":
@@ -86,28 +102,36 @@ class Level:
         self.spacing = max(1, round(references.reach * factor / scale))
         self.margin = ANCHOR // 2 * self.spacing - PATCH // 2  # negative where the samples lie inside the patch
         self.patches = principal_components(blurred, PATCH, 1, COMPONENTS)
-        self.anchors = principal_components(list(map(self._padded, small)), ANCHOR, self.spacing, ANCHOR_COMPONENTS)
+        wide = [padded(image, self.margin) for image in small]
+        self.anchors = principal_components(wide, ANCHOR, self.spacing, ANCHOR_COMPONENTS)
         self.anchors *= np.float32(references.weight * PATCH / ANCHOR)
-        self.canvas = Canvas(sharp)
+        self.canvas = Canvas(sharp, [white(mask, factor).numpy() for mask in references.masks], references.tile)
         self.keys = self.canvas.spread([self.features(*each, check) for each in zip(blurred, small, strict=True)])
 
-    def features(self, image: Tensor, small: Tensor, check: Check) -> np.ndarray:
+    def features(self, image: Tensor, small: Tensor, check: Check, tile: Tile = PLAIN) -> np.ndarray:
         """Of all patches of an image, (h, w, K) float32.
 
         Args:
             image, small: (1, 3, H, W), at this size, what patches and anchors are taken from.
         """
+        image, small = padded(image, 0, tile), padded(small, self.margin, tile)
         height, width = image.shape[-2:]
         out = np.empty((height - PATCH + 1, width - PATCH + 1, COMPONENTS + ANCHOR_COMPONENTS), np.float32)
         for picture, components, spacing, part in (
             (image, self.patches, 1, out[..., :COMPONENTS]),
-            (self._padded(small), self.anchors, self.spacing, out[..., COMPONENTS:]),
+            (small, self.anchors, self.spacing, out[..., COMPONENTS:]),
         ):
             in_bands(project, len(out), picture[0].contiguous().numpy(), components, spacing, part, check=check)
         return out
 
-    def _padded(self, image: Tensor) -> Tensor:
-        return F.pad(image, (self.margin,) * 4, mode="replicate")
+
+def padded(image: Tensor, margin: int, tile: Tile = PLAIN) -> Tensor:
+    """An image with its edge repeated on every side; one that goes around goes on there, at the end a patch further."""
+    for axis, around in zip((-2, -1), tile, strict=True):
+        length = image.shape[axis]
+        pixels = torch.arange(-margin, length + margin + (PATCH - 1) * around)
+        image = image.index_select(axis, pixels % length if around else pixels.clamp(0, length - 1))
+    return image
 
 
 def principal_components(images: Sequence[Tensor], side: int, spacing: int, count: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from finishing.full_size import Finisher
+from finishing.masks import masked
 from models.networks import DOMAINS, Architecture
 from models.pyramid import Noise, Pyramid, gaussian_noise
 from models.run import Run
@@ -134,6 +135,7 @@ class TrainedPair(Run):
         inject_scale: int | None = None,
         finish_size: int | None = None,
         structure: float = 1.0,
+        source_mask: str | Path | None = None,
         seed: int = 0,
     ) -> Image.Image:
         """Translate an image, as eval.py does.
@@ -145,6 +147,7 @@ class TrainedPair(Run):
             finish_size: longer side of the result, finished with the patches of the image that was trained on,
                 pixels; None: the learned image as it is.
             structure: how closely finishing follows the learned image.
+            source_mask: a file, as large as the image that was trained on: white may be copied from in finishing.
 
         Raises:
             TypeError, ValueError: an unusable argument; the message says what it should be.
@@ -166,7 +169,7 @@ class TrainedPair(Run):
         translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
         if finish_size is not None:
             look = SAMPLE[direction][1]
-            references = {"AB"[look]: self.original(look)}
+            references = {"AB"[look]: masked(self.original(look), source_mask and Path(source_mask), "source_mask")}
             translated = Finisher(references, image.size[::-1], finish_size, structure)(translated).image
         return Image.fromarray(to_uint8(translated))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the README's application commands (its ```sh blocks) and look for the files they promise.
+# Run the application commands (```sh blocks) of README.md and docs/control.md, and look for the files they promise.
 #   scripts/check_readme.sh         at tiny settings, in a temporary folder; about two minutes and a half
 #   scripts/check_readme.sh --full  as they stand, here; makes what scripts/strips.py shows
 set -euo pipefail
@@ -19,6 +19,7 @@ tiny() {
         *refine.py*--load*) echo "--gpu_id -1" ;;
         *refine.py*) echo "--max_size 40 $NETS" ;;
         *eval.py*) echo "--gpu_id -1" ;;
+        *--keep_mask*|*--apply*) ;;
         *finish.py*) echo "--finish_size 64" ;;
     esac
 }
@@ -30,6 +31,7 @@ promised() {
         *--samples*) echo samples.png sample_000_finished_a2b.png sample_000_fake_a.png sample_000_a2b.png sample_003_b2a.png ;;
         *eval.py*--load\ output_video*) echo a2b.mp4 learned_a2b.mp4 results.png ;;
         *--inject_scale*) echo results.png inject_02_a2b.png ;;
+        *--apply*) echo applied.png ;;
         *finish.py*) echo finished.png finished_source.png results.png metrics.json ;;
         *refine.py*--start_scale*) echo results.png refined_02.png ;;
         *refine.py*) echo results.png refined_01.png refined_02.png refined_03.png ;;
@@ -61,6 +63,6 @@ while IFS= read -r line; do
         [[ -s $out/$file ]] || fail "$line: left no $file"
     done
     count=$((count + 1))
-done < <(sed -n '/^```sh$/,/^```$/{/^```/d;p}' "$ROOT/README.md")
+done < <(sed -n '/^```sh$/,/^```$/{/^```/d;p}' "$ROOT/README.md" "$ROOT/docs/control.md")
 ((count >= 10)) || fail "found only $count commands in README.md"
 echo "$count commands ran"

@@ -39,6 +39,8 @@ SINGLE = {
 }
 GUIDED = ("real_a", "inject_02_redrawn_a", "inject_02_a2b", "finished_a2b")
 FINISH = {"input": "guided/inject_02_a2b", "finished": "finish/finished", "source": "finish/finished_source"}
+ERASED = {"input": "images/autumn_ridge.jpg", "--keep_mask": "images/autumn_ridge_fir.png"}
+HEIGHT = {"height": "images/gravel_height.png", "the tile's": "output_height/applied.png"}
 KINDS = {"learned {}": "real_{}", "finished {}": "finished_{}", "source of {}": "finished_{}_source"}
 
 
@@ -81,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         image.thumbnail((side, side), LANCZOS)
         image.save(OUT / name, quality=90)
     samples = [[f"sample_00{i}_finished_{kind}" for kind in ("fake_a", "a2b", "fake_b", "b2a")] for i in range(4)]
+    _, tile = cell("", "output_tile/finished.png")
     sheets = {
         "applications.jpg": [pair_row(name) for name in PAIRS],
         "failure.jpg": [pair_row("failure")],
@@ -88,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "samples.jpg": [[cell(name, f"output_samples/{name}.png") for name in row] for row in samples],
         "guided.jpg": [[cell(name, f"output_guided/{name}.png") for name in GUIDED]],
         "finish.jpg": [[cell(label, f"output_{file}.png") for label, file in FINISH.items()]],
+        "erased.jpg": [[cell(*each) for each in (ERASED | {"filled": "output_erased/finished.png"}).items()]],
+        "tile.jpg": [[cell("input", "images/gravel.jpg"), ("its tile, 2 x 2", tile.repeat(1, 1, 2, 2))]],
+        "height.jpg": [[("the tile", tile), *(cell(*each) for each in HEIGHT.items())]],
     }
     for name, rows in sheets.items():
         save_sheet(rows, OUT / name)

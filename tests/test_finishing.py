@@ -109,10 +109,10 @@ def test_a_sweep_never_raises_the_energy(shape):
     field = np.random.default_rng(1).choice(np.flatnonzero(canvas.usable), shape).astype(np.int32)
     distance = ((queries - level.keys[field]) ** 2).sum(axis=2)
     nothing, coherence = np.full(shape, -1, np.int32), np.float32(2.0)
-    fixed = (queries, level.keys, canvas.usable, canvas.width, coherence, nothing, np.float32(0))
+    fixed = (queries, level.keys, canvas.usable, canvas.width, canvas.tile, coherence, nothing, np.float32(0))
     energies = [energy(field, distance, canvas.width, coherence)]
     for turn in range(6):
-        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, neighbours_apart=True)
+        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, apart=1)
         assert canvas.usable[field].all()
         assert np.allclose(distance, ((queries - level.keys[field]) ** 2).sum(axis=2), atol=1e-4)
         energies.append(energy(field, distance, canvas.width, coherence))

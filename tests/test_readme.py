@@ -13,9 +13,8 @@ import config
 
 COMMANDS = [
     line
-    for block in re.findall(
-        r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
+    for page in ("README.md", "docs/control.md")
+    for block in re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
 PARSE = {

@@ -116,7 +116,9 @@ def pixels_to_tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
 
 def image_to_tensor(image: Image.Image, shape: tuple[int, int], device: torch.device) -> Tensor:
     """Resize an image to (height, width) with Pillow's antialiased bilinear; (1, 3, H, W) in [-1, 1]."""
-    return pixels_to_tensor(np.array(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)), device)
+    return pixels_to_tensor(
+        np.array(image.convert("RGB").resize((shape[1], shape[0]), Image.Resampling.BILINEAR)), device
+    )
 
 
 def image_pyramid(image: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:

@@ -3,7 +3,8 @@
 Pixel v of the output has its centre at v + 0.5; dividing by the factor gives the same point on the input, whose pixel u
 has its centre at u + 0.5: u = (v + 0.5) / factor - 0.5. The grid follows the factor, not the ratio of the two sizes,
 which rounding makes a little different. Each output pixel is a weighted sum of the input under the kernel centred
-on u, stretched by 1 / factor when shrinking, against aliasing. Outside, the image is mirrored, the edge pixel repeated.
+on u, stretched by 1 / factor when shrinking, against aliasing. Outside, the image is mirrored, the edge pixel repeated;
+or it goes on at its other side, if it is a tile, and is then resampled by the ratio of the sizes after all.
 """
 
 from functools import lru_cache
@@ -24,8 +25,9 @@ def cubic(distance: np.ndarray) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def resize_weights(length: int, factor: float, out_length: int) -> np.ndarray:
-    """Weights (out_length, length), float64, that resample a line of `length` pixels by `factor`."""
+def resize_weights(length: int, factor: float, out_length: int, around: bool = False) -> np.ndarray:
+    """Weights (out_length, length), float64, that resample a line of `length` pixels by `factor`, or a closed one."""
+    factor = out_length / length if around else factor
     stretch = max(1.0, 1.0 / factor)
     centres = (np.arange(out_length) + 0.5) / factor - 0.5
     first = np.floor(centres - 2 * stretch).astype(int)
@@ -34,29 +36,32 @@ def resize_weights(length: int, factor: float, out_length: int) -> np.ndarray:
     weights /= weights.sum(axis=1, keepdims=True)
     # Mirror with the edge pixel repeated: ... 1 0 | 0 1 ... n-1 | n-1 n-2 ...
     mirrored = np.mod(taps, 2 * length)
-    mirrored = np.where(mirrored < length, mirrored, 2 * length - 1 - mirrored)
+    mirrored = np.mod(taps, length) if around else np.where(mirrored < length, mirrored, 2 * length - 1 - mirrored)
     matrix = np.zeros((out_length, length))
     np.add.at(matrix, (np.arange(out_length)[:, None], mirrored), weights)
     return matrix
 
 
 @lru_cache(maxsize=256)
-def resize_matrix(length: int, factor: float, out_length: int, device: torch.device) -> Tensor:
-    """`resize_weights` in float32 on the device; built once per (length, factor, out_length, device)."""
-    return send(torch.from_numpy(resize_weights(length, factor, out_length)).float(), device)
+def resize_matrix(length: int, factor: float, out_length: int, device: torch.device, around: bool = False) -> Tensor:
+    """`resize_weights` in float32 on the device; built once for the same arguments."""
+    return send(torch.from_numpy(resize_weights(length, factor, out_length, around)).float(), device)
 
 
-def resize(image: Tensor, factor: float, shape: tuple[int, int] | None = None) -> Tensor:
+def resize(
+    image: Tensor, factor: float, shape: tuple[int, int] | None = None, tile: tuple[bool, bool] = (False, False)
+) -> Tensor:
     """Resample (..., H, W) by an exact factor; antialiased when shrinking.
 
     `shape` (height, width) cuts the result at the bottom and right; default: ceil(H * factor) x ceil(W * factor).
+    `tile`: whether rows, and columns, go on at the other side; that axis becomes what `shape` says, whole.
     """
     height, width = image.shape[-2:]
     shape = shape or (ceil_side(height * factor), ceil_side(width * factor))
     if factor == 1 and tuple(shape) == (height, width):
         return image
-    rows = resize_matrix(height, factor, shape[0], image.device)
-    columns = resize_matrix(width, factor, shape[1], image.device)
+    rows = resize_matrix(height, factor, shape[0], image.device, tile[0])
+    columns = resize_matrix(width, factor, shape[1], image.device, tile[1])
     return rows @ image @ columns.T
 
 

@@ -1,0 +1,222 @@
+"""What may be copied, what stays, tiles, exact sources: finish.py's control, and eval.py's."""
+
+import io
+from contextlib import redirect_stdout
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY, make_picture
+from PIL import Image
+
+from finishing.canvas import Canvas
+from finishing.field import settle
+from finishing.poisson import correction, steps_of
+from models.inference import TrainedPair
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A 48x40 image, a 64x48 one with its mask that is white on the left, and a mask with a hole for the first."""
+    folder = tmp_path_factory.mktemp("control")
+    make_picture(folder / "a.png", 1, (48, 40))
+    make_picture(folder / "b.png", 2, (64, 48))
+    gravel = Image.open(ROOT / "images" / "gravel.jpg").resize((256, 256)).crop((0, 0, 96, 80))
+    gravel.save(folder / "gravel.png")
+    pit = np.full((80, 96), 255, np.uint8)
+    pit[25:55, 30:66] = 0
+    left, hole = np.zeros((48, 64), np.uint8), np.full((40, 48), 255, np.uint8)
+    left[:, :36] = 255
+    hole[12:26, 16:32] = 0
+    noise = np.random.default_rng(0).integers(0, 65536, (48, 64, 3))
+    for name, pixels in {
+        "left": left,
+        "hole": hole,
+        "pit": pit,
+        "speck": left * (np.indices(left.shape).sum(axis=0) < 8),
+        "grey": noise[..., 0].astype(np.uint16),
+        "alpha": (np.indices((48, 64)).sum(axis=0)[..., None] + [0, 50, 100, 140]).astype(np.uint8),
+    }.items():
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    cv2.imwrite(str(folder / "deep.png"), noise.astype(np.uint16))
+    return folder
+
+
+@pytest.fixture
+def finish(cli, files, tmp_path):
+    """Finish a.png from b.png, unless told otherwise; -> the pixels of what came out."""
+
+    def run(*words, input="a", reference="b", out="out", file="finished.png"):
+        words = [files / f"{word}.png" if (files / f"{word}.png").exists() else word for word in words]
+        given = ["--input", files / f"{input}.png", "--reference", files / f"{reference}.png"]
+        result = cli("finish.py", *given, *words, "--out", tmp_path / out)
+        assert result.code == 0, result.err
+        return np.asarray(Image.open(tmp_path / out / file)).astype(int)
+
+    return run
+
+
+def sources(path):
+    with np.load(path) as file:
+        return file["reference"], file["row"], file["column"], file["sizes"]
+
+
+@pytest.mark.parametrize("size", [48, 30])  # of b.png's own, and shrunk
+def test_nothing_is_copied_from_under_a_black_mask(finish, files, tmp_path, size):
+    b = np.asarray(Image.open(files / "b.png")).copy()
+    b[:, 36:] = (255, 0, 255)  # nothing else is
+    Image.fromarray(b).save(files / "marked.png")
+    words = ["--finish_size", size, "--sources", tmp_path / "s.npz"]
+    image = finish("--source_mask", "left", *words, reference="marked")
+    column = sources(tmp_path / "s.npz")[2]
+    assert column.max() < 36
+    assert column.max() > 24  # but up to there
+    assert not ((image - (255, 0, 255)) ** 2).sum(axis=2).min() < 5000
+
+
+@pytest.mark.parametrize("tile", ["x", "both"])
+def test_a_tile_goes_on_at_its_other_side(finish, tile):
+    of = {"input": "gravel", "reference": "gravel"}
+    plain, image = finish(out="plain", **of), finish("--tile", tile, "--structure", 0, **of)
+    assert plain.shape == image.shape
+    for axis in (0, 1):
+        inside = np.abs(np.diff(image, axis=axis)).mean(axis=(1 - axis, 2)).max()  # from one row or column to the next
+        before, after = (np.abs(each.take(0, axis) - each.take(-1, axis)).mean() for each in (plain, image))
+        assert (after <= inside) == (axis == 1 or tile == "both"), (before, inside, after)
+        assert before > inside
+
+
+def test_a_tile_is_the_same_on_one_and_two_threads_and_however_it_is_shifted():
+    rng, shape = np.random.default_rng(0), (96, 40)  # three bands of rows
+    canvas = Canvas([torch.zeros(1, 3, 30, 30)], tile=(True, True))
+    level = type("Level", (), {"canvas": canvas, "keys": rng.normal(size=(900, 4)).astype(np.float32)})
+    queries = rng.normal(size=(*shape, 4)).astype(np.float32)
+    field = rng.choice(np.flatnonzero(canvas.usable), shape).astype(np.int32)
+    threads, settled = torch.get_num_threads(), []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        settled.append(settle(field, queries, level, np.full(shape, -1, np.int32)))
+    torch.set_num_threads(threads)
+    assert np.array_equal(*settled)
+    across = [(each == np.roll(each, -1, 1) - 1).mean(axis=0) for each in settled]
+    assert across[0][-1] > 0.5 * across[0][:-1].mean()  # what continues a neighbour's match does so around the edge
+
+
+@pytest.mark.parametrize("tile", [(False, False), (True, False), (True, True)])
+def test_a_correction_takes_steps_back(tile):
+    wanted = np.random.default_rng(0).normal(size=(9, 12, 3))
+    free = np.zeros((9, 12), bool)
+    free[2:5, 3:9] = True
+    for mask in (None, free):
+        c = wanted if mask is None else wanted * mask[..., None]
+        lacking = [steps_of(c, axis, tile[axis]) for axis in (0, 1)]
+        found = correction(lacking, 1e4, tile, mask)
+        assert np.abs(found - c - (found - c).mean(axis=(0, 1)) * (mask is None)).max() < 1e-4
+
+
+def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
+    a, hole, pit = (np.asarray(Image.open(files / f"{name}.png")) for name in ("a", "hole", "pit"))
+    hole = hole == 0
+    image = finish("--keep_mask", "hole", "--sources", tmp_path / "s.npz")
+    assert np.array_equal(image[~hole], a[~hole])
+    assert (image != a)[hole].mean() > 0.5
+    # Joined without a seam: no larger steps into the hole than elsewhere.
+    filled = finish("--keep_mask", "pit", "--source_mask", "pit", input="gravel", reference="gravel", out="gravel")
+    for axis in (0, 1):
+        steps, joint = np.abs(np.diff(filled, axis=axis)).mean(axis=2), np.diff(pit, axis=axis) != 0
+        assert steps[joint].mean() <= 1.5 * steps[~joint].mean()
+    # What was in the hole is forgotten, unless it is the guide.
+    blank = a.copy()
+    blank[hole] = 0
+    Image.fromarray(blank).save(files / "blank.png")
+    again = [finish("--keep_mask", "hole", *more, input="blank", out=str(more)) for more in ((), ("--structure", 1))]
+    assert np.array_equal(again[0], image) and not np.array_equal(again[1], image)
+    reference, *_, sizes = sources(tmp_path / "s.npz")
+    assert np.array_equal(reference == 1, ~hole)
+    assert sizes.tolist() == [[48, 64], [40, 48]]
+    applied = finish_again(tmp_path / "s.npz", [files / "b.png", files / "a.png"], tmp_path / "applied")
+    assert np.array_equal(np.asarray(Image.open(applied))[~hole], a[~hole])
+
+
+def finish_again(path, maps, out):
+    import finish
+
+    with redirect_stdout(io.StringIO()) as said:
+        assert finish.main([str(word) for word in ("--apply", path, "--reference", *maps, "--out", out)]) == 0
+    return said.getvalue().strip()
+
+
+@pytest.mark.parametrize("words", [(), ("--turn",)])
+def test_sources_are_exact_and_apply_to_other_maps_as_they_are(finish, files, tmp_path, words):
+    image = finish(*words, "--sources", tmp_path / "s.npz")
+    reference, row, column, sizes = sources(tmp_path / "s.npz")
+    b = np.asarray(Image.open(files / "b.png"))
+    assert reference.shape == image.shape[:2] and not reference.any() and sizes.tolist() == [[48, 64]]
+    unvoted = b[row, column].astype(int)
+    assert np.abs(unvoted - image).mean() < 12  # before votes and seams
+    for name in ("b", "grey", "deep", "alpha"):
+        applied = cv2.imread(finish_again(tmp_path / "s.npz", [files / f"{name}.png"], tmp_path / name), -1)
+        pixels = cv2.imread(str(files / f"{name}.png"), -1)
+        assert applied.dtype == pixels.dtype
+        assert np.array_equal(applied, pixels[row, column])
+    assert cv2.imread(str(tmp_path / "grey" / "applied.png"), -1).dtype == np.uint16
+
+
+def test_a_turned_reference_gives_back_what_is_turned(finish, files):
+    b = Image.open(files / "b.png")
+    b.transpose(Image.Transpose.TRANSVERSE).save(files / "turned.png")
+    errors = [
+        np.abs(
+            finish(*more, input="turned", out=f"{more}") - np.asarray(b.transpose(Image.Transpose.TRANSVERSE))
+        ).mean()
+        for more in (["--finish_size", 64], ["--finish_size", 64, "--turn"])
+    ]
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--source_mask", "left", "left"], ["--source_mask: 2 given for 1 --reference"]),
+        (["--source_mask", "hole"], ["--source_mask", "48x40", "64x48", "one size"]),
+        (["--source_mask", "speck"], ["b.png", "source mask", "no white square of"]),
+        (["--keep_mask", "left"], ["--keep_mask", "64x48", "48x40"]),
+        (["--keep_mask", "hole", "--tile", "x"], ["--keep_mask", "--tile x", "border", "black"]),
+        (["--keep_mask", "hole", "--finish_size", 40], ["--finish_size", "--keep_mask"]),
+        (["--apply", "a"], ["--input", "--apply"]),
+        (["--tile", "z"], ["--tile"]),
+        (["--sources", "a"], ["--sources", "--overwrite"]),
+    ],
+)
+def test_what_control_cannot_use(refused, files, tmp_path, words, told):
+    words = [files / f"{word}.png" if (files / f"{word}.png").exists() else word for word in words]
+    given = ["--input", files / "a.png", "--reference", files / "b.png", "--out", tmp_path / "out"]
+    line = refused(["finish.py", *given, *words])
+    assert all(word in line for word in told), line
+
+
+def test_what_apply_cannot_use(finish, refused, files, tmp_path):
+    finish("--sources", tmp_path / "s.npz")
+    for path, maps, told in (
+        ("s.npz", "a", "64x48"),
+        ("s.npz", "b b", "2 given"),
+        ("gone.npz", "b", "--apply"),
+    ):
+        words = ["--apply", tmp_path / path, "--reference", *(files / f"{name}.png" for name in maps.split())]
+        assert told in refused(["finish.py", *words, "--out", tmp_path / "other"])
+
+
+def test_a_trained_pair_takes_masks(cli, refused, files, tmp_path):
+    run, inputs = tmp_path / "run", ["--input_a", files / "a.png", "--input_b", files / "b.png"]
+    assert cli("train.py", *inputs, "--out", run, *TINY, "--niter", 1).code == 0
+    words = ["eval.py", *inputs, "--load", run, "--gpu_id", -1, "--seed", 0, "--source_mask_b", files / "left.png"]
+    assert "--finish_size" in refused([*words, "--out", tmp_path / "none"])
+    images = []
+    for more in (words, words[:-2]):
+        assert cli(*more, "--finish_size", 40, "--out", tmp_path / "out", "--overwrite").code == 0
+        images.append(np.asarray(Image.open(tmp_path / "out" / "finished_a2b.png")))
+    assert not np.array_equal(*images)
+    found = TrainedPair.load(run).translate(files / "a.png", finish_size=40, source_mask=files / "left.png")
+    assert np.array_equal(found, images[0])
+    assert "64x48" in refused([*words[:-1], files / "hole.png", "--finish_size", 40, "--out", tmp_path / "none"])
