@@ -213,7 +213,7 @@ class RefineOptions(Training):
 
     @property
     def architecture(self) -> Architecture:
-        return pick(Architecture, self, switch_res=0, domains=1, pad_once=True)
+        return pick(Architecture, self, switch_res=0, domains=1)
 
 
 def as_trained(name: str) -> Any:

@@ -17,7 +17,7 @@ from utils.device import device_flags, few_threads
 from utils.errors import ROOT, UserError, command
 from utils.files import load_checkpoint
 from utils.geometry import Geometry, Shapes, aspect_of
-from utils.image import as_rgb, fingerprint, image_pyramid, open_image, to_uint8
+from utils.image import as_rgb, fingerprint, image_to_tensor, open_image, to_uint8
 from utils.palette import simplified
 from utils.resize import upsample
 from utils.rng import stream
@@ -165,7 +165,7 @@ class TrainedPair(Run):
             image = simplified(image, self.folder.options()["quant_level"], image.size[::-1])
         shapes = self.shapes_for(image.size)
         scale = default_injection_scale(self.geometry.shapes) if inject_scale is None else inject_scale
-        real = image_pyramid(image, shapes[scale : scale + 1], self.device)[0]
+        real = image_to_tensor(image, shapes[scale], self.device)
         translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
         if finish_size is not None:
             look = SAMPLE[direction][1]

@@ -24,9 +24,8 @@ class Architecture:
         num_layer: convolutions per network.
         ker_size, padd_size: kernel side and padding of the discriminator.
         switch_res: how many of the finest scales are plain instead of residual.
-        domains: 2 for a pair, 1 for the pyramid of a single image.
-        pad_once: pad a generator's input by a pixel a layer, with zeros, instead of every convolution's by one, as
-            SinGAN does (docs/method.md, section 11).
+        domains: 2 for a pair, 1 for the pyramid of a single image: there a generator's input is padded by a pixel a
+            layer, with zeros, instead of every convolution's by one, as in SinGAN (docs/method.md, section 11).
         padding_mode: what the padding of a generator's convolutions holds: one of PADDING_MODES.
     """
 
@@ -38,7 +37,6 @@ class Architecture:
     padd_size: int = 0
     switch_res: int = 2
     domains: int = 2
-    pad_once: bool = False
     padding_mode: str = "zeros"
 
     def check_fits(self, coarsest: tuple[int, int]) -> None:
@@ -109,7 +107,7 @@ class Generator(nn.Module):
     def __init__(self, architecture: Architecture, scale: int, stop_scale: int) -> None:
         super().__init__()
         self.residual = scale <= stop_scale - architecture.switch_res
-        self.border = architecture.num_layer * PADDING if architecture.pad_once else 0
+        self.border = architecture.num_layer * PADDING if architecture.domains == 1 else 0
         padding, mirrored = 0 if self.border else PADDING, architecture.padding_mode == "reflect"
         self.net = conv_stack(3, *architecture.widths(scale), architecture.num_layer, KER_SIZE, padding, mirrored)
 

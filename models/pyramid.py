@@ -10,7 +10,7 @@ from models.networks import Generator
 from utils.device import send
 from utils.geometry import Shapes
 from utils.resize import upsample
-from utils.rng import normal, stream
+from utils.rng import normal
 
 Noise = Callable[[int], Tensor]  # from a scale i to N(0, 1) of shape (N, 3, H_i, W_i)
 
@@ -28,17 +28,6 @@ def gaussian_noise(
         return send(normal((channels, *shapes[scale]), streams), device).expand(-1, 3, -1, -1)
 
     return noise
-
-
-def rec_start(shapes: Shapes, device: torch.device, domain: int = 0, *, grey: bool = False) -> Tensor:
-    """SinGAN's z*, the noise at scale 0 an image is reconstructed from: (1, 3, H, W) N(0, 1).
-
-    It is the same for every seed: a pyramid whose training is resumed under another seed has to meet its own z* again.
-
-    Args:
-        grey: one channel repeated on three (docs/method.md, section 11).
-    """
-    return gaussian_noise(shapes, [stream(0, "reconstruction", domain)], device, grey_coarsest=grey)(0)
 
 
 @dataclass

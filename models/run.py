@@ -55,9 +55,10 @@ class Run:
         return {"scale": scale, "geometry": asdict(self.geometry), "architecture": asdict(self.architecture)}
 
     def save_scale(self, networks: ScaleNetworks, sigmas: tuple[float, ...]) -> None:
-        """Write the checkpoint of the next scale, which is finished: its networks and what rebuilds them."""
+        """Take up the next scale, and write its checkpoint: its networks and what rebuilds them."""
         path = self.folder.claim(self.folder.scale(self.scale).name)
         save_checkpoint(networks.state_dict(), self._numbers(self.scale) | {"sigmas": sigmas}, path)
+        self.add_scale(networks, sigmas)
 
     def load_scales(self, folder: RunFolder) -> None:
         """Take up every scale that is finished in a folder; UserError where one does not fit this run."""

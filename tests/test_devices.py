@@ -13,13 +13,10 @@ from torch import nn
 import training.step
 from models.inference import inject, refined_from, sample
 from models.networks import MirroredConv2d
-from models.pyramid import rec_start
 from training.frames import frames
 from training.step import LossWeights
 from utils.palette import recolour
 from utils.video import Clip
-
-CPU = torch.device("cpu")
 
 
 def clip_of(folder) -> Clip:
@@ -74,18 +71,6 @@ def test_translations_and_samples_stay_on_their_device():
         images += [*inject(pyramids, "b2a", real_b[coarse], coarse, 1).values()]
         images.append(refined_from(pyramids[0], real_a[0], 1, 1))
     assert {image.device for image in images} == {META}
-
-
-# Random numbers are the same for every device.
-
-
-@pytest.mark.parametrize("grey", [False, True])
-def test_z_star_is_drawn_on_the_cpu_and_sent(monkeypatch, grey):
-    # A generator of the device's own would be made on it.
-    sent = []
-    monkeypatch.setattr("models.pyramid.send", lambda tensor, device: sent.append(tensor) or tensor.to(device))
-    assert rec_start(GEOMETRY.shapes, META, 1, grey=grey).device == META
-    assert torch.equal(sent[0].expand(-1, 3, -1, -1), rec_start(GEOMETRY.shapes, CPU, 1, grey=grey))
 
 
 # The mirror.

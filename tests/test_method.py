@@ -15,7 +15,7 @@ from torchvision.transforms import functional as TF
 import training.step
 from models.inference import default_injection_scale, inject
 from models.networks import Architecture, ScaleNetworks, initialise
-from models.pyramid import Pyramid, rec_start
+from models.pyramid import Pyramid, gaussian_noise
 from models.run import Run
 from training.frames import still
 from training.pair import PairRecipe, StepDraws
@@ -144,7 +144,7 @@ def test_reconstructions_start_from_one_noise_if_wanted():
     pyramids = trained_scales()
     draws = [StepDraws(pyramids, 2, seed, CPU, fixed_rec=True) for seed in (3, 4)]
     for x, pyramid in enumerate(pyramids):
-        expected = pyramid.draw(rec_start(GEOMETRY.shapes, CPU, x), 0, 2)
+        expected = pyramid.draw(gaussian_noise(GEOMETRY.shapes, [stream(0, "reconstruction", x)], CPU)(0), 0, 2)
         found = [draw(x, step, None) for draw in draws for step in (0, 1, 20)]
         assert all(torch.equal(inputs.z_prev, expected) for inputs in found)
         assert len({inputs.prev.sum().item() for inputs in found}) == len(found)

@@ -22,7 +22,7 @@ from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 GEOMETRY = ImageGeometry(height=30, width=40, min_size=14, scale_factor=0.6)
-SMALL = Architecture(nfc=4, min_nfc=4, switch_res=0, domains=1, pad_once=True)
+SMALL = Architecture(nfc=4, min_nfc=4, switch_res=0, domains=1)
 
 
 # Geometry.

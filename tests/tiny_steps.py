@@ -24,7 +24,7 @@ GEOMETRY = Geometry(img_size=14, min_size=11)
 ONE_IMAGE = ImageGeometry(height=14, width=15, min_size=11)
 # The fewest layers that have a head, a body and a tail.
 PAIR = Architecture(nfc=2, min_nfc=2, num_layer=3)
-SINGLE = replace(PAIR, switch_res=0, domains=1, pad_once=True)
+SINGLE = replace(PAIR, switch_res=0, domains=1)
 
 # (height, width) of A and of B.
 SQUARE = (14, 14), (14, 14)

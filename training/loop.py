@@ -134,7 +134,6 @@ def train(
             # Keep the scale, and freeze its generators.
             run.save_scale(state.networks, state.sigmas)
             folder.state.unlink(missing_ok=True)
-            run.add_scale(state.networks, state.sigmas)
             state = None
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.pyramid import Noise, gaussian_noise, rec_start
+from models.pyramid import Noise, gaussian_noise
 from models.run import Run
 from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
@@ -51,8 +51,10 @@ class OneImageRecipe:
             drawn = pyramid.draw(torch.zeros(batch, 3, *pyramid.shapes[0], device=run.device), 0, scale, noise)
             return self.recolour(drawn) if scale else drawn
 
-        # Draw what the image itself is reconstructed from: z* at scale 0, no noise above; and measure sigma.
-        z_star, zero = rec_start(pyramid.shapes, run.device, grey=True), torch.zeros((), device=run.device)
+        # Draw what the image itself is reconstructed from: z* at scale 0, no noise above; and measure sigma. It is the
+        # same for every seed: a pyramid whose training is resumed under another seed has to meet its own z* again.
+        streams, zero = [stream(0, "reconstruction", 0)], torch.zeros((), device=run.device)
+        z_star = gaussian_noise(pyramid.shapes, streams, run.device, grey_coarsest=True)(0)
         rec_base = coarser(lambda each: z_star if each == 0 else zero)
         if not state.sigmas:
             error = (real - rec_base).square().mean().sqrt().item()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.pyramid import Pyramid, gaussian_noise, rec_start
+from models.pyramid import Pyramid, gaussian_noise
 from models.run import Run
 from training.domains import DomainThreads, one_by_one
 from training.frames import RealSource
@@ -26,7 +26,7 @@ class StepDraws:
         pyramids: the finished scales of domains a and b.
         scale: the scale that trains.
         self_term: whether the steps need noise for the self term (section 12), too.
-        fixed_rec: every rec draw of a domain starts from its `rec_start`, as in SinGAN.
+        fixed_rec: every rec draw of a domain starts from one and the same noise, as in SinGAN.
         real_start: share of the steps whose samples are made of the noisy real images of this scale, as an injection
             (section 8) makes them, instead of the rand draw; chosen at random, for both domains alike.
         sigmas: the scale's noise amplitudes (section 5).
@@ -42,8 +42,9 @@ class StepDraws:
     sigmas: tuple[float, ...] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
-        if self.fixed_rec:
-            starts = [rec_start(pyramid.shapes, self.device, x) for x, pyramid in enumerate(self.pyramids)]
+        if self.fixed_rec:  # the same for every seed, with which the run may be resumed
+            streams = [[stream(0, "reconstruction", x)] for x in (0, 1)]
+            starts = [gaussian_noise(self.pyramids[x].shapes, streams[x], self.device)(0) for x in (0, 1)]
             self.recs = [self.pyramids[x].draw(starts[x], 0, self.scale) for x in (0, 1)]
 
     def __call__(self, x: int, step: int, real: Tensor) -> DomainInputs:

@@ -54,7 +54,7 @@ def carry_out(
             if mine != theirs:
                 raise UserError(f"{flag} {inputs[flag]}: is not the image the run in --load {load} was trained on")
         run.load_scales(source)
-        state = None if run.finished else ScaleState.load(run, recipe.optimiser, source.state)
+        state = ScaleState.load(run, recipe.optimiser, source.state)
 
     # Say what is to come.
     print(cost_table(run, schedule.niter, recipe.passes, estimate=dry_run))
