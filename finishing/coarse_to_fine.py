@@ -56,10 +56,8 @@ def finish(
         for length, wanted in zip(learned.shape[-2:], (ceil_side(side * scale) for side in shape), strict=True)
     )
     learned = rows @ learned @ columns.T
-    if known is not None:
-        colours = torch.eye(3, 4)  # what is filled in has those around it
-    else:
-        colours = colour_map(learned, references.palette) if before is None else before.colours
+    colours = colour_map(learned, references.palette) if before is None else before.colours
+    colours = colours if known is None else torch.eye(3, 4)  # what is filled in has those around it
     learned = torch.einsum("ij,njhw->nihw", colours[:, :3], learned) + colours[:, 3].view(1, 3, 1, 1)
     learned = guide(learned.clamp(-1, 1), references, known)
 

@@ -42,13 +42,7 @@ class References:
     """
 
     def __init__(
-        self,
-        images: Sequence[Tensor],
-        learned: Shape,
-        shape: Shape,
-        structure: float,
-        masks: Sequence[Tensor] = (),
-        tile: Tile = PLAIN,
+        self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float, masks: Sequence = (), tile=PLAIN
     ) -> None:
         bounded = min(structure, 1.0)
         self.weight = 8 * structure  # of the anchors: at 1 their samples count as much as a patch's pixels

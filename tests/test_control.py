@@ -12,7 +12,7 @@ from PIL import Image
 
 from finishing.canvas import Canvas
 from finishing.field import settle
-from finishing.poisson import correction, steps_of
+from finishing.votes import correction, steps_of
 from models.inference import TrainedPair
 
 
