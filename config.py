@@ -42,8 +42,7 @@ def parse_train(arguments: Sequence[str] | None = None) -> TrainOptions:
     """Options of a training run from its command line; UserError on anything wrong with it."""
     options = _training_options(TRAIN, arguments, QUICK)
     _require(options, "input_a", "input_b", "out")
-    if options.quant_level and not is_clip(options.input_a):
-        raise UserError(f"--quant_level: is for videos, and --input_a {options.input_a} is not one")
+    _check_for_stills(options)
     try:
         options.architecture.check_fits(options.geometry.shapes[0])
     except ValueError as error:
@@ -64,6 +63,7 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalOptions:
         raise UserError("--metrics: measures translated still images; give --input_a and --input_b")
     if video and options.samples:
         raise UserError("--samples: draws new images; leave out the video --input_a")
+    _check_for_stills(options)
     if not video and (not options.samples or options.input_a or options.input_b):
         _require(options, "input_a", "input_b")
     return options
@@ -129,6 +129,15 @@ def _training_options(parser: Parser, arguments: Sequence[str] | None, quick: di
         raise UserError(f"--tensorboard: not installed; try {command('-m', 'pip', 'install', 'tensorboard')}")
     # One drawn for a dry run would be printed, and not be the seed of the run itself.
     return options if options.dry_run else _with_seed(options)
+
+
+def _check_for_stills(options: TrainOptions | EvalOptions) -> None:
+    """UserError where A is no video, and an option of videos is given."""
+    if options.input_a is not None and is_clip(options.input_a):
+        return
+    for f in fields(options):
+        if f.name in HEADINGS["video"].split() and getattr(options, f.name) != f.default:
+            raise UserError(f"--{f.name}: is for videos, and --input_a {options.input_a} is not one")
 
 
 def _require(options: Output, *names: str) -> None:

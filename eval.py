@@ -17,17 +17,17 @@ from finishing.masks import masked
 from models.clip import translate_clip
 from models.inference import SAMPLE, TrainedPair, default_injection_scale, inject, injection_scales
 from models.results import Originals, draw_samples, finish_pair, save_choices
-from options import EvalOptions
+from options import EvalOptions, pick
 from utils.device import device_name, pick_device, run_record
 from utils.errors import UserError
-from utils.geometry import MAX_SIDE, Geometry, aspect_of
+from utils.geometry import MAX_SIDE, Geometry
 from utils.image import image_pyramid, image_to_tensor, open_image, save_images
 from utils.interrupt import StopRequest
 from utils.measures import measure_saved, save_metrics
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
-from utils.video import Clip, is_clip
+from utils.video import Clip, Excerpt, is_clip
 
 Inputs = tuple[Image.Image | Clip | None, Image.Image | None]
 
@@ -62,13 +62,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # Translate what is there, or draw.
         if isinstance(inputs[0], Clip):
-            translate_video(options, out, pair, inputs, originals, stop)
+            translate_clip(
+                out,
+                pair,
+                inputs[0],
+                inject_scale=options.inject_scale,
+                out_size=options.out_size,
+                keep_aspect=options.keep_aspect,
+                seed=options.manualSeed,
+                finisher=originals.finishers(["a2b"], [inputs[0].size[::-1]]).get("a2b"),
+                compare=options.compare,
+                stop=stop,
+            )
         elif inputs[0] is not None:
             translate_images(options, out, pair, inputs, originals, stop)
         if options.samples:
             draw_samples(out, pair, options.samples, options.out_size, options.manualSeed, originals, stop)
         out.note(finished=True)
-    print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
+    if not isinstance(inputs[0], Clip):  # of which all that is made is told
+        print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
     return 0
 
 
@@ -107,7 +119,7 @@ def open_inputs(options: EvalOptions, pair: TrainedPair, quant_level: int) -> In
         import av  # noqa: F401  (an error now, not when the old results are cleared)
         import cv2  # noqa: F401
 
-        inputs[0] = Clip(a, "--input_a", coarsest)
+        inputs[0] = Clip(a, "--input_a", coarsest, pick(Excerpt, options))
     elif a:
         image = open_image(a, "--input_a", coarsest)
         inputs[0] = simplified(image, quant_level, image.size[::-1])
@@ -165,29 +177,3 @@ def translate_images(
             own = images[SAMPLE[name[-3:]][0]]
             measured[name] = (full.image, whole(own, tuple(full.image.shape[-2:])), full.references.images[0])
         save_metrics(out, measure_saved(measured))
-
-
-def translate_video(
-    options: EvalOptions,
-    out: RunFolder,
-    pair: TrainedPair,
-    inputs: tuple[Clip, Image.Image | None],
-    originals: Originals,
-    stop: StopRequest,
-) -> None:
-    """A clip translated, and finished."""
-    (clip, image_b), geometry, scale = inputs, pair.geometry, options.inject_scale
-    if image_b is not None:
-        finest = pair.shapes_for(image_b.size, options.out_size, options.keep_aspect)[-1]
-        save_images({"real_b": image_to_tensor(image_b, finest, pair.device)}, out)
-    translate_clip(
-        out,
-        pair,
-        clip,
-        pair.shapes_for(clip.size, options.out_size, options.keep_aspect),
-        geometry.shapes_for(aspect_of(clip.size), options.out_size)[-1][::-1],
-        scale=default_injection_scale(geometry.shapes) if scale is None else scale,
-        seed=options.manualSeed,
-        finisher=originals.finishers(["a2b"], [clip.size[::-1]]).get("a2b"),
-        stop=stop,
-    )

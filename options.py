@@ -17,6 +17,7 @@ from training.state import OptimiserSettings
 from training.step import LossWeights
 from utils.arguments import integer, number, option, pathname, pathname_or_none
 from utils.geometry import Geometry
+from utils.video import Excerpt
 
 Settings = TypeVar("Settings")
 
@@ -27,8 +28,9 @@ HEADINGS = {
     "run": "niter dry_run print_interval save_every tensorboard",
     "pyramid": "img_size min_size max_size scale_factor",
     "networks": "nfc min_nfc max_nfc num_layer switch_res ker_size padd_size nc_z nc_im stride",
-    "optimisation": "alpha beta lambda_g lambda_grad lambda_self lr_g lr_d beta1 noise_amp_a noise_amp_b quant_level",
+    "optimisation": "alpha beta lambda_g lambda_grad lambda_self lr_g lr_d beta1 noise_amp_a noise_amp_b",
     "evaluation": "inject_levels",
+    "video": "start frames every fps compare quant_level",
     "refinement": "start_scale quantise",
     "finishing (not in the paper)": "finish_size structure like learned_size",
     "control of what is copied (not in the paper)": "source_mask source_mask_a source_mask_b keep_mask tile turn "
@@ -38,7 +40,7 @@ HEADINGS = {
 }
 # What belongs to a call, not to the run that is resumed, and what such a run has fixed for good.
 PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
-FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} quant_level preset keep_aspect padding_mode".split())
+FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} {HEADINGS['video']} preset keep_aspect padding_mode".split())
 
 SOURCES = "white may be copied from, black never; default: all white"
 KEPT = "white keeps the input, at its own size; black is a hole the references fill (inpainting); default: no hole"
@@ -104,7 +106,7 @@ class Training(Computing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(Training):
+class TrainOptions(Excerpt, Training):
     """Train on one pair of images, coarse to fine, by default as in the paper."""
 
     input_a: Path = option(
@@ -114,9 +116,7 @@ class TrainOptions(Training):
     niter: int = option(integer(1), Schedule.niter, "steps per scale")
     img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels")
     min_size: int = option(integer(1), Geometry.min_size, "side of the coarsest scale, pixels")
-    max_size: int = option(
-        integer(1), Geometry.max_size, "only for computing the number of scales: upper limit of the finest one, pixels"
-    )
+    max_size: int = option(integer(1), Geometry.max_size, "limit of the finest scale when scales are counted, pixels")
     scale_factor: float = option(
         number(0, 1, above=True), Geometry.scale_factor, "approximate ratio of a scale's side to the next finer one's"
     )
@@ -167,9 +167,7 @@ class TrainOptions(Training):
         "weight of the layout loss: local contrast where the source image has it, and nowhere else",
     )
     lr_decay: float = option(
-        number(0, 1),
-        OptimiserSettings.lr_decay,
-        "share of each scale's steps, at its end, over which the learning rates fall to 0",
+        number(0, 1), OptimiserSettings.lr_decay, "final share of a scale's steps, in which learning rates fall to 0"
     )
     finish_size: int = option(integer(0), 0, "longer side of the finished images, pixels; 0: do not finish")
     structure: float = option(
@@ -223,7 +221,7 @@ def as_trained(name: str) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalOptions(Computing):
+class EvalOptions(Excerpt, Computing):
     """Translate images with a trained pair, or draw new ones."""
 
     input_a: Path | None = option(pathname, None, A_KINDS + "; may be left out with --samples", metavar="A")
@@ -254,6 +252,7 @@ class EvalOptions(Computing):
     structure: float | None = as_trained("structure")
     source_mask_a: Path | None = option(pathname, None, f"{SOURCES}; of the A trained on", metavar="MASK")
     source_mask_b: Path | None = option(pathname, None, f"{SOURCES}; of the B trained on", metavar="MASK")
+    compare: bool = option(bool, False, "also write compare.mp4: the video beside its translation")
     choices: bool = option(
         bool,
         False,

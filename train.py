@@ -15,7 +15,7 @@ from config import parse_train, recorded
 from models.inference import default_injection_scale, inject, injection_scales, sample
 from models.results import Originals, finish_pair
 from models.run import Run
-from options import TrainOptions
+from options import TrainOptions, pick
 from training.frames import frames, still
 from training.pair import PairRecipe
 from training.resume import carry_out
@@ -28,7 +28,7 @@ from utils.measures import measure
 from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
-from utils.video import Clip, is_clip
+from utils.video import Clip, Excerpt, is_clip
 
 POOR_LOOK = 0.048  # distance of a learned image's patches; docs/measurements.md has the runs it was chosen on
 Inputs = tuple[Image.Image | Clip, Image.Image]
@@ -66,8 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def open_inputs(options: TrainOptions) -> Inputs:
     """An image or a clip, and an image; UserError where one cannot be used."""
     coarsest = min(options.geometry.shapes[0])
-    kind = Clip if is_clip(options.input_a) else open_image
-    return kind(options.input_a, "--input_a", coarsest), open_image(options.input_b, "--input_b", coarsest)
+    b = open_image(options.input_b, "--input_b", coarsest)
+    if not is_clip(options.input_a):
+        return open_image(options.input_a, "--input_a", coarsest), b
+    clip = Clip(options.input_a, "--input_a", coarsest, pick(Excerpt, options))
+    print(f"A: {len(clip)} frames, {float(clip.times[-1]):.1f} s; every scale reads them, in about {clip.took:.1f} s")
+    return clip, b
 
 
 def fitted_geometry(options: TrainOptions, inputs: Inputs) -> Geometry:

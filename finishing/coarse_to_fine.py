@@ -69,16 +69,18 @@ def finish(
         level = references.level(index, check, keep)
         pictures = resize(image, factor / size, here, tile), resize(learned, factor / scale, here, tile)
         queries = level.features(*pictures, check, tile)
-        if field is None:
-            field = search(queries, level, check)
-        else:
-            field = enlarge(field, canvas, level.canvas, factor / size, queries.shape[:2])
-        canvas = level.canvas
-        kept, drift = np.full(field.shape, -1, np.int32), np.zeros((2, *field.shape), np.float32)
+        kept, drift = np.full(queries.shape[:2], -1, np.int32), np.zeros((2, *queries.shape[:2]), np.float32)
         if before is not None:
             kept, drift = before.matches[index]
         if motion is not None:
-            kept, drift = carried(kept, drift, canvas, motion)
+            kept, drift = carried(kept, drift, level.canvas, motion)
+        if field is None:  # most of a small image's time: of a clip only what is new
+            field, new = kept.copy(), kept < 0
+            if new.any():
+                field[new] = search(queries[new][None], level, check)[0]
+        else:
+            field = enlarge(field, canvas, level.canvas, factor / size, queries.shape[:2])
+        canvas = level.canvas
         field = settle(field, queries, level, kept, check)
         matches.append((field, drift))
         del level, queries  # by far the largest, before the next ones are made
@@ -88,6 +90,9 @@ def finish(
             image = torch.where(stays, resize(known[0], factor, here, tile), image)
     free = None if known is None else ~stays.numpy()
     finished = seamless(image, field, canvas, 1 / scale, check, free)  # over a pixel of the learned image
+    if motion is not None:  # by less than a pixel, which patches cannot
+        share = drift / np.float32(drift.shape[1:])[:, None, None]
+        finished = Motion(share, motion.found).warped(finished).clamp(-1, 1)
     source = source_of(field, canvas)
     if free is not None:
         own = np.stack([np.full(shape, len(references.images)), *np.indices(shape)])

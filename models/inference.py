@@ -22,7 +22,7 @@ from utils.palette import simplified
 from utils.resize import upsample
 from utils.rng import stream
 from utils.run_folder import RunFolder
-from utils.video import Clip, is_clip
+from utils.video import Clip, Excerpt, is_clip
 
 Pyramids = tuple[Pyramid, Pyramid]
 INJECT_LEVELS = 5  # the finest scales, at which real images are injected
@@ -218,7 +218,9 @@ class TrainedPair(Run):
         if given is not None and fingerprint(given) == wanted:
             return given
         path = Path(options[f"input_{DOMAINS[domain]}"])
-        source = Clip(path, "--load") if is_clip(path) else open_image(path, "--load")
+        source = (
+            Clip(path, "--load", excerpt=Excerpt(options["start"], 1)) if is_clip(path) else open_image(path, "--load")
+        )
         if (source.fingerprint() if isinstance(source, Clip) else fingerprint(source)) != wanted:
             raise UserError(f"{path}: is not the image the run in {folder.path} was trained on")
         if isinstance(source, Clip):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from utils.errors import UserError
 from utils.interrupt import Stopped
-from utils.video import Clip, is_clip
+from utils.video import Clip, Excerpt, is_clip
 from utils.video_writer import even_size, video_writer
 
 IMAGES = [Image.fromarray(flat(grey)) for grey in GREYS]
@@ -37,7 +37,7 @@ def test_a_video_comes_back_with_its_frames_times_and_size(tmp_path):
     assert milliseconds(clip) == pytest.approx([0, 100, 150, 400, 700], abs=0.1)
     assert [np.asarray(frame).mean() for frame in clip] == pytest.approx(GREYS[:4], abs=4)
     assert is_clip(path)
-    assert even_size((27, 48)) == (28, 48)
+    assert even_size((48, 27)) == (28, 48)
 
 
 @pytest.mark.parametrize("colorspace", [1, 6])
@@ -102,7 +102,7 @@ def test_a_video_is_shown_upright_with_square_pixels(tmp_path, kind, matrix, pix
 def test_animated_images(tmp_path, kind):
     # The last frame is as long as it says, and 10 ms are too fast.
     assert milliseconds(animation(tmp_path / "x", kind, [1000, 1000, 120])) == [0, 1000, 2000, 2120]
-    assert animation(tmp_path / "x", kind, 10).rate == 10
+    assert milliseconds(animation(tmp_path / "x", kind, 10)) == [0, 100, 200, 300]
     IMAGES[0].save(tmp_path / "one", format=kind, save_all=True, duration=40)
     assert is_clip(tmp_path / "x") and not is_clip(tmp_path / "one")
 
@@ -112,10 +112,29 @@ def test_a_folder_of_frames(tmp_path):
         Image.new("RGB", (20, 16), (level,) * 3).save(tmp_path / name)
     (tmp_path / "notes.txt").write_bytes(b"no image")
     clip = Clip(tmp_path, "--input_a")
-    assert [frame.getpixel((0, 0))[0] for frame in clip] == [100, 200] and clip.rate == 25
+    assert [frame.getpixel((0, 0))[0] for frame in clip] == [100, 200] and milliseconds(clip) == [0, 40, 80]
+    assert milliseconds(Clip(tmp_path, "--input_a", excerpt=Excerpt(fps=12.5))) == [0, 80, 160]
     Image.new("RGB", (22, 16)).save(tmp_path / "11.png")
     with pytest.raises(UserError, match="frame 3 differs in size"):
         Clip(tmp_path, "--input_a")
+
+
+@pytest.mark.parametrize(
+    ("excerpt", "greys", "times"),
+    [
+        ({"start": 0.04, "frames": 2, "every": 2}, (60, 140), (0, 80, 160)),
+        ({"start": 0.05, "every": 3}, (100, 220), (0, 120, 160)),
+        ({"frames": 100}, GREYS, range(0, 280, 40)),
+    ],
+)
+def test_an_excerpt(tmp_path, excerpt, greys, times):
+    path = film(tmp_path / "x.mp4")
+    clip = Clip(path, "--input_a", excerpt=Excerpt(**excerpt))
+    assert [np.asarray(frame).mean() for frame in clip] == pytest.approx(greys, abs=4) and len(clip) == len(greys)
+    assert milliseconds(clip) == pytest.approx(list(times), abs=0.1)
+    for wrong, error in (({"start": 0.3}, "--start 0.3: .* it lasts 0.24 s"), ({"fps": 10}, "--fps: ")):
+        with pytest.raises(UserError, match=error):
+            Clip(path, "--input_a", excerpt=Excerpt(**wrong))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video", bytes(1000), None])
@@ -174,20 +193,22 @@ def sound_in(path):
         return [(packet.pts * packet.time_base, bytes(packet)) for packet in container.demux(audio=0) if packet.size]
 
 
-@pytest.mark.parametrize(("frames", "share"), [(25, 1.0), (10, 0.4)])
-def test_sound_is_copied_as_it_is_as_far_as_the_frames_go(tmp_path, frames, share):
+@pytest.mark.parametrize(("first", "frames"), [(0, 25), (0, 10), (10, 10)])
+def test_the_sound_of_the_frames_is_copied_as_it_is(tmp_path, first, frames):
     source = with_sound(tmp_path / "source.mp4", "aac")
-    with video_writer(tmp_path / "out.mp4", steady(25, frames), (48, 32), Clip(source, "--input_a").file) as write:
-        for index in range(frames):
-            write(flat(8 * index))
-    wanted, found = sound_in(source), sound_in(tmp_path / "out.mp4")
-    assert found == wanted[: len(found)] and len(found) == pytest.approx(share * len(wanted), abs=1)
+    clip = Clip(source, "--input_a", excerpt=Excerpt(start=first / 25, frames=frames))
+    with video_writer(tmp_path / "out.mp4", clip.times, (48, 32), clip.sound) as write:
+        for frame in clip:
+            write(np.asarray(frame))
+    wanted, found = ({bytes: float(at) for at, bytes in sound_in(path)} for path in (source, tmp_path / "out.mp4"))
+    assert len(found) == pytest.approx(frames / 25 * len(wanted), abs=2)
+    assert all(at == pytest.approx(wanted[packet] - first / 25, abs=1e-3) for packet, at in found.items())
     assert len(Clip(tmp_path / "out.mp4", "--out")) == frames
 
 
 def test_sound_that_mp4_cannot_hold_is_left_out_with_a_line(tmp_path, capsys):
     source = with_sound(tmp_path / "source.avi", "pcm_s16le")
-    with video_writer(tmp_path / "out.mp4", steady(25, 1), (48, 32), source) as write:
+    with video_writer(tmp_path / "out.mp4", steady(25, 1), (48, 32), (source, Fraction(0))) as write:
         write(flat(0))
     assert sound_in(tmp_path / "out.mp4") is None
     assert "its sound (pcm_s16le) does not fit into MP4" in capsys.readouterr().err

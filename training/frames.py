@@ -11,6 +11,7 @@ from torch import Tensor
 from utils.geometry import Shapes
 from utils.image import image_to_tensor, pixels_to_tensor, to_uint8
 from utils.palette import simplified
+from utils.progress import Bar
 from utils.rng import stream
 from utils.video import Clip
 
@@ -35,10 +36,11 @@ def frames(clip: Clip, quant_level: int, shapes: Shapes, seed: int, device: torc
 
     def of_scale(scale: int) -> Callable[[int], Tensor]:
         # Written, not mapped to begin with: a full disk would then end the process without a word.
-        with tempfile.TemporaryFile(dir=folder) as file:
-            for each in clip:
+        with tempfile.TemporaryFile(dir=folder) as file, Bar(len(clip)) as bar:
+            for index, each in enumerate(clip):
                 frame = image_to_tensor(simplified(each, quant_level, shapes[-1]), shapes[scale], torch.device("cpu"))
                 file.write(to_uint8(frame).tobytes())
+                bar.show(index + 1, f"scale {scale}, reading frame {index + 1}/{len(clip)}")
             file.flush()
             stored = np.memmap(file, np.uint8, "r", shape=(len(clip), *shapes[scale], 3))
         return lambda step: pixels_to_tensor(np.array(stored[frame_of_step(step, len(clip), seed, scale)]), device)

@@ -3,7 +3,9 @@
 import hashlib
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -11,58 +13,89 @@ from statistics import median_low
 
 from PIL import Image
 
+from utils.arguments import integer, number, option
 from utils.errors import UserError
 from utils.image import as_rgb, check_size, open_image, opened, warn_once
+from utils.progress import Bar
 
-RATE = Fraction(25)  # frames per second of a folder, and of a video that does not say
+RATE = 25  # frames per second of a folder, and of a video that does not say
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics (ITU-T H.273) that a screen of 8 bits cannot show as they are
 # A frame as it is read: the image, when it is shown, and for how long; in seconds, None where that is not said.
 Frame = tuple[Image.Image, Fraction | None, Fraction | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excerpt:
+    """Which frames of a clip are used."""
+
+    start: float = option(number(), 0.0, "use a video from this time on, seconds")
+    frames: int | None = option(integer(1), None, "use so many frames of it at most; default: all")
+    every: int = option(integer(1), 1, "use one of so many frames of it; the speed stays")
+    fps: float | None = option(number(above=True), None, f"frames per second of a folder of frames; default: {RATE}")
 
 
 class Clip:
     """The frames of a video, an animated image or a folder of images, in order: 8-bit RGB images of one size.
 
     Each iteration opens the file anew, decodes as it goes, and holds one frame, whatever the length. Opening decodes
-    everything once, to count and to check.
+    everything once up to the last frame that is used, to count and to check.
 
     Attributes:
         times: when each frame is shown, in seconds from 0, and after them the end: one more than there are frames.
         size: (width, height) of every frame, pixels.
-        file: the video, which may have sound; None for a folder and an animated image.
+        sound: the video, which may have sound, and when in it the first frame is shown, seconds; None for a folder and
+            an animated image.
+        took: seconds that reading it took.
     """
 
-    def __init__(self, path: Path, flag: str, min_side: int = 1) -> None:
+    def __init__(self, path: Path, flag: str, min_side: int = 1, excerpt: Excerpt | None = None) -> None:
         """Open and check; UserError where it is missing, has no frames, of different sizes or too small ones."""
-        name, self.file = f"{flag} {path}", None
+        name, animated, excerpt = f"{flag} {path}", False, excerpt or Excerpt()
         if path.is_dir():
-            self._files = _images_in(path, name)
-            self._frames = lambda: ((open_image(file, flag), None, 1 / RATE) for file in self._files)
+            self._files, pause = _images_in(path, name), 1 / Fraction(excerpt.fps or RATE).limit_denominator(10**6)
+            self._frames = lambda: ((open_image(file, flag), None, pause) for file in self._files)
+        elif excerpt.fps:
+            raise UserError(f"--fps: is for a folder of frames, and {name} is none")
         else:
             animated = _pillow_frames(path) > 1
-            self._files, self.file = [path], None if animated else path
+            self._files = [path]
             self._frames = partial(_animation_frames if animated else _video_frames, path, name)
-        shown: list[tuple[Fraction | None, Fraction | None]] = []
-        for image, start, lasts in self._frames():
-            check_size(image.size, min_side, name)
-            if shown and image.size != self.size:
-                raise UserError(f"{name}: frame {len(shown) + 1} differs in size from those before it")
-            self.size = image.size
-            shown.append((start, lasts))
+
+        # Look at all frames until the excerpt is over: one that does not say when it is shown follows the one before.
+        shown, end, start = [], Fraction(0), Fraction(excerpt.start).limit_denominator(10**6)  # 0.04 is 1/25
+        with Bar(None) as bar:
+            for image, at, lasts in self._frames():
+                check_size(image.size, min_side, name)
+                if shown and image.size != self.size:
+                    raise UserError(f"{name}: frame {len(shown) + 1} differs in size from those before it")
+                if not shown:
+                    self.size, zero = image.size, at or Fraction(0)
+                now = end if at is None or (shown and at - zero <= shown[-1]) else at - zero
+                end = now + (lasts or Fraction(1, RATE))
+                shown.append(now)
+                bar.show(len(shown), f"reading {name}")
+                first = bisect_left(shown, start)
+                if excerpt.frames and len(shown) > first + excerpt.frames * excerpt.every:
+                    break
+            self.took = bar.format_dict["elapsed"]
         if not shown:
             raise UserError(f"{name}: has no frames that can be decoded")
-        self.times = _times(shown)
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames per second, the mean over the clip."""
-        return len(self) / self.times[-1]
+        if not lasts and len(shown) > 1:
+            end = now + median_low(b - a for a, b in itertools.pairwise(shown))
+        if first == len(shown):
+            raise UserError(f"--start {excerpt.start:g}: {name} has no frame then or later; it lasts {float(end):g} s")
+        self._used = range(first, len(shown), excerpt.every)[: excerpt.frames]
+        shown.append(end)
+        until = min(self._used[-1] + excerpt.every, len(shown) - 1)
+        self.times = tuple(shown[index] - shown[first] for index in (*self._used, until))
+        self.sound = None if path.is_dir() or animated else (path, zero + shown[first])
 
     def __len__(self) -> int:
-        return len(self.times) - 1
+        return len(self._used)
 
     def __iter__(self) -> Iterator[Image.Image]:
-        return (image for image, _, _ in self._frames())
+        used = itertools.islice(self._frames(), self._used.start, self._used.stop, self._used.step)
+        return (image for image, _, _ in used)
 
     def fingerprint(self) -> str:
         """SHA-256 of the bytes of the video, or of all images in order."""
@@ -140,12 +173,3 @@ def _video_frames(path: Path, name: str) -> Iterator[Frame]:
                 yield image.rotate(frame.rotation, expand=True), start, lasts
     except av.error.FFmpegError as error:
         raise UserError(f"{name}: cannot be read as image or video: {error.strerror or error}; re-encode it") from None
-
-
-def _times(shown: list[tuple[Fraction | None, Fraction | None]]) -> tuple[Fraction, ...]:
-    """See `Clip.times`, from when each frame starts and how long it lasts, None where that is not said."""
-    starts, lasts = zip(*shown, strict=True)
-    if None in starts or any(a >= b for a, b in itertools.pairwise(starts)):  # not said: one after the other
-        starts = list(itertools.accumulate((last or 1 / RATE for last in lasts[:-1]), initial=Fraction(0)))
-    usual = median_low([b - a for a, b in itertools.pairwise(starts)] or [1 / RATE])
-    return tuple(start - starts[0] for start in [*starts, starts[-1] + (lasts[-1] or usual)])

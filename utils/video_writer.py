@@ -16,40 +16,44 @@ SOUNDS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "alac", "flac"}  # co
 CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
 
 
-def even_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The (width, height) of a video for frames of this size: H.264 wants even sides."""
-    return size[0] + size[0] % 2, size[1] + size[1] % 2
+def even_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """The (width, height) of a video for frames of this (height, width): H.264 wants even sides."""
+    return shape[1] + shape[1] % 2, shape[0] + shape[0] % 2
 
 
-def sound_of(source: Path | None, container: Any) -> Iterator[Any]:
+def sound_of(source: tuple[Path, Fraction] | None, container: Any) -> Iterator[Any]:
     """The packets of a video's sound for another one, not encoded anew; a line where MP4 cannot hold it.
 
     Args:
-        source: None for none.
+        source: see `Clip.sound`; None for none.
         container: the video that is written, open and without a packet yet.
     """
     import av
 
     if source is None:
         return
-    with av.open(f"file:{source}", metadata_errors="replace") as opened:
-        audio, video = opened.streams.best("audio"), opened.streams.best("video")
+    path, begin = source
+    with av.open(f"file:{path}", metadata_errors="replace") as opened:
+        audio = opened.streams.best("audio")
         if audio is None:
             return
         if audio.codec_context.name not in SOUNDS:
-            warn_once(f"{source}: its sound ({audio.codec_context.name}) does not fit into MP4 and is left out")
+            warn_once(f"{path}: its sound ({audio.codec_context.name}) does not fit into MP4 and is left out")
             return
-        copy, begin = container.add_stream_from_template(audio), (video.start_time or 0) * video.time_base
+        copy = container.add_stream_from_template(audio)
         for packet in opened.demux(audio):
-            if packet.dts is not None and packet.pts is not None:
-                shift = round(begin / packet.time_base)
-                packet.stream, packet.dts, packet.pts = copy, packet.dts - shift, packet.pts - shift
+            if packet.dts is None or packet.pts is None:
+                continue
+            shift = round(begin / packet.time_base)
+            packet.dts, packet.pts = packet.dts - shift, packet.pts - shift
+            if packet.pts + (packet.duration or 0) >= 0:
+                packet.stream = copy
                 yield packet
 
 
 @contextmanager
 def video_writer(
-    path: Path, times: Sequence[Fraction], size: tuple[int, int], sound: Path | None = None
+    path: Path, times: Sequence[Fraction], size: tuple[int, int], sound: tuple[Path, Fraction] | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Write a video: H.264 in MP4, to be played anywhere. `with video_writer(...) as write: write(frame)`.
 
@@ -59,7 +63,7 @@ def video_writer(
     Args:
         times: when each frame is shown and when the last one ends, seconds from 0 (`Clip.times`).
         size: (width, height) of the frames, pixels, both even (`even_size`).
-        sound: a video whose sound it gets.
+        sound: a video whose sound it gets, see `Clip.sound`.
 
     Yields:
         A function that takes the next frame, (height, width, 3) 8-bit.
