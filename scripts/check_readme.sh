@@ -29,7 +29,7 @@ promised() {
     case $1 in
         *train.py*) echo results.png finished_a2b.png finished_b2a_source.png real_a2b.png real_b2a.png final_a2b.png losses.png scale_00.safetensors config.json ;;
         *--samples*) echo samples.png sample_000_finished_a2b.png sample_000_fake_a.png sample_000_a2b.png sample_003_b2a.png ;;
-        *eval.py*--load\ output_video*) echo a2b.mp4 learned_a2b.mp4 results.png ;;
+        *eval.py*--load\ output_video*) echo a2b.mp4 learned_a2b.mp4 preview.png ;;
         *--inject_scale*) echo results.png inject_02_a2b.png ;;
         *--apply*) echo applied.png ;;
         *finish.py*) echo finished.png finished_source.png results.png metrics.json ;;
