@@ -88,7 +88,9 @@ def parse_finish(arguments: Sequence[str] | None = None) -> FinishOptions:
         ("keep_mask", given.keys() - {"finish_size", "like"}),
     ):
         if getattr(options, flag) and (more := given.keys() - usable):
-            raise UserError(f"--{more.pop()}: has no effect with --{flag}; leave it out")
+            raise UserError(f"--{min(more)}: has no effect with --{flag}; leave it out")
+    if not options.apply and len(set(options.reference)) < len(options.reference):
+        raise UserError("--reference: names a file twice; name each once")
     if options.source_mask and len(options.source_mask) != len(options.reference):
         masks, references = len(options.source_mask), len(options.reference)
         raise UserError(f"--source_mask: {masks} given for {references} --reference; give one for each, in their order")

@@ -13,7 +13,6 @@ from PIL import Image
 
 from config import parse_eval, recorded
 from finishing.full_size import whole
-from finishing.masks import masked
 from models.clip import translate_clip
 from models.inference import SAMPLE, TrainedPair, default_injection_scale, inject, injection_scales
 from models.results import Originals, draw_samples, finish_pair, save_choices
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_trained = pair.folder.options()
     check_against(options, pair.geometry)
     finish_size = size_to_finish_at(options, pair.geometry, as_trained["finish_size"])
-    inputs = open_inputs(options, pair, as_trained["quant_level"])
+    inputs = open_inputs(options, pair)
     out = RunFolder(options.out)
     read = {"--input_a": options.input_a, "--input_b": options.input_b}
     masks = options.source_mask_a, options.source_mask_b
@@ -48,14 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read |= {f"--load {options.load}: its image {x}": Path(as_trained[f"input_{x}"]) for x in "ab"}
     out.check_free("eval.py", {flag: path for flag, path in read.items() if path is not None}, options.overwrite)
     originals = Originals()
-    if any(masks) and not finish_size:
+    if any(masks) and not (finish_size or options.choices):
         raise UserError("--source_mask_a, --source_mask_b: are for finishing; give --finish_size")
     if finish_size or options.choices or options.metrics:
         structure = as_trained["structure"] if options.structure is None else options.structure
-        originals = Originals.find(pair, inputs, finish_size, structure)
-        for domain, image in enumerate(originals.images):
-            if image is not None:
-                originals.images[domain] = masked(image, masks[domain], f"--source_mask_{'ab'[domain]}")
+        originals = Originals.find(pair, inputs, masks, finish_size, structure)
     with out.locked(), StopRequest(f"stopped; everything made so far is in {out.path}") as stop:
         out.begin("eval.py", run_record(recorded(options), device))
         print(f"on {device_name(device)}, seed {options.manualSeed}")
@@ -97,11 +93,11 @@ def check_against(options: EvalOptions, geometry: Geometry) -> None:
         raise UserError(f"--out_size {out_size}: must be {geometry.min_size} to {MAX_SIDE}")
 
 
-def size_to_finish_at(options: EvalOptions, geometry: Geometry, as_trained: int) -> int:
+def size_to_finish_at(options: EvalOptions, geometry: Geometry, trained_size: int) -> int:
     """Longer side of finished images, pixels, not below that of learned ones; 0 to finish none."""
     learned = options.out_size or geometry.img_size
     if options.finish_size is None:
-        return max(as_trained, learned) if as_trained else 0
+        return max(trained_size, learned) if trained_size else 0
     if 0 < options.finish_size < learned:
         raise UserError(
             f"--finish_size {options.finish_size}: must be at least {learned}, the side of the learned images, or 0"
@@ -109,8 +105,8 @@ def size_to_finish_at(options: EvalOptions, geometry: Geometry, as_trained: int)
     return options.finish_size
 
 
-def open_inputs(options: EvalOptions, pair: TrainedPair, quant_level: int) -> Inputs:
-    """A, an image or a clip, and B; a still in place of a clip is simplified as the clip was."""
+def open_inputs(options: EvalOptions, pair: TrainedPair) -> Inputs:
+    """A, an image or a clip, and B."""
     a, b, coarsest = options.input_a, options.input_b, min(pair.geometry.shapes[0])
     inputs: list[Image.Image | Clip | None] = [None, None]
     if b:
@@ -121,8 +117,7 @@ def open_inputs(options: EvalOptions, pair: TrainedPair, quant_level: int) -> In
 
         inputs[0] = Clip(a, "--input_a", coarsest, pick(Excerpt, options))
     elif a:
-        image = open_image(a, "--input_a", coarsest)
-        inputs[0] = simplified(image, quant_level, image.size[::-1])
+        inputs[0] = open_image(a, "--input_a", coarsest)
     for flag, image in zip(("--input_a", "--input_b"), inputs, strict=True):
         if image is not None and min(pair.shapes_for(image.size, options.out_size, options.keep_aspect)[0]) < 2:
             raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or crop the image")
@@ -142,7 +137,11 @@ def translate_images(
     device = pair.device
     shapes_for = partial(pair.shapes_for, img_size=options.out_size, keep_aspect=options.keep_aspect)
     shapes = [shapes_for(image.size) for image in images]
-    reals_a, reals_b = (image_pyramid(image, own, device) for image, own in zip(images, shapes, strict=True))
+    # A still in place of a clip is simplified as the clip was; what is shown of it, and finished, at its own size.
+    of_clip = partial(simplified, images[0], pair.folder.options()["quant_level"])
+    reals_a = image_pyramid(of_clip(shapes[0][-1]), shapes[0], device)
+    reals_b = image_pyramid(images[1], shapes[1], device)
+    images = of_clip(images[0].size[::-1]), images[1]
     real_a, real_b, pyramids = reals_a[-1], reals_b[-1], pair.reshaped(*shapes)
     results = {"real_a": real_a, "real_b": real_b}
     results |= {"direct_a2b": pyramids[1].translate(real_a), "direct_b2a": pyramids[0].translate(real_b)}

@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shapes_a, shapes_b = run.geometry.domain_shapes
     real_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
     reals = real_a, image_pyramid(b, shapes_b, device)
+
+    # Train (training.loop takes the steps, training.pair draws their inputs, training.step is one), then write_results.
     carry_out(
         "train.py",
         run,

@@ -26,7 +26,7 @@ def guide(learned: Tensor, references: References, known: tuple[Tensor, Tensor] 
         near = [np.arange(length) + BORDER for length in shape]
         across = [each % length < 2 * BORDER for each, length in zip(near, shape, strict=True)]
         free |= (across[0] & tile[0])[:, None] | across[1] & tile[1]
-    elif references.weight == 0:
+    elif references.weight == 0:  # structure 0
         free = ~white(known[1], scale, shape, tile).numpy()
         learned = resize(known[0], scale, shape, tile)
     if not free.any():

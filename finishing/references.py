@@ -45,7 +45,9 @@ class References:
         self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float, masks: Sequence = (), tile=PLAIN
     ) -> None:
         bounded = min(structure, 1.0)
-        self.weight = 8 * structure  # of the anchors: at 1 their samples count as much as a patch's pixels
+        self.weight = (
+            8 * structure
+        )  # of the anchors' features, squared in distances; at 1 they count as a patch's pixels
         self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
         start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
         self.masks = masks or [torch.ones(image.shape[-2:]) for image in images]

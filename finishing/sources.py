@@ -11,6 +11,7 @@ from utils.errors import UserError
 from utils.files import replacing
 from utils.image import opened
 
+# As they are, then mirrored, upside down, turned by 90, 180 and 270 degrees, transposed, transverse: Pillow's order.
 TURNS = [Image.Image.copy, *(partial(Image.Image.transpose, method=method) for method in Image.Transpose)]
 ARRAYS = ("reference", "row", "column", "sizes")
 ORIENTATION = 0x0112  # EXIF
@@ -26,7 +27,7 @@ def save_sources(
             the second, and so on.
         images: as they were before; last, if something of it was kept, the input.
     """
-    out, (count, *_) = np.empty_like(source), divmod(len(factors), len(turns))
+    out, count = np.empty_like(source), len(factors) // len(turns)
     for number in np.unique(source[0]):
         turn, index = divmod(number, count) if number < len(factors) else (0, count)
         width, height = images[index].size

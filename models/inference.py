@@ -52,10 +52,10 @@ def draw_and_translate(
     """Run an image through a domain's pyramid from a scale on, then translate it into the other domain.
 
     Args:
-        image: (1, 3, H, W) at scale `scale` of the source domain, [-1, 1]; zero for a new image.
+        image: (N, 3, H, W) at scale `scale` of the source domain, [-1, 1]; zero for a new image.
 
     Returns:
-        The drawn and the translated image, (1, 3, H, W) each at the finest size.
+        The drawn and the translated image, (N, 3, H, W) each at the finest size.
     """
     with few_threads(image.device, 3 * source.shapes[-1][0] * source.shapes[-1][1]):
         drawn = source.draw(image, scale, len(source.shapes), noise)
@@ -161,11 +161,10 @@ class TrainedPair(Run):
         if isinstance(image, np.ndarray):
             image = Image.fromarray(image)
         image = as_rgb(image, "image") if isinstance(image, Image.Image) else open_image(Path(image), "image")
-        if direction == "a2b":
-            image = simplified(image, self.folder.options()["quant_level"], image.size[::-1])
         shapes = self.shapes_for(image.size)
+        levels = self.folder.options()["quant_level"] if direction == "a2b" else 0
         scale = default_injection_scale(self.geometry.shapes) if inject_scale is None else inject_scale
-        real = image_to_tensor(image, shapes[scale], self.device)
+        real = image_to_tensor(simplified(image, levels, shapes[-1]), shapes[scale], self.device)
         translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
         if finish_size is not None:
             look = SAMPLE[direction][1]

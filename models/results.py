@@ -11,6 +11,7 @@ from torch import Tensor
 from finishing.canvas import Shape
 from finishing.finished import Finished
 from finishing.full_size import Finisher, finish_all, whole
+from finishing.masks import masked
 from models.inference import DIRECTIONS, SAMPLE, TrainedPair, inject, sample
 from utils.errors import UserError
 from utils.image import image_pyramid, save_images
@@ -39,15 +40,26 @@ class Originals:
 
     @classmethod
     def find(
-        cls, pair: TrainedPair, given: Sequence[Image.Image | Clip | None], size: int, structure: float
+        cls,
+        pair: TrainedPair,
+        given: Sequence[Image.Image | Clip | None],
+        masks: Sequence[Path | None],
+        size: int,
+        structure: float,
     ) -> "Originals":
-        """See `TrainedPair.original`; a line on standard error for one that is not at hand. A video needs B's only."""
+        """See `TrainedPair.original`; a line on standard error for one that is not at hand. A video needs B's only.
+
+        Args:
+            masks: files that say where A and B may be copied from.
+        """
         images: list[Image.Image | None] = [None, None]
         for domain in (1,) if isinstance(given[0], Clip) else (0, 1):
             try:
-                images[domain] = pair.original(domain, given[domain])
+                found = pair.original(domain, given[domain])
             except UserError as error:
                 print(f"note: nothing can be finished with {'AB'[domain]}'s patches: {error}", file=sys.stderr)
+            else:
+                images[domain] = masked(found, masks[domain], f"--source_mask_{'ab'[domain]}")
         return cls(images, size, structure)
 
     def finishers(self, names: Iterable[str], shapes: Sequence[Shape]) -> dict[str, Finisher]:
@@ -63,7 +75,7 @@ class Originals:
                 continue
             finisher = Finisher({"AB"[look]: self.images[look]}, shapes[layout], self.size, self.structure)
             try:
-                notes = finisher.sizes()[2]
+                _, _, notes = finisher.sizes()
                 found[name] = finisher
             except ValueError as error:
                 notes = [f"is left out: {error}"]

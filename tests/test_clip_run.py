@@ -191,6 +191,7 @@ def test_frames_are_simplified_as_trained(cli, inputs, evaluate, monkeypatch, tm
     still = make_picture(tmp_path / "still.png", 1)
     words = ["--input_a", still, "--input_b", still, "--load", run, "--seed", 5, "--inject_levels", 1, "--gpu_id", -1]
     assert cli("eval.py", *words, "--finish_size", 0, "--out", tmp_path / "stills").code == 0
+    assert set(np.unique(np.asarray(Image.open(tmp_path / "stills" / "real_a.png")))) <= {0, 64, 128, 191}
     (saved,) = (tmp_path / "stills").glob("inject_*_a2b.png")
     found = TrainedPair.load(run).translate(still, inject_scale=int(saved.name[7:9]), seed=5)
     assert np.array_equal(np.asarray(found), np.asarray(Image.open(saved)))

@@ -179,6 +179,7 @@ def test_a_turned_reference_gives_back_what_is_turned(finish, files):
     ("words", "told"),
     [
         (["--source_mask", "left", "left"], ["--source_mask: 2 given for 1 --reference"]),
+        (["--reference", "left", "left"], ["--reference", "twice"]),
         (["--source_mask", "hole"], ["--source_mask", "48x40", "64x48", "one size"]),
         (["--source_mask", "speck"], ["b.png", "source mask", "no white square of"]),
         (["--keep_mask", "left"], ["--keep_mask", "64x48", "48x40"]),

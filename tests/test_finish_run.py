@@ -242,7 +242,7 @@ def test_every_frame_is_finished(cli, evaluate, inputs, tmp_path):
     assert cli("train.py", *words).code == 0
     assert size(run / "finished_b2a.png") == (24, 32)  # of the first frame's patches
     out = evaluate("clip", "--input_a", frames, load=run)
-    assert names(out) == {"a2b.mp4", "learned_a2b.mp4", "results.png", "config.json", "metrics.json"}
+    assert names(out) == {"a2b.mp4", "learned_a2b.mp4", "preview.png", "config.json", "metrics.json"}
     film = Clip(out / "a2b.mp4", "--out")
     assert (len(film), film.size) == (5, (32, 22))  # 21.3, made even
     shown = [np.asarray(frame).astype(float) for frame in film]

@@ -25,6 +25,10 @@ PARSE = {
 }
 
 
+def test_every_script_has_a_command():
+    assert {line.split()[1] for line in COMMANDS} == set(PARSE)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_understood(command, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -123,7 +123,10 @@ def train(
                     state.seconds = time.monotonic() - begun
                     if state.step % schedule.print_interval == 0 or state.step == niter:
                         means = report(folder, state, images, events, scale * niter + state.step)
-                        totals = {f"loss {net}": sum(means[name] for name in means if name[0] == net) for net in "DG"}
+                        totals = {
+                            f"loss {net}": sum(means[name] for name in means if name.startswith(f"{net}/"))
+                            for net in "DG"
+                        }
                         bar.set_postfix(totals, refresh=False)
 
                     # Save now and then.

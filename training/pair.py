@@ -50,22 +50,22 @@ class StepDraws:
     def __call__(self, x: int, step: int, real: Tensor) -> DomainInputs:
         """What domain x starts from in a step, counted from 0, with this real image, (1, 3, H, W) at this scale."""
         pyramid, scale = self.pyramids[x], self.scale
-        own = [stream(self.seed, "noise", scale, step, x)]
-        coarser = gaussian_noise(pyramid.shapes, [stream(self.seed, "draws", scale, step, x)], self.device)
-        z_prev = self.recs[x] if self.fixed_rec else pyramid.draw(coarser(0), 0, scale)
+        streams = [stream(self.seed, "noise", scale, step, x)]
+        noise = gaussian_noise(pyramid.shapes, [stream(self.seed, "draws", scale, step, x)], self.device)
+        z_prev = self.recs[x] if self.fixed_rec else pyramid.draw(noise(0), 0, scale)  # the stream's first numbers
 
-        # Start from the real image, or from nothing; while scale 0 trains, that is noise of amplitude 1 (section 5).
+        # From the real image plus sigma z; or from the rand draw, at scale 0 nothing plus 1 z (section 5).
         if torch.rand((), generator=stream(self.seed, "start", scale, step)).item() < self.real_start:
             prev, sigma = real, self.sigmas[x]
         else:
-            prev = pyramid.draw(torch.zeros(1, 3, *pyramid.shapes[0], device=self.device), 0, scale, coarser)
+            prev = pyramid.draw(torch.zeros(1, 3, *pyramid.shapes[0], device=self.device), 0, scale, noise)
             sigma = self.sigmas[x] if scale else 1.0
-        noisy = sigma * send(normal(prev.shape[1:], own), self.device) + prev
+        noisy = sigma * send(normal(prev.shape[1:], streams), self.device) + prev
 
-        mix = send(uniform((3 if self.self_term else 2,), own)[0], self.device)
+        mix = send(uniform((3 if self.self_term else 2,), streams)[0], self.device)
         if not self.self_term:
             return DomainInputs(noisy, prev, z_prev, mix)
-        self_noise = send(normal((3, *self.pyramids[1 - x].shapes[scale]), own), self.device)
+        self_noise = send(normal((3, *self.pyramids[1 - x].shapes[scale]), streams), self.device)
         return DomainInputs(noisy, prev, z_prev, mix, self.sigmas[x] * self_noise)
 
 
@@ -104,6 +104,7 @@ class PairRecipe:
             draws = StepDraws(run.pyramids, scale, self.seed, run.device, self_term, self.fixed_rec, self.real_start)
 
             def measured(x: int) -> float:
+                """sigma of domain x. Of the draw only z_prev is used, which needs no sigma of this scale."""
                 real = sources[x](0)
                 return self.noise_amps[x] * (real - draws(x, 0, real).z_prev).square().mean().sqrt().item()
 

@@ -110,13 +110,13 @@ def training_step(
         return fake, [call(generators[y], source, source) for source in sources]
 
     (fake_a, from_a), (fake_b, from_b) = both(sample_and_translate)
-    samples, translations = (fake_a, fake_b), (from_a, from_b)  # of y: x2y and self_y
+    samples, translations = (fake_a, fake_b), (from_a, from_b)  # translations[x]: x2y and self_y, images of y
 
     # Update the discriminators.
     def backward_d(x: int) -> dict[str, Tensor]:
         y2x, *self_x = translations[1 - x]
-        own = discriminators[x], reals[x], [y2x, samples[x], *self_x]
-        losses = discriminator_backward(*own, fake_weights, inputs[x].mix, weights.lambda_grad)
+        fakes, mix = [y2x, samples[x], *self_x], inputs[x].mix
+        losses = discriminator_backward(discriminators[x], reals[x], fakes, fake_weights, mix, weights.lambda_grad)
         return {f"{name}_{'ab'[x]}": term for name, term in losses.items()}
 
     state.adam_d.zero_grad()
@@ -151,7 +151,7 @@ def training_step(
     state.adam_g.step()
     discriminators.requires_grad_(True)
 
-    # Report.
+    # Report; what is made of fake_a and of fake_b each has a share of both adversarial terms.
     terms: dict[str, Tensor] = {}
     for name, term in (item for losses in (*losses_d, *losses_g) for item in losses.items()):
         terms[name] = terms[name] + term.detach() if name in terms else term.detach()
@@ -180,21 +180,22 @@ def discriminator_backward(
     Returns:
         The weighted terms, whose sum is the loss.
     """
-    images, own = [real, *(fake.detach() for fake in fakes)], [-sum(fake_weights), *fake_weights]
+    images, signs = [real, *(fake.detach() for fake in fakes)], [-sum(fake_weights), *fake_weights]
     # Images in one call do not influence one another, because the normalisation is per image.
     small = real.shape[-2:].numel() <= MOST_PIXELS_SHARED["cpu" if real.device.type == "cpu" else "gpu"]
     size = len(images) if small and len({image.shape for image in images}) == 1 else 1
-    calls = [slice(first, first + size) for first in range(0, len(images), size)]
+    parts = [slice(first, first + size) for first in range(0, len(images), size)]  # one for each call
     judged: list[Tensor] = []
     penalties: list[Tensor] = []
-    for call in calls:
-        scores = discriminator(torch.cat(images[call])).mean(dim=(1, 2, 3))
-        judged += [weight * score for weight, score in zip(own[call], scores, strict=True)]
-        sum(judged[call]).backward()
-    for call in calls[: len(fakes)]:
-        penalty = lambda_grad * gradient_penalty(discriminator, real, torch.cat(images[1:][call]), mix[call])
-        penalties += [weight * each for weight, each in zip(fake_weights[call], penalty, strict=True)]
-        sum(penalties[call]).backward()
+    for part in parts:
+        scores = discriminator(torch.cat(images[part])).mean(dim=(1, 2, 3))
+        judged += [weight * score for weight, score in zip(signs[part], scores, strict=True)]
+        sum(judged[part]).backward()
+    # The same parts of the fakes alone: one image fewer, so without the last part where each image has its own.
+    for part in parts[: len(fakes)]:
+        penalty = lambda_grad * gradient_penalty(discriminator, real, torch.cat(images[1:][part]), mix[part])
+        penalties += [weight * each for weight, each in zip(fake_weights[part], penalty, strict=True)]
+        sum(penalties[part]).backward()
     return {"D/real": judged[0], "D/fake": sum(judged[1:]), "D/penalty": sum(penalties)}
 
 
