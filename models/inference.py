@@ -218,7 +218,9 @@ class TrainedPair(Run):
             return given
         path = Path(options[f"input_{DOMAINS[domain]}"])
         source = (
-            Clip(path, "--load", excerpt=Excerpt(options["start"], 1)) if is_clip(path) else open_image(path, "--load")
+            Clip(path, "--load", excerpt=Excerpt(start=options["start"], frames=1))
+            if is_clip(path)
+            else open_image(path, "--load")
         )
         if (source.fingerprint() if isinstance(source, Clip) else fingerprint(source)) != wanted:
             raise UserError(f"{path}: is not the image the run in {folder.path} was trained on")
