@@ -13,7 +13,7 @@ from models.run import Run
 from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
 from training.step import discriminator_backward
-from utils.device import send
+from utils.device import few_threads, send
 from utils.rng import stream, uniform
 
 UPDATES = 3  # of the discriminator in a step, and then of the generator
@@ -72,7 +72,8 @@ class OneImageRecipe:
             inputs = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
             return one_image_step(state, inputs, real, (rec_input, rec_base))
 
-        yield take
+        with few_threads(run.device, real.numel()):
+            yield take
 
 
 def one_image_step(
