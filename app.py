@@ -73,7 +73,8 @@ class Page:
         found = sorted(self.out.glob("*/config.json"), key=lambda file: file.stat().st_mtime, reverse=True)
         names = [file.parent.name for file in found if RunFolder(file.parent).record.get("script") == "train.py"]
         names = list(dict.fromkeys([*reversed(self.trainings), *names]))
-        return gr.Dropdown(names, value=chosen or next(reversed(self.trainings), None))
+        # What is chosen stays unsaid: another may be picked before this answer is there.
+        return gr.Dropdown(names) if chosen else gr.Dropdown(names, value=next(reversed(self.trainings), None))
 
     @told()
     def begin(self, a: dict | None, b: dict | None, preset: str, seed: int, more: str | None) -> gr.Dropdown:
@@ -85,7 +86,7 @@ class Page:
         # Of an option that is given twice the last one counts: `more` chooses no files.
         words += ["--load=", "--input_a", pair[0], "--input_b", pair[1], "--out", self.out / name]
         self.trainings[name] = Training([str(word) for word in words])
-        return self.runs(name)
+        return self.runs(None)
 
     def watch(self, name: str | None) -> tuple[str, list[str]]:
         """A run's state as HTML, and what `results` needs to know: the run, its state in a word, the newest samples."""

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is n
 PORTS = count(20_000 + 10 * (os.getpid() % 1000))  # nobody else's
 CHROMIUM = shutil.which("chromium")
 # Three tiny scales, with steps enough to be stopped between them.
-TINY = "--img_size 15 --min_size 12 --scale_factor 0.7 --nfc 4 --min_nfc 4 --gpu_id -1 --niter 200 --print_interval 20"
+TINY = "--img_size 15 --min_size 12 --scale_factor 0.7 --nfc 4 --min_nfc 4 --gpu_id -1 --niter 100 --print_interval 20"
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def begin(tab, *pair) -> None:
 
 def test_a_run_from_upload_to_download(tab, page, pair, tmp_path):
     begin(tab, *pair)
-    tab.get_by_text(re.compile(r"Scale 0, step \d+/200, .* left")).wait_for()
+    tab.get_by_text(re.compile(r"Scale 0, step \d+/100, .* left")).wait_for()
     tab.get_by_role("button", name="Stop").click()
     tab.get_by_text("Stopped", exact=True).wait_for()
     (run,) = [file.parent for file in page[1].glob("*/state.safetensors")]
