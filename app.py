@@ -69,11 +69,10 @@ class Page:
             gr.on([gr.Timer(1).tick, run.change], self.watch, run, [state, seen], show_progress="hidden")
 
     def runs(self, chosen: str | None) -> gr.Dropdown:
-        """The list of runs: those begun here, and the others, the newest first."""
+        """The list of runs, newest first; nothing `chosen` is sent back: another may be picked meanwhile."""
         found = sorted(self.out.glob("*/config.json"), key=lambda file: file.stat().st_mtime, reverse=True)
         names = [file.parent.name for file in found if RunFolder(file.parent).record.get("script") == "train.py"]
         names = list(dict.fromkeys([*reversed(self.trainings), *names]))
-        # What is chosen stays unsaid: another may be picked before this answer is there.
         return gr.Dropdown(names) if chosen else gr.Dropdown(names, value=next(reversed(self.trainings), None))
 
     @told()
