@@ -139,7 +139,8 @@ def _check_for_stills(options: TrainOptions | EvalOptions) -> None:
         return
     for f in fields(options):
         if f.name in HEADINGS["video"].split() and getattr(options, f.name) != f.default:
-            raise UserError(f"--{f.name}: is for videos, and --input_a {options.input_a} is not one")
+            given = "there is no --input_a" if options.input_a is None else f"--input_a {options.input_a} is not one"
+            raise UserError(f"--{f.name}: is for videos, and {given}")
 
 
 def _require(options: Output, *names: str) -> None:

@@ -254,16 +254,10 @@ class EvalOptions(Excerpt, Computing):
     source_mask_b: Path | None = option(pathname, None, f"{SOURCES}; of the B trained on", metavar="MASK")
     compare: bool = option(bool, False, "also write compare.mp4: the video beside its translation")
     choices: bool = option(
-        bool,
-        False,
-        "also write choices.png: both translations from each injection scale at three values of --structure, finished "
-        "small, each labelled with the options that make it",
+        bool, False, "also write choices.png: each injection scale at three values of --structure, finished small"
     )
     metrics: bool = option(
-        bool,
-        False,
-        "write measures of the translations of still images into metrics.json; SIFID's network, 104 MB, comes from "
-        "torch hub's cache or is downloaded",
+        bool, False, "write measures of translated still images into metrics.json; may download 104 MB for SIFID"
     )
 
 
@@ -273,15 +267,14 @@ class FinishOptions(Output):
 
     input: Path = option(pathname, None, "image to finish (required)")
     reference: tuple[Path, ...] = option(pathname, (), "one or more images to take patches from (required)", nargs="+")
-    finish_size: int | None = option(integer(LEAST_SIDE), None, "longer side; default: 512 pixels, or all with a hole")
-    like: Path | None = option(
-        pathname,
-        None,
-        "image whose aspect ratio the result gets, such as the photograph that a square learned image was made from; "
-        "default: the input's own",
+    finish_size: int | None = option(
+        integer(LEAST_SIDE), None, "longer side of the result, pixels; default: 512, with --keep_mask the input's"
     )
+    like: Path | None = option(pathname, None, "image whose aspect ratio the result gets; default: the input's own")
     structure: float | None = option(
-        number(), None, "0: follow the input loosely, holes not; default: 1, with a hole 0"
+        number(),
+        None,
+        "how closely to follow the input: 0 loosely (in a hole: not), 1 closely; default: 1, with --keep_mask 0",
     )
     learned_size: int | None = option(
         integer(1),
@@ -295,5 +288,12 @@ class FinishOptions(Output):
         str, None, "tiling: sides that meet without a seam; default: none", choices=("x", "y", "both")
     )
     turn: bool = option(bool, False, "also copy from the references turned by right angles and mirrored; slower")
-    sources: Path | None = option(pathname, None, "write where each pixel is from; default: not", metavar="NPZ")
-    apply: Path | None = option(pathname, None, "copy what --sources wrote; default: finish", metavar="NPZ")
+    sources: Path | None = option(
+        pathname, None, "record each pixel's source in this file; default: not", metavar="NPZ"
+    )
+    apply: Path | None = option(
+        pathname,
+        None,
+        "only make the image that --sources recorded, of other maps, the --reference; default: finish",
+        metavar="NPZ",
+    )

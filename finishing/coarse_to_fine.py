@@ -10,7 +10,7 @@ from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.finished import Finished
 from finishing.guide import guide
 from finishing.masks import white
-from finishing.motion import Motion, carried
+from finishing.motion import Motion, carried, moved
 from finishing.references import References
 from finishing.votes import averaged, seamless
 from utils.geometry import ceil_side
@@ -92,7 +92,7 @@ def finish(
     finished = seamless(image, field, canvas, 1 / scale, check, free)  # over a pixel of the learned image
     if motion is not None:  # by less than a pixel, which patches cannot
         share = drift / np.float32(drift.shape[1:])[:, None, None]
-        finished = Motion(share, motion.found).warped(finished).clamp(-1, 1)
+        finished = moved(finished, share).clamp(-1, 1)
     source = source_of(field, canvas)
     if free is not None:
         own = np.stack([np.full(shape, len(references.images)), *np.indices(shape)])

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from scipy.ndimage import uniform_filter
 from torch import Tensor
@@ -35,16 +36,17 @@ class Motion(NamedTuple):
     found: np.ndarray
 
     def warped(self, before: Tensor) -> Tensor:
-        """A frame before, (1, C, H, W) of any size, moved to where its pixels are now; bicubic."""
-        shape = before.shape[-2:]
-        back = torch.nn.functional.interpolate(
-            torch.from_numpy(self.back)[None], shape, mode="bilinear", align_corners=False
-        )
-        rows, columns = ((torch.arange(length) + 0.5) / length for length in shape)
-        at = 2 * torch.stack([columns + back[0, 1], rows[:, None] + back[0, 0]], dim=2) - 1
-        return torch.nn.functional.grid_sample(
-            before, at[None].to(before.device), mode="bicubic", padding_mode="border", align_corners=False
-        )
+        """A frame before, (1, C, H, W) of any size, moved to where its pixels are now."""
+        return moved(before, self.back)
+
+
+def moved(image: Tensor, back: np.ndarray) -> Tensor:
+    """An image, (1, C, H, W), each of whose pixels comes from `back`, see `Motion`, further down and right; bicubic."""
+    shape = image.shape[-2:]
+    back = F.interpolate(torch.from_numpy(back)[None], shape, mode="bilinear", align_corners=False)
+    rows, columns = ((torch.arange(length) + 0.5) / length for length in shape)
+    at = 2 * torch.stack([columns + back[0, 1], rows[:, None] + back[0, 0]], dim=2) - 1
+    return F.grid_sample(image, at[None].to(image.device), mode="bicubic", padding_mode="border", align_corners=False)
 
 
 def motion_between(before: Image.Image, now: Image.Image, shape: Shape) -> Motion:

@@ -58,13 +58,13 @@ class References:
         shares = [resize(mask, self.scale) for mask in self.masks]
         chosen = [image[0][:, share > 0.9 * share.max()] for image, share in zip(self.small, shares, strict=True)]
         self.palette, self.tile = torch.cat(chosen, dim=1), tile
-        self.kept: dict[int, Level] = {}
+        self.levels: dict[int, Level] = {}
 
     def level(self, index: int, check: Check, keep: bool) -> "Level":
         """The references at the size of a pass; with `keep` held for the next image, unless too large for that."""
-        level = self.kept.get(index) or Level(self, index, check)
+        level = self.levels.get(index) or Level(self, index, check)
         if keep and len(level.keys) <= MOST_KEPT:
-            self.kept[index] = level
+            self.levels[index] = level
         return level
 
 

@@ -102,7 +102,7 @@ def translate_clip(
     print(f"{folder.path / 'preview.png'} shows {len(chosen)} frames; all {len(clip)} take at most about {left}")
 
     # Translate and finish frame after frame.
-    copied, flicker = 0.0, {name: Flicker() for name in images}
+    copied, flicker = 0.0, {name: Flicker() for name in sizes if name != "compare"}
     with ExitStack() as stack:
         write = {}
         for name, own in sizes.items():
