@@ -39,14 +39,14 @@ def three_steps(nets: ScaleNetworks, shapes, weights: LossWeights, both, recompu
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("way", ["the other way round", "on threads", "recomputed"])
+@pytest.mark.parametrize("way", ["the other way round", "on threads", "recomputed", "recomputed on threads"])
 def test_no_bit_depends_on_the_order_the_threads_or_what_is_kept(case, way):
     start, before = networks_of(Architecture(nfc=4, min_nfc=4), Geometry(), 0, CPU), torch.get_num_threads()
     try:
         torch.set_num_threads(2)
         with DomainThreads() as threads:  # one each, here as there
-            both = {"the other way round": b_first, "on threads": threads}.get(way, one_by_one)
-            found = three_steps(start, *CASES[case], both, way == "recomputed")
+            both = b_first if way == "the other way round" else threads if "threads" in way else one_by_one
+            found = three_steps(start, *CASES[case], both, "recomputed" in way)
             wanted = three_steps(start, *CASES[case], one_by_one)
     finally:
         torch.set_num_threads(before)
@@ -66,11 +66,15 @@ def test_the_threads_are_given_back_and_an_error_in_either_is_raised():
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("threads", "save_memory", "side_by_side"), [(1, 0, 0), (2, 0, 1), (2, 1, 0)])
+@pytest.mark.parametrize(
+    ("threads", "save_memory", "small", "side_by_side"), [(1, 0, 1, 0), (2, 0, 0, 1), (2, 1, 1, 1), (2, 1, 0, 0)]
+)
 def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
-    monkeypatch, threads, save_memory, side_by_side
+    monkeypatch, threads, save_memory, small, side_by_side
 ):
     used = []
+    if not small:
+        monkeypatch.setattr("training.pair.MOST_FOR_ONE_THREAD", 3)
     monkeypatch.setattr("training.pair.training_step", lambda *args: used.append(args[4:]) or training_step(*args))
     monkeypatch.setattr("training.pair.torch.get_num_threads", lambda: threads)
     pair_steps(CPU, recompute=bool(save_memory))

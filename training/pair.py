@@ -1,5 +1,6 @@
 """What the steps of a scale are for two images, or a clip and an image (docs/method.md, sections 4 to 6 and 12)."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from training.frames import RealSource
 from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
 from training.step import DomainInputs, LossWeights, training_step
-from utils.device import send
+from utils.device import MOST_FOR_ONE_THREAD, send
 from utils.rng import normal, stream, uniform
 
 
@@ -78,7 +79,7 @@ class PairRecipe:
         noise_amps: of each domain, sigma of a scale > 0 relative to the error of its rec draw.
         coarsest_sigmas: of each domain, sigma of scale 0, for every later draw and for the self term.
         fixed_rec, real_start: see `StepDraws`.
-        recompute: save memory: one domain after the other, see also `training_step`.
+        recompute: save memory: large images of one domain after the other, see also `training_step`.
     """
 
     optimiser: OptimiserSettings
@@ -97,7 +98,8 @@ class PairRecipe:
     def steps(self, run: Run, state: ScaleState) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
         scale, self_term = state.scale, bool(self.weights.lambda_self)
-        threads = run.device.type == "cpu" and torch.get_num_threads() > 1 and not self.recompute
+        small = 3 * max(math.prod(pyramid.shapes[scale]) for pyramid in run.pyramids) <= MOST_FOR_ONE_THREAD
+        threads = run.device.type == "cpu" and torch.get_num_threads() > 1 and (small or not self.recompute)
         with DomainThreads() if threads else nullcontext(one_by_one) as both:
             # Open the real images, and measure sigma: relative to the RMSE of the first step's rec draw (section 5).
             sources = [source(scale) for source in self.reals]
