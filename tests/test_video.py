@@ -9,6 +9,7 @@ from clips import GREYS, encoded, film, flat, steady, with_matrix
 from memory import peak_of
 from PIL import Image
 
+from utils.arguments import seconds
 from utils.errors import UserError
 from utils.interrupt import Stopped
 from utils.video import Clip, Excerpt, is_clip
@@ -132,9 +133,28 @@ def test_an_excerpt(tmp_path, excerpt, greys, times):
     clip = Clip(path, "--input_a", excerpt=Excerpt(**excerpt))
     assert [np.asarray(frame).mean() for frame in clip] == pytest.approx(greys, abs=4) and len(clip) == len(greys)
     assert milliseconds(clip) == pytest.approx(list(times), abs=0.1)
+    assert [seconds(text) for text in ("4", "1:30", "1:02:30.5", "0:0.04")] == [4, 90, 3750.5, 0.04]
     for wrong, error in (({"start": 0.3}, "--start 0.3: .* it lasts 0.24 s"), ({"fps": 10}, "--fps: ")):
         with pytest.raises(UserError, match=error):
             Clip(path, "--input_a", excerpt=Excerpt(**wrong))
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv", "x.mpg", "x.avi"])
+def test_what_lies_before_an_excerpt_is_not_decoded(tmp_path, monkeypatch, name):
+    path = encoded(tmp_path / name, [flat(2 * index) for index in range(120)], "mpeg2video", options={"g": "12"})
+    decoded, to_image = [], av.VideoFrame.to_image
+    monkeypatch.setattr(av.VideoFrame, "to_image", lambda *args, **more: decoded.append(1) or to_image(*args, **more))
+    for start in (0.5, 3.0, 4.76):
+        clip, index = Clip(path, "--input_a", excerpt=Excerpt(start=start, frames=2)), round(25 * start)
+        assert [np.asarray(frame).mean() for frame in clip] == pytest.approx(
+            [2 * index, 2 * index + 2][: len(clip)], abs=2
+        )
+        assert len(clip) == min(2, 120 - index) and milliseconds(clip)[:2] == pytest.approx([0, 40], abs=0.1)
+        few = name in ("x.mp4", "x.mkv")
+        assert len(decoded) < 35 if few else len(decoded) >= 2 * index
+        decoded.clear()
+    with pytest.raises(UserError, match=r"--start 9: .* it lasts 4\.8 s"):
+        Clip(path, "--input_a", excerpt=Excerpt(start=9))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video", bytes(1000), None])

@@ -47,6 +47,15 @@ def integer(least: int) -> Callable[[str], int]:
     return number(least, kind=int)
 
 
+def seconds(text: str) -> float:
+    """An argparse type: a time in seconds, or hours, minutes and seconds as 1:02:30.5."""
+    *larger, last = text.split(":")
+    whole = [integer(0)(part) for part in larger[-2:]]
+    if len(larger) > 2:
+        raise argparse.ArgumentTypeError(f"must be seconds or [h:]m:s, not {text}")
+    return sum(60**power * each for power, each in enumerate([number()(last), *reversed(whole)]))
+
+
 def option(kind: Callable[[str], Any], default: Any, help: str, **argparse: Any) -> Any:
     """A dataclass field that is an option of the command line; its name is the option's.
 

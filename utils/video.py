@@ -13,12 +13,13 @@ from statistics import median_low
 
 from PIL import Image
 
-from utils.arguments import integer, number, option
+from utils.arguments import integer, number, option, seconds
 from utils.errors import UserError
 from utils.image import as_rgb, check_size, open_image, opened, warn_once
 from utils.progress import Bar
 
 RATE = 25  # frames per second of a folder, and of a video that does not say
+INDEXED = re.compile("mp4|matroska")  # formats in which FFmpeg finds a time
 HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics (ITU-T H.273) that a screen of 8 bits cannot show as they are
 # A frame as it is read: the image, when it is shown, and for how long; in seconds, None where that is not said.
 Frame = tuple[Image.Image, Fraction | None, Fraction | None]
@@ -28,7 +29,7 @@ Frame = tuple[Image.Image, Fraction | None, Fraction | None]
 class Excerpt:
     """Which frames of a clip are used."""
 
-    start: float = option(number(), 0.0, "use a video from this time on, seconds")
+    start: float = option(seconds, 0.0, "use a video from this time on, seconds or [h:]m:s")
     frames: int | None = option(integer(1), None, "use so many frames of it at most; default: all")
     every: int = option(integer(1), 1, "use one of so many frames of it; the speed stays")
     fps: float | None = option(number(above=True), None, f"frames per second of a folder of frames; default: {RATE}")
@@ -38,7 +39,8 @@ class Clip:
     """The frames of a video, an animated image or a folder of images, in order: 8-bit RGB images of one size.
 
     Each iteration opens the file anew, decodes as it goes, and holds one frame, whatever the length. Opening decodes
-    everything once up to the last frame that is used, to count and to check.
+    everything once up to the last frame that is used, to count and to check; of MP4, MOV, MKV and WebM not what lies
+    between the first frame and the excerpt.
 
     Attributes:
         times: when each frame is shown, in seconds from 0, and after them the end: one more than there are frames.
@@ -59,7 +61,7 @@ class Clip:
         else:
             animated = _pillow_frames(path) > 1
             self._files = [path]
-            self._frames = partial(_animation_frames if animated else _video_frames, path, name)
+            self._frames = partial(_animation_frames if animated else _video_frames, path, name, excerpt.start)
 
         # Look at all frames until the excerpt is over: one that does not say when it is shown follows the one before.
         shown, end, start = [], Fraction(0), Fraction(excerpt.start).limit_denominator(10**6)  # 0.04 is 1/25
@@ -139,7 +141,7 @@ def _images_in(folder: Path, name: str) -> list[Path]:
     return sorted(files, key=texts_and_numbers)
 
 
-def _animation_frames(path: Path, name: str) -> Iterator[Frame]:
+def _animation_frames(path: Path, name: str, _: float) -> Iterator[Frame]:
     """Of an animated GIF, WebP or PNG; frames of 10 ms and less last 100 ms, as browsers have it."""
     with opened(path, name) as file:
         # An animated PNG may begin with an image that does not belong to it.
@@ -150,8 +152,11 @@ def _animation_frames(path: Path, name: str) -> Iterator[Frame]:
             yield as_rgb(file.copy(), name), None, (duration if duration > 10 else 100) / Fraction(1000)
 
 
-def _video_frames(path: Path, name: str) -> Iterator[Frame]:
-    """Of what FFmpeg decodes, as a player shows them: turned, and with square pixels, the height kept."""
+def _video_frames(path: Path, name: str, begin: float) -> Iterator[Frame]:
+    """Of what FFmpeg decodes, as a player shows them: turned, and with square pixels, the height kept.
+
+    The first, then all; where there is an index, those from the last key frame on that is no later than `begin`.
+    """
     import av  # needed for videos alone
 
     try:
@@ -166,7 +171,12 @@ def _video_frames(path: Path, name: str) -> Iterator[Frame]:
                     "-vf zscale=t=linear:npl=100,tonemap=hable,zscale=p=bt709:t=bt709:m=bt709,format=yuv420p"
                 )
             stream.thread_type = "AUTO"
-            for frame in container.decode(stream):
+            frames = container.decode(stream)
+            first = next(frames, None) if begin and INDEXED.search(container.format.name) else None
+            if first is not None and first.pts is not None:
+                container.seek(first.pts + int(begin / first.time_base), stream=stream)
+                frames = (frame for frame in container.decode(stream) if frame.pts is None or frame.pts > first.pts)
+            for frame in frames if first is None else itertools.chain([first], frames):
                 image = frame.to_image(width=max(1, round(frame.width * (stream.sample_aspect_ratio or 1))))
                 start = None if frame.pts is None else frame.pts * frame.time_base
                 lasts = frame.duration * frame.time_base if frame.duration else None
