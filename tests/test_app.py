@@ -8,39 +8,34 @@ import signal
 import subprocess
 import sys
 import zipfile
-from contextlib import contextmanager
 from importlib.util import find_spec
-from itertools import count
-from urllib.request import HTTPError, Request, urlopen
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, HTTPError, Request, build_opener, urlopen
 
 import pytest
 from conftest import ROOT, run_process
 
 pytestmark = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is not installed")
-PORTS = count(20_000 + 10 * (os.getpid() % 1000))  # nobody else's
+PORT = 20_000 + os.getpid() % 10_000  # nobody else's
 CHROMIUM = shutil.which("chromium")
 # Three tiny scales, with steps enough to be stopped between them.
 TINY = "--img_size 15 --min_size 12 --scale_factor 0.7 --nfc 4 --min_nfc 4 --gpu_id -1 --niter 100 --print_interval 20"
-
-
-@contextmanager
-def started(out, *options):
-    """The page as a person starts it: its address; ends as Ctrl-C ends it."""
-    command = [sys.executable, str(ROOT / "app.py"), "--out", str(out), "--port", str(next(PORTS)), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=60)
-    assert process.returncode == 0 and "Traceback" not in told, told
+TINY += " --finish_size 256"
+USER = {"username": "user", "password": "x"}
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """The page's address, and the folder of its runs."""
-    with started(out := tmp_path_factory.mktemp("page") / "runs") as address:
-        yield address, out
+    """The page as a person starts it for others: its address, and the folder of its runs; ends as Ctrl-C ends it."""
+    out, door = tmp_path_factory.mktemp("page") / "runs", ["--listen", "127.0.0.2", "--password", USER["password"]]
+    command = [sys.executable, str(ROOT / "app.py"), "--out", str(out), "--port", str(PORT), *door]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip(), out
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in told, told
 
 
 @pytest.fixture
@@ -54,6 +49,9 @@ def tab(page):
         tab.set_default_timeout(120_000)
         tab.on("request", lambda request: asked.append(request.url))
         tab.goto(page[0])
+        for label, value in USER.items():
+            tab.get_by_label(label).fill(value)
+        tab.get_by_role("button", name="Login").click()
         yield tab
         chromium.close()
     assert asked and [url for url in asked if not url.startswith((page[0], "data:", "blob:"))] == []
@@ -87,7 +85,7 @@ def test_a_run_from_upload_to_download(tab, page, pair, tmp_path):
     tab.get_by_role("option", name=run.name).click()
     tab.get_by_role("button", name="Finish again").click()
     names = [f"finished_{name}.png" for name in ("a2b", "b2a", "a2b_source", "b2a_source")]
-    again = [run / "again" / "scale2_structure1_512" / name for name in names]
+    again = [run / "again" / "scale2_structure1_256" / name for name in names]
     for _ in range(600):
         if not all(file.exists() for file in again):
             tab.wait_for_timeout(100)
@@ -110,17 +108,19 @@ def test_a_wrong_file_ends_in_one_line(tab, pair, tmp_path):
 
 
 def test_only_its_own_files_are_served_and_only_sent_ones_trained_on(page):
+    send = build_opener(HTTPCookieProcessor()).open
+    send(f"{page[0]}login", urlencode(USER).encode())
     for path in ("/etc/hostname", ROOT / "README.md", page[1].parent):
         with pytest.raises(HTTPError, match=r"40[34]"):
-            urlopen(f"{page[0]}gradio_api/file={path}")
+            send(f"{page[0]}gradio_api/file={path}")
     here = {"path": str(ROOT / "images" / "brick.jpg")}
     begin, words = f"{page[0]}gradio_api/call/begin", json.dumps({"data": [here, here, "quick", 1, ""]}).encode()
-    event = json.load(urlopen(Request(begin, words, {"Content-Type": "application/json"})))["event_id"]
-    assert b"choose two images first" in urlopen(f"{begin}/{event}").read()
+    event = json.load(send(Request(begin, words, {"Content-Type": "application/json"})))["event_id"]
+    assert b"choose two images first" in send(f"{begin}/{event}").read()
 
 
-def test_other_machines_need_the_password(tmp_path):
+def test_other_machines_need_the_password(page, tmp_path):
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(f"{page[0]}gradio_api/info")
     refused = run_process("app.py", "--out", tmp_path, "--listen", "0.0.0.0")
     assert refused.code == 2 and refused.err.startswith("error: --listen: ") and refused.err.count("\n") == 1
-    with started(tmp_path, "--listen", "127.0.0.2", "--password", "x") as page, pytest.raises(HTTPError, match="401"):
-        urlopen(f"{page}gradio_api/info")

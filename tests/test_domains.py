@@ -84,7 +84,7 @@ def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
 
 def test_save_memory_takes_less():
     def step(recompute: bool) -> None:
-        shapes, weights = ((128, 128), (128, 128)), LossWeights()
+        shapes, weights = ((96, 96), (96, 96)), LossWeights()
         own = ScaleState(0, nets, OptimiserSettings()), inputs_for(weights, shapes), real_pictures(shapes)
         training_step(*own, weights, one_by_one, recompute)
 
