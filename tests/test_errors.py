@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY, run_process
 
-from utils.errors import one_line_errors
+from utils.errors import obey_quota, one_line_errors
 
 
 def no_memory() -> Exception:
@@ -90,3 +90,27 @@ def test_still_images_do_not_need_av(pair, tmp_path):
     inputs = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
     result = start(tmp_path, "train.py", "av", content, *inputs, "--dry_run")
     assert (result.code, result.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("files", "threads"),
+    [
+        ({"cpu.max": "765000 100000"}, "7"),
+        ({"cpu.max": "50000 100000"}, "1"),
+        ({"cpu.max": "1600000 100000"}, None),  # all processors
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, "2"),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_a_container_has_as_many_threads_as_it_may_run(monkeypatch, tmp_path, files, threads):
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.setattr("utils.errors.CGROUP", tmp_path)
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    for environ, wanted in (({}, threads), ({"OMP_NUM_THREADS": "3"}, "3")):
+        monkeypatch.setattr("os.environ", environ)
+        obey_quota()
+        assert environ.get("OMP_NUM_THREADS") == wanted

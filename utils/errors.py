@@ -8,13 +8,14 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
 from utils.interrupt import Stopped
 
 ROOT = Path(__file__).resolve().parent.parent
+CGROUP = Path("/sys/fs/cgroup")
 NO_MEMORY = "out of memory; smaller sizes need less (--help lists them), and so does --save_memory of train.py"
 ROOM = "; free some space and start again (--load resumes training from the last save)"
 
@@ -65,7 +66,20 @@ def one_line_errors() -> Iterator[None]:
 def run_script(module: str) -> None:
     """Import a script as a module, since its imports, too, may fail or be interrupted; exit with its `main`."""
     with one_line_errors():
+        obey_quota()
         sys.exit(import_module(module).main())
+
+
+def obey_quota() -> None:
+    """Let OpenMP start as many threads as a container may run at a time: it would count the machine's processors.
+
+    To be called before PyTorch is imported. OMP_NUM_THREADS wins, if it is set.
+    """
+    for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # of cgroup versions 2 and 1
+        with suppress(OSError, ValueError):  # no such file, or no number in it: no quota
+            quota, period = map(int, " ".join((CGROUP / name).read_text() for name in names).split())
+            if 0 < quota < period * os.cpu_count():
+                os.environ.setdefault("OMP_NUM_THREADS", str(max(1, quota // period)))
 
 
 def _fail(message: object, status: int = 1) -> None:
