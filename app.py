@@ -20,8 +20,7 @@ from models.results import finish_again
 from training.turns import Training
 from utils.arguments import LineParser, integer, pathname
 from utils.device import pick_device
-from utils.errors import ROOT, UserError
-from utils.interrupt import StopRequest
+from utils.errors import ROOT, StopRequest, UserError
 from utils.run_folder import RunFolder
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

@@ -18,12 +18,10 @@ from models.inference import SAMPLE, TrainedPair, default_injection_scale, injec
 from models.results import Originals, draw_samples, finish_pair, save_choices
 from options import EvalOptions, pick
 from utils.device import device_name, pick_device, run_record
-from utils.errors import UserError
+from utils.errors import StopRequest, UserError
 from utils.geometry import MAX_SIDE, Geometry
-from utils.image import image_pyramid, image_to_tensor, open_image, save_images
-from utils.interrupt import StopRequest
+from utils.image import image_pyramid, image_to_tensor, open_image, save_images, simplified
 from utils.measures import measure_saved, save_metrics
-from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 from utils.video import Clip, Excerpt, is_clip

@@ -16,10 +16,9 @@ from finishing.masks import masked, opaque
 from finishing.sources import TURNS, apply_sources, save_sources
 from options import FILLED_SIZE, LEARNED_SIZE, FinishOptions
 from utils.device import run_record
-from utils.errors import UserError
+from utils.errors import StopRequest, UserError
 from utils.files import write_atomic
 from utils.image import open_image
-from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 

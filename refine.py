@@ -24,11 +24,9 @@ from training.one_image import OneImageRecipe
 from training.resume import carry_out
 from training.state import ScaleState
 from utils.device import pick_device
-from utils.errors import UserError
+from utils.errors import StopRequest, UserError
 from utils.geometry import ImageGeometry, aspect_of
-from utils.image import fingerprint, image_to_tensor, open_image, save_image
-from utils.interrupt import StopRequest
-from utils.palette import main_colours, recolour
+from utils.image import fingerprint, image_to_tensor, main_colours, open_image, recolour, save_image
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet

@@ -20,12 +20,10 @@ from training.frames import frames, still
 from training.pair import PairRecipe
 from training.resume import carry_out
 from utils.device import compute_deterministically, pick_device
-from utils.errors import UserError
+from utils.errors import StopRequest, UserError
 from utils.geometry import Geometry
-from utils.image import fingerprint, image_pyramid, open_image, save_images
-from utils.interrupt import StopRequest
+from utils.image import fingerprint, image_pyramid, open_image, save_images, simplified
 from utils.measures import measure
-from utils.palette import simplified
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, Excerpt, is_clip

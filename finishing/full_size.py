@@ -12,9 +12,9 @@ from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Shape, Tile
 from finishing.finished import Finished
 from finishing.masks import opaque, white, white_side
 from finishing.motion import Motion
+from utils.errors import StopRequest
 from utils.geometry import ceil_side
 from utils.image import image_to_tensor, save_images
-from utils.interrupt import StopRequest
 from utils.measures import COPIED, save_metrics
 from utils.progress import Bar
 from utils.resize import resize

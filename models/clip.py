@@ -15,11 +15,10 @@ from finishing.full_size import Finisher, whole
 from finishing.motion import Motion, motion_between
 from models.inference import TrainedPair, default_injection_scale, draw_and_translate
 from models.pyramid import gaussian_noise
+from utils.errors import StopRequest
 from utils.geometry import aspect_of
-from utils.image import image_to_tensor, to_uint8
-from utils.interrupt import StopRequest
+from utils.image import image_to_tensor, simplified, to_uint8
 from utils.measures import COPIED, Flicker, save_metrics
-from utils.palette import simplified
 from utils.progress import Bar, duration
 from utils.rng import stream
 from utils.run_folder import RunFolder

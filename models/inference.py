@@ -17,8 +17,7 @@ from utils.device import device_flags, few_threads
 from utils.errors import ROOT, UserError, command
 from utils.files import load_checkpoint
 from utils.geometry import Geometry, Shapes, aspect_of
-from utils.image import as_rgb, fingerprint, image_to_tensor, open_image, to_uint8
-from utils.palette import simplified
+from utils.image import as_rgb, fingerprint, image_to_tensor, open_image, simplified, to_uint8
 from utils.resize import upsample
 from utils.rng import stream
 from utils.run_folder import RunFolder

@@ -13,9 +13,8 @@ from finishing.finished import Finished
 from finishing.full_size import Finisher, finish_all, whole
 from finishing.masks import masked
 from models.inference import DIRECTIONS, SAMPLE, TrainedPair, inject, sample
-from utils.errors import UserError
+from utils.errors import StopRequest, UserError
 from utils.image import image_pyramid, save_images
-from utils.interrupt import StopRequest
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet

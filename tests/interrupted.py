@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from utils.interrupt import StopRequest
+from utils.errors import StopRequest
 
 
 def same_results(one: Path, other: Path, scales: int = 3) -> None:

@@ -14,8 +14,7 @@ import config
 import train
 from models.inference import TrainedPair
 from utils.device import available_gpus, device_name
-from utils.errors import UserError
-from utils.interrupt import Stopped
+from utils.errors import Stopped, UserError
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from models.inference import inject, refined_from, sample
 from models.networks import MirroredConv2d
 from training.frames import frames
 from training.step import LossWeights
-from utils.palette import recolour
+from utils.image import recolour
 from utils.video import Clip
 
 

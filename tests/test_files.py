@@ -10,8 +10,8 @@ import torch
 from models.networks import Architecture, ScaleNetworks
 from training.state import OptimiserSettings, ScaleState
 from utils import progress
+from utils.errors import StopRequest
 from utils.files import write_atomic, write_json
-from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 
 

@@ -11,7 +11,7 @@ from conftest import ROOT, TINY, make_picture
 from folders import contents, copy_run, eval_files, names, size
 from PIL import Image
 
-from utils.interrupt import StopRequest
+from utils.errors import StopRequest
 from utils.measures import COPIED, MEASURES
 from utils.run_folder import RunFolder
 from utils.video import Clip

@@ -20,8 +20,8 @@ from finishing.full_size import Finisher, finish_all
 from finishing.kernels import in_bands, nearest, sweep
 from finishing.references import References, pass_factors
 from finishing.votes import EDGE, averaged, seamless
+from utils.errors import Stopped, StopRequest
 from utils.image import to_uint8
-from utils.interrupt import Stopped, StopRequest
 from utils.measures import sliced_wasserstein
 from utils.resize import resize
 from utils.run_folder import RunFolder

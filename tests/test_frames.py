@@ -8,9 +8,8 @@ from conftest import make_picture
 from PIL import Image
 
 from training.frames import frame_of_step, frames
-from utils.image import image_to_tensor
+from utils.image import image_to_tensor, simplified
 from utils.measures import Flicker
-from utils.palette import simplified
 from utils.video import Clip
 
 CPU = torch.device("cpu")

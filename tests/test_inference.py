@@ -12,8 +12,8 @@ from PIL import Image
 
 import eval as evaluate
 from models.inference import TrainedPair
+from utils.errors import StopRequest
 from utils.image import to_uint8
-from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 
 

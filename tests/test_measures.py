@@ -18,12 +18,13 @@ from utils.measures import (
     MIN_SIDE,
     contrast_agreement,
     layout_agreement,
+    load_inception_stem,
     measure,
     save_metrics,
+    sifid,
     sliced_wasserstein,
 )
 from utils.run_folder import RunFolder
-from utils.sifid import load_inception_stem, sifid
 
 SIDE = 64
 

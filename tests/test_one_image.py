@@ -15,7 +15,7 @@ from models.run import Run
 from training.one_image import OneImageRecipe, one_image_step
 from training.state import OptimiserSettings, ScaleState
 from utils.geometry import ImageGeometry
-from utils.palette import main_colours, recolour
+from utils.image import main_colours, recolour
 from utils.resize import upsample
 from utils.rng import stream
 from utils.run_folder import RunFolder

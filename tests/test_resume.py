@@ -18,9 +18,9 @@ from tiny_steps import PAIR, run_of
 
 import training.pair
 from training.state import OptimiserSettings, ScaleState
+from utils.errors import Stopped
 from utils.files import load_checkpoint
 from utils.geometry import Geometry
-from utils.interrupt import Stopped
 
 NITER = 17
 FLAGS = [*TINY, "--scale_factor", "0.55", "--niter", str(NITER), "--print_interval", "7", "--save_every", "0"]

@@ -10,7 +10,7 @@ from scipy.linalg import sqrtm
 from torchvision.models import inception_v3
 
 from utils.errors import UserError
-from utils.sifid import frechet_distance, load_inception_stem, sifid
+from utils.measures import frechet_distance, load_inception_stem, sifid
 
 CPU = torch.device("cpu")
 
@@ -51,7 +51,7 @@ def test_identical_images_are_0_and_others_are_not(monkeypatch):
 
 
 def test_a_network_that_never_answers_is_given_up(monkeypatch, tmp_path):
-    monkeypatch.setattr("utils.sifid.PATIENCE", 0.3)
+    monkeypatch.setattr("utils.measures.PATIENCE", 0.3)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and says nothing
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"

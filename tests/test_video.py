@@ -10,8 +10,7 @@ from memory import peak_of
 from PIL import Image
 
 from utils.arguments import seconds
-from utils.errors import UserError
-from utils.interrupt import Stopped
+from utils.errors import Stopped, UserError
 from utils.video import Clip, Excerpt, is_clip
 from utils.video_writer import even_size, video_writer
 

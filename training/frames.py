@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from utils.geometry import Shapes
-from utils.image import image_to_tensor, pixels_to_tensor, to_uint8
-from utils.palette import simplified
+from utils.image import image_to_tensor, pixels_to_tensor, simplified, to_uint8
 from utils.progress import Bar
 from utils.rng import stream
 from utils.video import Clip

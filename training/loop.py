@@ -11,8 +11,8 @@ from torch import Tensor
 
 from models.run import Run
 from training.state import OptimiserSettings, ScaleState
+from utils.errors import StopRequest
 from utils.image import save_image
-from utils.interrupt import StopRequest
 from utils.progress import Bar
 from utils.run_folder import RunFolder
 

@@ -11,8 +11,7 @@ from models.run import Run
 from training.loop import OVERHEAD, Recipe, Schedule, step_costs, train
 from training.state import ScaleState
 from utils.device import device_flags, device_name, few_threads, run_record
-from utils.errors import ROOT, UserError, command
-from utils.interrupt import StopRequest
+from utils.errors import ROOT, StopRequest, UserError, command
 from utils.progress import LONG, duration
 from utils.run_folder import RunFolder
 

@@ -1,4 +1,4 @@
-"""What a person can get wrong ends in one line, never in a traceback; commands that such lines tell people to paste.
+"""How a script ends: what a person can get wrong in one line, never in a traceback; a stop between two steps.
 
 Scripts import this module first; it imports little itself, so that Ctrl-C hardly ever comes before it is there.
 """
@@ -6,18 +6,20 @@ Scripts import this module first; it imports little itself, so that Ctrl-C hardl
 import errno
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-
-from utils.interrupt import Stopped
+from types import FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
 CGROUP = Path("/sys/fs/cgroup")
 NO_MEMORY = "out of memory; smaller sizes need less (--help lists them), and so does --save_memory of train.py"
 ROOM = "; free some space and start again (--load resumes training from the last save)"
+# Schedulers send SIGUSR1 some time before they kill a job; Windows has neither it nor SIGHUP.
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class UserError(Exception):
@@ -26,6 +28,10 @@ class UserError(Exception):
 
 class RunError(Exception):
     """A run that had to stop by itself; what it had computed is saved. Exit 1."""
+
+
+class Stopped(Exception):
+    """A stop was asked for; what to say of it, and the exit status."""
 
 
 def command(*words: object) -> str:
@@ -85,3 +91,43 @@ def obey_quota() -> None:
 def _fail(message: object, status: int = 1) -> None:
     print("error:", " ".join(line.strip() for line in str(message).splitlines()), file=sys.stderr)
     raise SystemExit(status)
+
+
+class StopRequest:
+    """Context manager: the first signal that ends a run is noted in `signal`; a Ctrl-C after it interrupts at once.
+
+    Other signals may follow, as schedulers send SIGTERM after SIGUSR1: they change nothing. What is ignored stays so,
+    such as SIGHUP under nohup.
+
+    Args:
+        message: what to say of a stop: what is there then, and how to resume.
+    """
+
+    def __init__(self, message: str = "stopped") -> None:
+        self.message = message
+        self.signal: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether a stop was asked for."""
+        return self.signal is not None
+
+    def check(self) -> None:
+        """Raise Stopped if a stop was asked for."""
+        if self():
+            raise Stopped(self.message, 128 + (self.signal or 0))  # the status of a process that a signal ended
+
+    def __enter__(self) -> "StopRequest":
+        numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+        self._previous = {n: signal.signal(n, self._note) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal is None:
+            self.signal = number
+            print("\nstopping after this step; Ctrl-C again stops at once, without saving", file=sys.stderr)
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt

@@ -5,6 +5,7 @@ all but the layout, and A in that, so no measure judges a result alone.
 """
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from statistics import fmean
@@ -19,7 +20,6 @@ from utils.image import pixels_to_tensor, to_uint8
 from utils.resize import resize
 from utils.rng import stream
 from utils.run_folder import RunFolder
-from utils.sifid import load_inception_stem, sifid
 
 COPIED = "copied_with_neighbours"
 # What each measure is: metrics.json says it, too.
@@ -38,6 +38,8 @@ LAYOUT_SIDE = 64  # pixels, the shorter side layouts are compared at
 CONTRAST_FLOOR = 0.05  # local contrast that counts as none, as a share of a channel's standard deviation
 UNIFORM = 1e-10  # variance of a map of contrast below which it counts as uniform: rounding alone makes it vary
 FLAT = 1 / 255  # a channel that varies by less, half an 8-bit level, is flat
+WEIGHTS = "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth"
+PATIENCE = 20.0  # seconds without an answer after which the download is given up
 
 
 @torch.no_grad()
@@ -46,7 +48,7 @@ def measure(
 ) -> dict[str, float]:
     """What MEASURES says of a translation that should have the layout of `structure` and the look of `appearance`.
 
-    No SIFID without its network (`utils.sifid`); nothing at all where a side is shorter than MIN_SIDE.
+    No SIFID without its network; nothing at all where a side is shorter than MIN_SIDE.
     """
     if min(side for image in (translated, structure, appearance) for side in image.shape[-2:]) < MIN_SIDE:
         return {}
@@ -55,6 +57,49 @@ def measure(
         "colour_mean": (translated.mean(dim=(2, 3)) - appearance.mean(dim=(2, 3))).norm().item(),
         "layout_agreement": layout_agreement(translated, structure),
     }
+
+
+def load_inception_stem(device: torch.device) -> nn.Module:
+    """Inception v3 up to its first max pooling: from torch hub's cache, else downloaded; UserError without both."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)  # torch hub's download has no time limit of its own
+    try:
+        from torchvision.models import inception_v3  # two seconds; only this needs it
+
+        net = inception_v3(weights="IMAGENET1K_V1", progress=False)
+    except Exception as error:  # No network, a proxy, a damaged file, another torchvision: each raises its own kind.
+        raise UserError(
+            f"SIFID needs torchvision's Inception v3, which cannot be loaded ({' '.join(str(error).split())}); "
+            f"put {WEIGHTS} into {torch.hub.get_dir()}/checkpoints/"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
+    stem = nn.Sequential(net.Conv2d_1a_3x3, net.Conv2d_2a_3x3, net.Conv2d_2b_3x3, net.maxpool1)
+    return stem.eval().requires_grad_(False).to(device)
+
+
+@torch.no_grad()
+def sifid(image: Tensor, reference: Tensor, stem: nn.Module) -> float:
+    """Single image Fréchet inception distance: of two images' locations behind the `stem`, 64 numbers each.
+
+    0 for identical images; sides have 15 pixels or more. Source: Rott Shaham et al. 2019, "SinGAN", section 3.2, with
+    torchvision's weights for ImageNet.
+    """
+    return frechet_distance(*(stem(side.float())[0].flatten(1).T.cpu().double() for side in (image, reference)))
+
+
+def frechet_distance(one: Tensor, other: Tensor) -> float:
+    """Squared Fréchet distance of two sets of vectors (n, d) and (m, d), as if of normal distributions.
+
+    |mean_1 - mean_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2)), with the covariances C divided by their number less one.
+    """
+    means = (one.mean(dim=0) - other.mean(dim=0)).square().sum()
+    one, other = torch.cov(one.T), torch.cov(other.T)
+    # C_1 C_2 and C_1^(1/2) C_2 C_1^(1/2) have the same eigenvalues; the latter is symmetric, so they come out real.
+    values, vectors = torch.linalg.eigh(one)
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    shared = torch.linalg.eigvalsh(root @ other @ root).clamp_min(0).sqrt().sum()
+    return max(0.0, (means + one.trace() + other.trace() - 2 * shared).item())
 
 
 @torch.no_grad()

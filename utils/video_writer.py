@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from utils.errors import Stopped
 from utils.files import replacing
 from utils.image import warn_once
-from utils.interrupt import Stopped
 
 SOUNDS = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "alac", "flac"}  # codecs that MP4 holds
 CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
