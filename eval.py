@@ -12,7 +12,6 @@ from pathlib import Path
 from PIL import Image
 
 from config import parse_eval, recorded
-from finishing.full_size import whole
 from models.clip import translate_clip
 from models.inference import SAMPLE, TrainedPair, default_injection_scale, inject, injection_scales
 from models.results import Originals, draw_samples, finish_pair, save_choices
@@ -172,5 +171,5 @@ def translate_images(
         measured = {name: (image, *real[name[-3:]]) for name, image in results.items() if name[-3:] in real}
         for name, full in finished.items():
             own = images[SAMPLE[name[-3:]][0]]
-            measured[name] = (full.image, whole(own, tuple(full.image.shape[-2:])), full.references.images[0])
+            measured[name] = (full.image, image_to_tensor(own, full.image.shape[-2:]), full.references.images[0])
         save_metrics(out, measure_saved(measured))

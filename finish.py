@@ -9,16 +9,14 @@ import sys
 from collections.abc import Sequence
 
 from config import parse_finish, recorded
-from finishing.canvas import PATCH
-from finishing.finished import legend
-from finishing.full_size import CPU, Finisher, finish_all, whole
-from finishing.masks import masked, opaque
-from finishing.sources import TURNS, apply_sources, save_sources
+from finishing.canvas import PATCH, opaque
+from finishing.finished import TURNS, apply_sources, legend, save_sources
+from finishing.full_size import Finisher, finish_all
 from options import FILLED_SIZE, LEARNED_SIZE, FinishOptions
-from utils.device import run_record
+from utils.device import CPU, run_record
 from utils.errors import StopRequest, UserError
 from utils.files import write_atomic
-from utils.image import open_image
+from utils.image import image_to_tensor, masked, open_image
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
 
@@ -45,18 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.sources and options.sources.exists() and not options.overwrite:
         raise UserError(f"--sources {options.sources}: is there already; --overwrite replaces it")
     tile = tuple(options.tile in (axis, "both") for axis in "yx")
-    known = image if options.keep_mask is not None else None
-    if known and any(opaque(image).roll(1, axis).narrow(axis, 0, 2).any() for axis in (0, 1) if tile[axis]):
+    kept = image if options.keep_mask is not None else None
+    if kept and any(opaque(image).roll(1, axis).narrow(axis, 0, 2).any() for axis in (0, 1) if tile[axis]):
         raise UserError(f"--keep_mask: white at the border, which --tile {options.tile} makes anew; paint that black")
     longer = max(image.size)
-    size = longer if known else options.finish_size or 512
-    side = options.learned_size or min(longer, FILLED_SIZE if known else LEARNED_SIZE, size)
+    size = longer if kept else options.finish_size or 512
+    side = options.learned_size or min(longer, FILLED_SIZE if kept else LEARNED_SIZE, size)
     if side > longer:
         raise UserError(f"--learned_size {side}: --input {options.input} has only {image.width}x{image.height} pixels")
     if size < side:
         raise UserError(f"--finish_size {size}: must be at least the --learned_size, {side}")
-    structure = options.structure if options.structure is not None else float(known is None)
-    finisher = Finisher(references, like.size[::-1], size, structure, known, tile)
+    structure = options.structure if options.structure is not None else float(kept is None)
+    finisher = Finisher(references, like.size[::-1], size, structure, kept, tile)
     try:
         _, factors, notes = finisher.sizes()
     except ValueError as error:
@@ -68,11 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.begin("finish.py", run_record(recorded(options), CPU))
         for note in notes:
             print(f"note: the result {note}", file=sys.stderr)
-        learned = whole(image, tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like))
+        shape = tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like)
+        learned = image_to_tensor(image, shape)
         ((_, full),) = finish_all([("finished", learned, finisher)], stop, out)
         if options.sources is not None:
-            save_sources(options.sources, full.source, [*originals.values(), *[image] * bool(known)], factors, turns)
-        shown, sources = [("input", whole(image, full.image.shape[-2:]))], [("source of each pixel", full.source_map())]
+            save_sources(options.sources, full.source, [*originals.values(), *[image] * bool(kept)], factors, turns)
+        shown = [("input", image_to_tensor(image, full.image.shape[-2:]))]
+        sources = [("source of each pixel", full.source_map())]
         for index, reference in enumerate(full.references.images):
             shown.append((f"reference {index + 1}", reference))
             colours = legend(reference.shape[-2:], index, len(references))

@@ -20,9 +20,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from finishing.full_size import whole
 from utils.errors import ROOT
-from utils.image import open_image
+from utils.image import image_to_tensor, open_image
 
 LEARNED = (64, 64)  # pixels
 CALLS = 4
@@ -35,8 +34,8 @@ def peak() -> float:
 
 def finish_row(size: int) -> str:
     """A line of the table, measured in this process."""
-    learned = whole(open_image(ROOT / "images" / "balloons.jpg", "images"), LEARNED)
-    reference = whole(open_image(ROOT / "images" / "jellyfish.jpg", "images"), (size, size))
+    learned = image_to_tensor(open_image(ROOT / "images" / "balloons.jpg", "images"), LEARNED)
+    reference = image_to_tensor(open_image(ROOT / "images" / "jellyfish.jpg", "images"), (size, size))
     before, times = peak(), [time.perf_counter()]
     from finishing.coarse_to_fine import finish
     from finishing.references import References

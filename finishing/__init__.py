@@ -3,5 +3,5 @@
 `Finisher` in full_size.py is the way in. No training, no random numbers; always computed on the CPU.
 
 Reading order: full_size (sizes), coarse_to_fine (the loop), references, field, votes; kernels has their inner
-loops, canvas what a place is. guide and masks are for holes and tiles, motion for clips, sources for files of sources.
+loops, canvas what a place is, finished what comes out. motion is for clips.
 """

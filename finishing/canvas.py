@@ -1,11 +1,18 @@
-"""All references at one size on one canvas, so that a place in any of them is one number."""
+"""All references at one size on one canvas, so that a place in any of them is one number; where they may be copied.
+
+What is white of a mask is opaque in its image.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import distance_transform_edt
+from PIL import Image
+from scipy.ndimage import distance_transform_cdt, distance_transform_edt
 from torch import Tensor
+
+from utils.resize import resize
 
 Shape = tuple[int, int]  # height, width
 Tile = tuple[bool, bool]  # whether an image's last row goes on in its first; likewise of its columns
@@ -64,3 +71,18 @@ class Canvas:
         row, column = np.clip(row, 0, last[..., 0]), np.clip(column, 0, last[..., 1])
         place = ((row + self.tops[reference]) * self.width + column).astype(np.int32)
         return place if self.nearest is None else self.nearest[place]
+
+
+def opaque(image: Image.Image) -> Tensor:
+    """(H, W) float: 1 where an image is rather opaque, else 0."""
+    return torch.from_numpy(np.array(image.convert("RGBA"))[..., 3] >= 128).float()
+
+
+def white(mask: Tensor, *how: object) -> Tensor:
+    """Where an image resized with its mask, (H, W) float, has nothing of what is black there: bool, see `resize`."""
+    return (resize(mask, *how) - 1).abs() < 0.01
+
+
+def white_side(mask: Tensor) -> int:
+    """The side of the largest white square, or one less where something is black."""
+    return min(mask.shape) if mask.all() else 2 * int(distance_transform_cdt(np.pad(mask, 1)).max()) - 1

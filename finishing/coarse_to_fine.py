@@ -1,15 +1,16 @@
-"""The coarse-to-fine loop of finishing (docs/method.md, section 14), and the learned image's colours before it."""
+"""The coarse-to-fine loop of finishing (docs/method.md, section 14), and before it the image that it follows."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import uniform_filter
 from torch import Tensor
 
+from finishing.canvas import white, white_side
 from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.finished import Finished
-from finishing.guide import guide
-from finishing.masks import white
 from finishing.motion import Motion, carried, moved
 from finishing.references import References
 from finishing.votes import averaged, seamless
@@ -17,33 +18,34 @@ from utils.geometry import ceil_side
 from utils.resize import resize, resize_matrix
 
 FAINT = 0.01  # standard deviation, [-1, 1], below which a colour's variation counts as none
+SIDE = 13  # pixels of a learned image that grow in one piece; with 7 stones came apart, and trees grew in the air
+BORDER = 4  # pixels of it on either side of a tile's border
+MOST = 2**15  # pieces to choose from
 
 
 @torch.no_grad()
 def finish(
     learned: Tensor,
     references: References,
-    before: Finished | None = None,
-    motion: Motion | None = None,
+    before: tuple[Finished, Motion] | None = None,
     progress: Callable[[float], object] | None = None,
-    known: tuple[Tensor, Tensor] | None = None,
+    kept: tuple[Tensor, Tensor] | None = None,
 ) -> Finished:
     """Finish a learned image with patches of references that were prepared for its size. Deterministic; on the CPU.
 
     Args:
         learned: (1, 3, h, w) in [-1, 1]; brought to the aspect of the finished image.
-        before: the frame before of a clip, finished with the same references: a match is kept where no other is
-            clearly better.
-        motion: since then, which the matches follow; not given: nothing moved. At a cut nothing is kept.
+        before: of a clip the frame before, finished with the same references, and the motion since then, which its
+            matches follow: they are stayed with where no other is clearly better. At a cut it does not matter.
         progress: called every fraction of a second, after each band of rows, with the share of the passes' pixels
             that is done, up to 1; may raise to stop it.
-        known: an image of the finished size, (1, 3, H, W), and a mask, (H, W) float, 1 for what stays as it is there.
+        kept: an image of the finished size, (1, 3, H, W), and a mask, (H, W) float, 1 for what stays as it is there.
     """
     shape, scale, tile = references.shape, references.scale, references.tile
     work = np.square(references.factors).cumsum()
-    done, keep = 0.0, before is not None
-    if motion is not None and not motion.found.any():
-        before = motion = None  # a cut: another shot, in colours of its own
+    done, is_clip = 0.0, before is not None
+    if before is not None and not before[1].found.any():
+        before = None  # a cut: another shot, in colours of its own
 
     def check() -> None:
         if progress is not None:
@@ -56,48 +58,48 @@ def finish(
         for length, wanted in zip(learned.shape[-2:], (ceil_side(side * scale) for side in shape), strict=True)
     )
     learned = rows @ learned @ columns.T
-    colours = colour_map(learned, references.palette) if before is None else before.colours
-    colours = colours if known is None else torch.eye(3, 4)  # what is filled in has those around it
+    if kept is not None:
+        colours = torch.eye(3, 4)  # what is filled in has those around it
+    else:
+        colours = colour_map(learned, references.palette) if before is None else before[0].colours
     learned = torch.einsum("ij,njhw->nihw", colours[:, :3], learned) + colours[:, 3].view(1, 3, 1, 1)
-    learned = guide(learned.clamp(-1, 1), references, known)
+    learned = guide(learned.clamp(-1, 1), references, kept)
 
     # From pass to pass; `image` is at `size`, the last field's places are in `canvas`.
     image, size, canvas, field, matches = learned, scale, None, None, []
     for index, factor in enumerate(references.factors):
         check()
         here = [ceil_side(side * factor) for side in shape]
-        level = references.level(index, check, keep)
+        level = references.level(index, check, is_clip)
         pictures = resize(image, factor / size, here, tile), resize(learned, factor / scale, here, tile)
         queries = level.features(*pictures, check, tile)
-        kept, drift = np.full(queries.shape[:2], -1, np.int32), np.zeros((2, *queries.shape[:2]), np.float32)
+        previous, drift = np.full(queries.shape[:2], -1, np.int32), np.zeros((2, *queries.shape[:2]), np.float32)
         if before is not None:
-            kept, drift = before.matches[index]
-        if motion is not None:
-            kept, drift = carried(kept, drift, level.canvas, motion)
+            previous, drift = carried(*before[0].matches[index], level.canvas, before[1])
         if field is None:  # most of a small image's time: of a clip only what is new
-            field, new = kept.copy(), kept < 0
+            field, new = previous.copy(), previous < 0
             if new.any():
                 field[new] = search(queries[new][None], level, check)[0]
         else:
             field = enlarge(field, canvas, level.canvas, factor / size, queries.shape[:2])
         canvas = level.canvas
-        field = settle(field, queries, level, kept, check)
+        field = settle(field, queries, level, previous, check)
         matches.append((field, drift))
         del level, queries  # by far the largest, before the next ones are made
         image, size, done = averaged(field, canvas, check), factor, work[index] / work[-1]
-        if known is not None:
-            stays = white(known[1], factor, here, tile)
-            image = torch.where(stays, resize(known[0], factor, here, tile), image)
-    free = None if known is None else ~stays.numpy()
+        if kept is not None:
+            stays = white(kept[1], factor, here, tile)
+            image = torch.where(stays, resize(kept[0], factor, here, tile), image)
+    free = None if kept is None else ~stays.numpy()
     finished = seamless(image, field, canvas, 1 / scale, check, free)  # over a pixel of the learned image
-    if motion is not None:  # by less than a pixel, which patches cannot
+    if before is not None:  # by less than a pixel, which patches cannot
         share = drift / np.float32(drift.shape[1:])[:, None, None]
         finished = moved(finished, share).clamp(-1, 1)
     source = source_of(field, canvas)
     if free is not None:
         own = np.stack([np.full(shape, len(references.images)), *np.indices(shape)])
         source = np.where(free, source, own).astype(np.int32)
-    return Finished(finished, source, copied_share(field, canvas), references, matches, colours)
+    return Finished(finished, source, copied_share(field, canvas, free), references, matches, colours)
 
 
 def colour_map(image: Tensor, palette: Tensor) -> Tensor:
@@ -122,3 +124,52 @@ def _root(matrix: Tensor) -> Tensor:
     """The positive root of a symmetric, positive matrix."""
     values, vectors = torch.linalg.eigh(matrix)
     return vectors * values.clamp_min(0).sqrt() @ vectors.T
+
+
+def guide(learned: Tensor, references: References, kept: tuple[Tensor, Tensor] | None) -> Tensor:
+    """The learned image, (1, 3, h, w), as patches are to follow it.
+
+    A tile's border, and with `structure` 0 what was in a hole, is forgotten and grows anew from what is beside it.
+    """
+    tile, scale, shape = references.tile, references.scale, learned.shape[-2:]
+    free = np.zeros(shape, np.bool_)
+    if kept is None:
+        near = [np.arange(length) + BORDER for length in shape]
+        across = [each % length < 2 * BORDER for each, length in zip(near, shape, strict=True)]
+        free |= (across[0] & tile[0])[:, None] | across[1] & tile[1]
+    elif references.weight == 0:  # structure 0
+        free = ~white(kept[1], scale, shape, tile).numpy()
+        learned = resize(kept[0], scale, shape, tile)
+    if not free.any():
+        return learned
+    grown = grow(learned[0].permute(1, 2, 0).numpy().copy(), free, references)
+    return torch.from_numpy(grown).permute(2, 0, 1)[None].clamp(-1, 1)
+
+
+def grow(image: np.ndarray, free: np.ndarray, references: References) -> np.ndarray:
+    """Fill the `free` pixels, (h, w) bool, of an image, (h, w, 3), with pieces of the references of its size.
+
+    From the rim inwards, each with the piece that fits best what is there (Criminisi, Perez, Toyama 2004). Both are
+    changed.
+    """
+    masks = [white(mask, references.scale) for mask in references.masks]
+    side, pieces = min(SIDE, *free.shape, max(map(white_side, masks))), []
+    if side < 1:
+        return image
+    for small, mask in zip(references.small, masks, strict=True):
+        windows = sliding_window_view(small[0].numpy(), (side, side), (1, 2)).transpose(1, 2, 3, 4, 0)
+        pieces += list(windows[sliding_window_view(mask.numpy(), (side, side)).all(axis=(2, 3))])
+    pieces = np.stack(pieces[:: len(pieces) // MOST + 1])
+    modes = ["wrap" if around else "constant" for around in references.tile]
+    while free.any():
+        near = uniform_filter((~free).astype(np.float32), side, mode=modes)
+        centre = np.unravel_index(np.where(free, near, -1).argmax(), free.shape)
+        window = []
+        for at, length, around in zip(centre, free.shape, references.tile, strict=True):
+            first = at - side // 2 if around else min(max(0, at - side // 2), length - side)
+            window.append(np.arange(first, first + side) % length)
+        window = np.ix_(*window)
+        there, empty = image[window], free[window]
+        best = pieces[((pieces[:, ~empty] - there[~empty]) ** 2).sum(axis=(1, 2)).argmin()]
+        image[window], free[window] = np.where(empty[..., None], best, there), False
+    return image

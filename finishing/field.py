@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from finishing.canvas import PATCH, Canvas, Shape, Tile
-from finishing.kernels import Check, distances, in_bands, nearest, no_check, sweep
+from finishing.kernels import Check, distances, in_bands, nearest, sweep
 from finishing.references import Level
 
 CENTRE = (PATCH - 1) / 2
@@ -18,7 +18,7 @@ USE, COHERENCE, LOYALTY = 0.3, 2.5, 5.0
 SWEEPS = 4
 
 
-def search(queries: np.ndarray, level: Level, check: Check = no_check) -> np.ndarray:
+def search(queries: np.ndarray, level: Level, check: Check = None) -> np.ndarray:
     """For every patch the nearest patch of the references, each use making that one dearer: (h, w) int32, places.
 
     Without that plain surfaces would all come from the one patch that is plainest. Exact, and quadratic.
@@ -50,14 +50,14 @@ def search(queries: np.ndarray, level: Level, check: Check = no_check) -> np.nda
 
 
 def settle(
-    field: np.ndarray, queries: np.ndarray, level: Level, kept: np.ndarray, check: Check = no_check
+    field: np.ndarray, queries: np.ndarray, level: Level, previous: np.ndarray, check: Check = None
 ) -> np.ndarray:
     """Make a field coherent (Hertzmann et al. 2001, Ashikhmin 2001): sweeps forwards and backwards in turn.
 
     Args:
         field: (h, w), places to start from.
         queries: (h, w, K), features of the image's patches.
-        kept: (h, w), places of the frame before, which are stayed with where nothing is clearly better; -1 for none.
+        previous: (h, w), matches in the frame before, stayed with where nothing is clearly better; -1 for none.
 
     Returns:
         (h, w) int32, places.
@@ -67,7 +67,7 @@ def settle(
     median = np.median(distance)
     coherence, loyalty = np.float32(COHERENCE * median), np.float32(LOYALTY * median)
     canvas = level.canvas
-    fixed = (queries, level.keys, canvas.usable, canvas.width, canvas.tile, coherence, kept, loyalty)
+    fixed = (queries, level.keys, canvas.usable, canvas.width, canvas.tile, coherence, previous, loyalty)
     for turn in range(SWEEPS):
         in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, apart=1 + canvas.tile[0], check=check)
     return field
@@ -92,10 +92,16 @@ def enlarge(field: np.ndarray, old: Canvas, new: Canvas, ratio: float, shape: Sh
     return new.place(reference, np.rint(row).astype(np.int64), np.rint(column).astype(np.int64))
 
 
-def copied_share(field: np.ndarray, canvas: Canvas) -> float:
-    """The share of patches whose right and lower neighbours' matches continue theirs: "copied in one piece"."""
+def copied_share(field: np.ndarray, canvas: Canvas, free: np.ndarray | None = None) -> float:
+    """The share of patches whose right and lower neighbours' matches continue theirs: "copied in one piece".
+
+    Args:
+        free: (H, W) bool, only patches whose centre is in there count; None: all.
+    """
     corner = field[:-1, :-1]
     whole = (field[:-1, 1:] == corner + 1) & (field[1:, :-1] == corner + canvas.width)
+    if free is not None:
+        whole = whole[np.roll(free, (-(PATCH // 2),) * 2, (0, 1))[: len(whole), : whole.shape[1]]]
     return float(whole.mean()) if whole.size else 1.0
 
 

@@ -4,13 +4,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from PIL import Image
 from torch import Tensor
 
-from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Shape, Tile
+from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Shape, Tile, opaque, white, white_side
 from finishing.finished import Finished
-from finishing.masks import opaque, white, white_side
 from finishing.motion import Motion
 from utils.errors import StopRequest
 from utils.geometry import ceil_side
@@ -20,14 +18,8 @@ from utils.progress import Bar
 from utils.resize import resize
 from utils.run_folder import RunFolder
 
-CPU = torch.device("cpu")
 BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
 MUCH = 4e9  # bytes; who needs more is told so
-
-
-def whole(image: Image.Image, shape: Shape | None = None) -> Tensor:
-    """An image at its own size, or resized to a (height, width), (1, 3, H, W) in [-1, 1], on the CPU."""
-    return image_to_tensor(image, shape or (image.height, image.width), CPU)
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class Finisher:
         like: (height, width) of what the images depict, in any unit.
         size: wanted longer side of the finished image, pixels.
         structure: how strictly the learned image is followed, see `finishing.references.References`.
-        known: an image that stays as it is where it is opaque. What comes out is as large as it, `like` and `size` say
+        kept: an image that stays as it is where it is opaque. What comes out is as large as it, `like` and `size` say
             the same, and no reference is shrunk.
         tile: see `finishing.references.References`.
     """
@@ -52,7 +44,7 @@ class Finisher:
     like: Shape
     size: int
     structure: float
-    known: Image.Image | None = None
+    kept: Image.Image | None = None
     tile: Tile = PLAIN
 
     def sizes(self) -> tuple[Shape, list[float], list[str]]:
@@ -65,11 +57,11 @@ class Finisher:
         unit = max(self.like) / math.sqrt(math.prod(self.like))
         available = {name: unit * math.sqrt(math.prod(image.size)) for name, image in self.references.items()}
         limit = min(available, key=available.get)
-        longer = min(self.size, math.floor(available[limit] + 1e-6)) if self.known is None else max(self.like)
+        longer = min(self.size, math.floor(available[limit] + 1e-6)) if self.kept is None else max(self.like)
         height, width = (max(1, round(longer * side / max(self.like))) for side in self.like)
         if min(height, width) < PATCH:
             raise ValueError(f"at {width}x{height} pixels it would be narrower than a patch ({PATCH} pixels)")
-        factors = [min(1.0, longer / most) if self.known is None else 1.0 for most in available.values()]
+        factors = [min(1.0, longer / most) if self.kept is None else 1.0 for most in available.values()]
         for (name, image), factor in zip(self.references.items(), factors, strict=True):
             if ceil_side(min(image.size) * factor) < PATCH:
                 raise ValueError(f"{name}, shrunk for {longer} pixels, would be narrower than a patch ({PATCH} pixels)")
@@ -89,28 +81,27 @@ class Finisher:
     def __call__(
         self,
         learned: Tensor,
-        before: Finished | None = None,
-        motion: Motion | None = None,
+        before: tuple[Finished, Motion] | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Finished:
         """Finish a learned image, (1, 3, h, w) in [-1, 1].
 
         Args:
-            before, motion, progress: see `finishing.coarse_to_fine.finish`. From a clip's third frame on, what depends
-                on the references alone is there.
+            before, progress: see `finishing.coarse_to_fine.finish`. From a clip's third frame on, what depends on the
+                references alone is there.
         """
         from finishing.coarse_to_fine import finish  # loads numba, which only this needs
         from finishing.references import References
 
         if before is not None:
-            return finish(learned, before.references, before, motion, progress)
+            return finish(learned, before[0].references, before, progress)
         shape, factors, _ = self.sizes()
         by_size = list(zip(self.references.values(), factors, strict=True))
-        images = [resize(whole(one), by) for one, by in by_size]
+        images = [resize(image_to_tensor(one), by) for one, by in by_size]
         masks = [white(opaque(one), by).float() for one, by in by_size]
         references = References(images, tuple(learned.shape[-2:]), shape, self.structure, masks, self.tile)
-        known = None if self.known is None else (whole(self.known), opaque(self.known))
-        return finish(learned, references, progress=progress, known=known)
+        kept = None if self.kept is None else (image_to_tensor(self.kept), opaque(self.kept))
+        return finish(learned, references, progress=progress, kept=kept)
 
 
 def finish_all(

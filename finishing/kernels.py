@@ -18,15 +18,11 @@ from numba.core.caching import NullCache
 BAND = 32  # rows a thread takes at a time
 CHUNK = 12  # values of a squared distance between two looks whether it is too large already
 KERNELS: list[Any] = []  # all there are, for `in_bands`
-Check = Callable[[], object]  # called every fraction of a second; may raise to stop
-
-
-def no_check() -> None:
-    """The default `Check`."""
+Check = Callable[[], object] | None  # called every fraction of a second; may raise to stop
 
 
 def compiled(function: Callable) -> Any:
-    """Compile on the first call; kept for the next process where numba finds a folder it may write."""
+    """Compile on the first call; previous for the next process where numba finds a folder it may write."""
     kernel = numba.njit(nogil=True)(function)
     with suppress(RuntimeError):
         kernel.enable_caching()
@@ -34,7 +30,7 @@ def compiled(function: Callable) -> Any:
     return kernel
 
 
-def in_bands(kernel: Any, rows: int, *arguments: Any, apart: int = 0, check: Check = no_check) -> None:
+def in_bands(kernel: Any, rows: int, *arguments: Any, apart: int = 0, check: Check = None) -> None:
     """Call `kernel(first, last, *arguments)` for every band of rows, on as many threads as PyTorch uses.
 
     Args:
@@ -54,7 +50,8 @@ def in_bands(kernel: Any, rows: int, *arguments: Any, apart: int = 0, check: Che
         alone = len(bands) - (apart == 2 and len(bands) % 2)
         for turn in (bands[:alone:2], bands[1::2], bands[alone:]) if apart else (bands,):
             for _ in (pool.map if pool else map)(lambda band: kernel(*band, *arguments), turn):
-                check()
+                if check is not None:
+                    check()
 
 
 @compiled
@@ -153,16 +150,16 @@ def continuing(field, tile, width, y, x, place):
 
 
 @compiled
-def sweep(first, last, queries, keys, usable, width, tile, coherence, kept, loyalty, backwards, field, distance):
+def sweep(first, last, queries, keys, usable, width, tile, coherence, previous, loyalty, backwards, field, distance):
     """One coherence sweep over rows `first` to `last`, in row order or backwards.
 
-    Every patch tries what continues its eight neighbours' matches, and `kept`; it takes what has less energy: squared
-    distance - coherence * neighbours that continue it - loyalty where it is `kept`.
+    Every patch tries what continues its eight neighbours' matches, and its previous match; it takes what has less
+    energy: squared distance - coherence * neighbours that continue it - loyalty where it is the previous one.
 
     Args:
         queries: (h, w, K). keys: (places, K). usable: (places,), whether a patch may be taken from there.
         tile: whether the field's rows, and columns, go around.
-        kept: (h, w), places to stay with where nothing is clearly better; -1 for none.
+        previous: (h, w), matches in the frame before; -1 for none.
         field, distance: (h, w), changed: the matches, and their squared distances.
     """
     step = -1 if backwards else 1
@@ -173,12 +170,12 @@ def sweep(first, last, queries, keys, usable, width, tile, coherence, kept, loya
             x = columns - 1 - column if backwards else column
             own = field[y, x]
             energy = distance[y, x] - coherence * continuing(field, tile, width, y, x, own)
-            if own == kept[y, x]:
+            if own == previous[y, x]:
                 energy -= loyalty
             for candidate in range(9):
                 dy, dx = (candidate // 3 - 1) * step, (candidate % 3 - 1) * step
                 if candidate == 4:
-                    place = kept[y, x]
+                    place = previous[y, x]
                 else:
                     other, beside = inside(y + dy, height, tile[0]), inside(x + dx, columns, tile[1])
                     if other < 0 or beside < 0:
@@ -187,7 +184,7 @@ def sweep(first, last, queries, keys, usable, width, tile, coherence, kept, loya
                 if place == field[y, x] or place < 0 or place >= usable.size or not usable[place]:
                     continue
                 reward = coherence * continuing(field, tile, width, y, x, place)
-                if place == kept[y, x]:
+                if place == previous[y, x]:
                     reward += loyalty
                 found = distance_below(queries[y, x], keys[place], energy + reward)
                 if found - reward < energy:

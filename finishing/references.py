@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Canvas, Shape, Tile
+from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Canvas, Shape, Tile, white, white_side
 from finishing.kernels import Check, in_bands, project
-from finishing.masks import white, white_side
 from utils.resize import resize
 
 COMPONENTS = 24  # of a patch's 147 values
@@ -45,9 +44,7 @@ class References:
         self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float, masks: Sequence = (), tile=PLAIN
     ) -> None:
         bounded = min(structure, 1.0)
-        self.weight = (
-            8 * structure
-        )  # of the anchors' features, squared in distances; at 1 they count as a patch's pixels
+        self.weight = 8 * structure  # of the anchors' features, squared in distances; at 1 as a patch's pixels
         self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
         start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
         self.masks = masks or [torch.ones(image.shape[-2:]) for image in images]
@@ -60,10 +57,10 @@ class References:
         self.palette, self.tile = torch.cat(chosen, dim=1), tile
         self.levels: dict[int, Level] = {}
 
-    def level(self, index: int, check: Check, keep: bool) -> "Level":
-        """The references at the size of a pass; with `keep` held for the next image, unless too large for that."""
+    def level(self, index: int, check: Check, is_clip: bool) -> "Level":
+        """The references at the size of a pass; of a clip held for the next frame, unless too large."""
         level = self.levels.get(index) or Level(self, index, check)
-        if keep and len(level.keys) <= MOST_KEPT:
+        if is_clip and len(level.keys) <= MOST_KEPT:
             self.levels[index] = level
         return level
 

@@ -10,19 +10,24 @@ from scipy.sparse.linalg import cg
 from torch import Tensor
 
 from finishing.canvas import PATCH, Canvas, Tile
-from finishing.kernels import Check, in_bands, no_check, vote
+from finishing.kernels import Check, in_bands, vote
 
 SHARPNESS = 0.8  # standard deviation of the votes' weights about a patch's centre, pixels
 EDGE = 0.5  # distance of neighbours' colours in [-1, 1] from which on a seam is an edge of things, which stays
 
 
-def averaged(field: np.ndarray, canvas: Canvas, check: Check = no_check) -> Tensor:
+def averaged(field: np.ndarray, canvas: Canvas, check: Check = None) -> Tensor:
     """The image (1, 3, H, W) of a field: every pixel the average of the patches over it, most of those centred near."""
     return torch.from_numpy(_votes(canvas.values, canvas, field, (PATCH, PATCH), check)).permute(2, 0, 1)[None]
 
 
 def seamless(
-    image: Tensor, field: np.ndarray, canvas: Canvas, reach: float, check: Check = no_check, free: Tensor | None = None
+    image: Tensor,
+    field: np.ndarray,
+    canvas: Canvas,
+    reach: float,
+    check: Check = None,
+    free: np.ndarray | None = None,
 ) -> Tensor:
     """An `averaged` image without the seams, corrected to have the references' steps from pixel to pixel.
 
@@ -48,7 +53,6 @@ def seamless(
         if free is not None:
             weight[free != np.roll(free, -1, axis)] = 1  # the joint is a seam, whatever meets there
         lacking.append(lack * weight)
-    check()
     change = torch.from_numpy(correction(lacking, reach, canvas.tile, free).astype(np.float32)).permute(2, 0, 1)
     return (image + change).clamp(-1, 1).contiguous()
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from finishing.finished import Finished
-from finishing.full_size import Finisher, whole
+from finishing.full_size import Finisher
 from finishing.motion import Motion, motion_between
 from models.inference import TrainedPair, default_injection_scale, draw_and_translate
 from models.pyramid import gaussian_noise
@@ -84,7 +84,8 @@ def translate_clip(
                 motion = None if before is None else motion_between(before, source, shape)
                 images = {"a2b": learned}
                 if finisher is not None:
-                    finished = finisher(learned, finished, motion, lambda _: stop.check())
+                    since = None if motion is None else (finished, motion)
+                    finished = finisher(learned, since, lambda _: stop.check())
                     images = {"a2b": finished.image, "learned_a2b": learned}
                 yield source, images, motion, finished
                 before = source
@@ -94,7 +95,7 @@ def translate_clip(
     rows, begun = [], time.monotonic()
     few = (frame for index, frame in enumerate(clip) if index in chosen)
     for index, (source, images, *_) in zip(chosen, made(few), strict=True):
-        cells = {"A": whole(source, images["a2b"].shape[-2:])} | images
+        cells = {"A": image_to_tensor(source, images["a2b"].shape[-2:])} | images
         rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
     save_sheet(rows, folder.claim("preview.png"))
     left = duration((time.monotonic() - begun) / len(chosen) * len(clip))
@@ -115,12 +116,12 @@ def translate_clip(
             for name, frame in frames.items():
                 write[name](np.asarray(frame))
             for name, image in images.items():
-                flicker[name].add(whole(source, tuple(image.shape[-2:])), image.cpu(), motion and motion.warped)
+                shown = image_to_tensor(source, image.shape[-2:])
+                flicker[name].add(shown, image.cpu(), motion and motion.warped)
             copied += finished.copied / len(clip) if finished else 0.0
             bar.show(index + 1, f"frame {index + 1}/{len(clip)}")
 
     # Say what came of it.
-    folder.note(clip={"frames": len(clip), "inject_scale": scale, "sizes": sizes})
     for name, each in flicker.items():
         value = each.value
         save_metrics(folder, {name: {"flicker": value}})

@@ -9,7 +9,6 @@ from PIL import Image
 from torch import Tensor
 
 from finishing.full_size import Finisher
-from finishing.masks import masked
 from models.networks import DOMAINS, Architecture
 from models.pyramid import Noise, Pyramid, gaussian_noise
 from models.run import Run
@@ -17,7 +16,7 @@ from utils.device import device_flags, few_threads
 from utils.errors import ROOT, UserError, command
 from utils.files import load_checkpoint
 from utils.geometry import Geometry, Shapes, aspect_of
-from utils.image import as_rgb, fingerprint, image_to_tensor, open_image, simplified, to_uint8
+from utils.image import as_rgb, fingerprint, image_to_tensor, masked, open_image, simplified, to_uint8
 from utils.resize import upsample
 from utils.rng import stream
 from utils.run_folder import RunFolder

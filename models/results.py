@@ -10,11 +10,10 @@ from torch import Tensor
 
 from finishing.canvas import Shape
 from finishing.finished import Finished
-from finishing.full_size import Finisher, finish_all, whole
-from finishing.masks import masked
+from finishing.full_size import Finisher, finish_all
 from models.inference import DIRECTIONS, SAMPLE, TrainedPair, inject, sample
 from utils.errors import StopRequest, UserError
-from utils.image import image_pyramid, save_images
+from utils.image import image_pyramid, image_to_tensor, masked, save_images
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
@@ -115,7 +114,7 @@ def finish_pair(
     height = max([each.image.shape[-2] for each in finished.values()], default=256)
     row = []
     for label, image in zip("AB", images, strict=True):
-        row.append((label, whole(image, (height, max(1, round(height * image.width / image.height))))))
+        row.append((label, image_to_tensor(image, (height, max(1, round(height * image.width / image.height))))))
     return finished, row + [(name, each.image) for name, each in finished.items()]
 
 

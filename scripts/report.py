@@ -24,7 +24,6 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-import torch
 from PIL import Image
 from tqdm import tqdm
 
@@ -99,7 +98,7 @@ def read_run(path: Path, top: Path) -> Row:
         structure, appearance = direction.upper().split("2")
         if {learned := f"real_{direction}", "A", "B"} <= images.keys():
             shape = images[learned].size[::-1]
-            three = [image_to_tensor(images[x], shape, torch.device("cpu")) for x in (learned, structure, appearance)]
+            three = [image_to_tensor(images[x], shape) for x in (learned, structure, appearance)]
             row.measures |= {f"{name} {direction}": x for name, x in measure(*three).items() if name in SHOWN}
     row.seconds = sum({record["scale"]: record["seconds"] for record in run.logged()}.values())
     return row

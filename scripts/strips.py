@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import torch
 from PIL import Image
 
 from utils.arguments import LineParser
@@ -48,7 +47,7 @@ def cell(label: str, path: str | Path, side: int = SIDE) -> Cell:
     """A labelled image, its longer side brought to `side`."""
     image = open_image(ROOT / path, HINT)
     shape = tuple(max(1, round(side * length / max(image.size))) for length in image.size[::-1])
-    return label, image_to_tensor(image, shape, torch.device("cpu"))
+    return label, image_to_tensor(image, shape)
 
 
 def pair_row(name: str) -> list[Cell]:

@@ -18,6 +18,7 @@ from finishing.field import copied_share, enlarge, search, settle, source_of
 from finishing.finished import legend
 from finishing.full_size import Finisher, finish_all
 from finishing.kernels import in_bands, nearest, sweep
+from finishing.motion import Motion
 from finishing.references import References, pass_factors
 from finishing.votes import EDGE, averaged, seamless
 from utils.errors import Stopped, StopRequest
@@ -25,6 +26,8 @@ from utils.image import to_uint8
 from utils.measures import sliced_wasserstein
 from utils.resize import resize
 from utils.run_folder import RunFolder
+
+STILL = Motion(np.zeros((2, 9, 9), np.float32), np.ones((9, 9), bool))
 
 
 def texture(height, width, seed=0):
@@ -136,10 +139,10 @@ def test_a_frame_keeps_to_the_frame_before():
     references = References([texture(64, 64, 5)], (32, 32), (64, 64), 1.0)
     learned, noise = texture(32, 32, 7), 0.1 * texture(32, 32, 6)
     one = finish(learned, references)
-    alone, after = (finish(learned + noise, references, before) for before in (None, one))
+    alone, after = (finish(learned + noise, references, before) for before in (None, (one, STILL)))
     fields = [each.matches[-1][0] for each in (one, alone, after)]
     assert (fields[2] == fields[0]).mean() > (fields[1] == fields[0]).mean()
-    assert torch.equal(finish(learned, references, one).image, one.image)
+    assert torch.allclose(finish(learned, references, (one, STILL)).image, one.image, atol=1e-4)
     assert torch.equal(after.colours, one.colours) and not torch.equal(alone.colours, one.colours)
 
 
@@ -177,6 +180,9 @@ def test_a_field_in_one_piece_stays_so():
     field = (np.arange(2, 20)[:, None] * 40 + np.arange(3, 30)).astype(np.int32)
     larger = enlarge(field, old, new, 2.0, (36, 54))
     assert copied_share(field, old) == copied_share(larger, new) == 1
+    broken, hole = field.copy(), np.arange(24)[:, None] + np.zeros(33) < 11
+    broken[9:] = 0
+    assert 0 < copied_share(broken, old) < copied_share(broken, old, hole) == 1
     assert larger[0, 0] == 4 * 80 + 6
     reference, row, column = source_of(field, old)
     assert (reference == 0).all()
@@ -299,9 +305,9 @@ def test_a_clip_prepares_its_references_once(monkeypatch, most):
     for frame in [texture(24, 32, seed) for seed in (2, 3, 4, 5)]:
         if before is not None:
             fresh = References(before.references.images, (24, 32), (45, 60), 1.0)
-            alone = finish(frame, fresh, before)
+            alone = finish(frame, fresh, (before, STILL))
         made.clear()
-        before = finisher(frame, before)
+        before = finisher(frame, before and (before, STILL))
         counts.append(len(made))
         assert alone is None or torch.equal(before.image, alone.image)
     # The second frame shows that it is a clip; from then on all is there, but for what is too large.

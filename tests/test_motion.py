@@ -104,17 +104,17 @@ def test_a_frame_is_finished_with_matches_that_moved():
     first = finish(learned[0], references)
 
     def same(motion):
-        second = finish(learned[1], references, first, motion)
+        second = finish(learned[1], references, (first, motion))
         return (second.matches[-1][0][5:45, 5:40] == first.matches[-1][0][5:45, 11:46]).mean()
 
     assert same(even(0, 6, (60, 60))) > 0.95
     # What moves by less than a pixel does so in the picture, too.
     motion = even(0, 0.4, (60, 60))
-    moved, slow = motion.warped(first.image), finish(learned[0], references, first, motion).image
+    moved, slow = motion.warped(first.image), finish(learned[0], references, (first, motion)).image
     off, way = ((moved - each)[..., 5:45, 5:40].abs().mean() for each in (slow, first.image))
     assert off < 0.25 * way
     # At a cut nothing is left of it, nor of its colours.
     cut = Motion(np.zeros((2, 60, 60), np.float32), np.zeros((60, 60), bool))
-    second, alone = finish(learned[1], references, first, cut), finish(learned[1], references)
+    second, alone = finish(learned[1], references, (first, cut)), finish(learned[1], references)
     assert torch.equal(second.image, alone.image) and torch.equal(second.colours, alone.colours)
     assert not torch.equal(first.colours, alone.colours)

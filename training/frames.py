@@ -37,7 +37,7 @@ def frames(clip: Clip, quant_level: int, shapes: Shapes, seed: int, device: torc
         # Written, not mapped to begin with: a full disk would then end the process without a word.
         with tempfile.TemporaryFile(dir=folder) as file, Bar(len(clip)) as bar:
             for index, each in enumerate(clip):
-                frame = image_to_tensor(simplified(each, quant_level, shapes[-1]), shapes[scale], torch.device("cpu"))
+                frame = image_to_tensor(simplified(each, quant_level, shapes[-1]), shapes[scale])
                 file.write(to_uint8(frame).tobytes())
                 bar.show(index + 1, f"scale {scale}, reading frame {index + 1}/{len(clip)}")
             file.flush()

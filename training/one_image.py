@@ -14,7 +14,7 @@ from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
 from training.step import discriminator_backward
 from utils.device import few_threads, send
-from utils.rng import stream, uniform
+from utils.rng import stream
 
 UPDATES = 3  # of the discriminator in a step, and then of the generator
 ALPHA, LAMBDA_GRAD = 10.0, 0.1  # weights of the reconstruction and of the gradient penalty
@@ -68,7 +68,7 @@ class OneImageRecipe:
             bases = coarser(gaussian_noise(pyramid.shapes, streams, run.device, grey_coarsest=True), UPDATES)
             own = [stream(self.seed, "noise", scale, step)]
             noisy = bases + sigma * gaussian_noise(pyramid.shapes, own, run.device, grey_coarsest=True)(scale)
-            mixes = send(uniform((UPDATES, 1), own)[0], run.device)
+            mixes = send(torch.rand(UPDATES, 1, generator=own[0]), run.device)
             inputs = list(zip(noisy.split(1), bases.split(1), mixes.unbind(), strict=True))
             return one_image_step(state, inputs, real, (rec_input, rec_base))
 

@@ -16,7 +16,7 @@ from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
 from training.step import DomainInputs, LossWeights, training_step
 from utils.device import MOST_FOR_ONE_THREAD, send
-from utils.rng import normal, stream, uniform
+from utils.rng import normal, stream
 
 
 @dataclass
@@ -63,7 +63,7 @@ class StepDraws:
             sigma = self.sigmas[x] if scale else 1.0
         noisy = sigma * send(normal(prev.shape[1:], streams), self.device) + prev
 
-        mix = send(uniform((3 if self.self_term else 2,), streams)[0], self.device)
+        mix = send(torch.rand(3 if self.self_term else 2, generator=streams[0]), self.device)
         if not self.self_term:
             return DomainInputs(noisy, prev, z_prev, mix)
         self_noise = send(normal((3, *self.pyramids[1 - x].shapes[scale]), streams), self.device)

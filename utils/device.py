@@ -11,6 +11,7 @@ from torch import Tensor
 
 from utils.errors import UserError
 
+CPU = torch.device("cpu")
 MOST_FOR_ONE_THREAD = 3 * 2**12  # numbers of an image of 64 pixels; from 90 on a team is faster on an idle machine
 
 
@@ -29,7 +30,7 @@ def pick_device(gpu_id: int | None, not_cuda: bool) -> torch.device:
     """
     gpus = available_gpus()
     if not_cuda or gpu_id == -1 or (gpu_id is None and not gpus):
-        return torch.device("cpu")
+        return CPU
     if (gpu_id or 0) < len(gpus):
         return gpus[gpu_id or 0]
     listing = ", ".join(f"{index} ({device_name(gpu)})" for index, gpu in enumerate(gpus)) or "none"

@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from utils.device import send
+from utils.device import CPU, send
 from utils.errors import UserError
 from utils.files import replacing
 from utils.rng import stream
@@ -45,6 +45,18 @@ def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
         shown = as_rgb(image, name)
     check_size(shown.size, min_side, name)
     return shown
+
+
+def masked(image: Image.Image, path: Path | None, flag: str) -> Image.Image:
+    """An image with the mask in a file, if there is one, as its transparency; UserError where their sizes differ."""
+    if path is None:
+        return image
+    mask, image = open_image(path, flag).convert("L"), image.copy()
+    if mask.size != image.size:
+        sizes = "is {}x{} pixels, its image {}x{}".format(*mask.size, *image.size)
+        raise UserError(f"{flag} {path}: {sizes}; make both of one size")
+    image.putalpha(mask)
+    return image
 
 
 def check_size(size: tuple[int, int], min_side: int, name: str) -> None:
@@ -115,11 +127,10 @@ def pixels_to_tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
     return tensor.float().div_(255).sub_(0.5).div_(0.5).unsqueeze(0)
 
 
-def image_to_tensor(image: Image.Image, shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Resize an image to (height, width) with Pillow's antialiased bilinear; (1, 3, H, W) in [-1, 1]."""
-    return pixels_to_tensor(
-        np.array(image.convert("RGB").resize((shape[1], shape[0]), Image.Resampling.BILINEAR)), device
-    )
+def image_to_tensor(image: Image.Image, shape: tuple[int, int] | None = None, device: torch.device = CPU) -> Tensor:
+    """An image at its own size, or brought to a (height, width) by Pillow's antialiased bilinear; (1, 3, H, W)."""
+    height, width = shape or (image.height, image.width)
+    return pixels_to_tensor(np.array(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)), device)
 
 
 def image_pyramid(image: Image.Image, shapes: tuple[tuple[int, int], ...], device: torch.device) -> list[Tensor]:
@@ -184,6 +195,6 @@ def simplified(image: Image.Image, levels: int, shape: tuple[int, int]) -> Image
     """
     if not levels:
         return image
-    colours = image_to_tensor(image, shape, torch.device("cpu"))
+    colours = image_to_tensor(image, shape)
     inverted = -(colours * colours.new_tensor((0.299, 0.587, 0.114)).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     return Image.fromarray(to_uint8((torch.trunc((inverted - 0.01) * levels) / levels).expand_as(colours)))

@@ -22,8 +22,3 @@ def stream(seed: int, *path: int | str) -> torch.Generator:
 def normal(shape: tuple[int, ...], generators: Sequence[torch.Generator]) -> Tensor:
     """(N, *shape) of N(0, 1) on the CPU, each of the N from a generator of its own."""
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-
-
-def uniform(shape: tuple[int, ...], generators: Sequence[torch.Generator]) -> Tensor:
-    """The same of U(0, 1)."""
-    return torch.stack([torch.rand(shape, generator=generator) for generator in generators])
