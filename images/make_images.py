@@ -1,6 +1,6 @@
 """Make the drawn pictures, the clip, and the photographs that come inside scikit-image, next to this script.
 
-Needs scikit-image, matplotlib and av, and no network. The other photographs are only copied; README.md has all.
+Needs scikit-image, matplotlib and av, and no network. The other files are only copied; README.md has all.
 """
 
 from pathlib import Path
@@ -9,8 +9,7 @@ import av
 import numpy as np
 from floating import balloons, collage, jellyfish, sketch
 from letters import neon_letters, wooden_letters
-from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter
+from PIL import Image
 from skimage import data
 
 HERE = Path(__file__).parent
@@ -24,22 +23,6 @@ def tinted(grey, tones):
     levels = np.linspace(0, 255, len(tones))
     colored = np.dstack([np.interp(grey, levels, channel) for channel in np.transpose(tones)])
     return Image.fromarray(np.rint(colored).astype(np.uint8))
-
-
-def height(photograph):
-    """Return a height map with 16 bits for a photograph of stones: what is bright is high."""
-    grey = gaussian_filter(np.asarray(photograph.convert("L"), float), 1.5) / 255
-    return Image.fromarray((np.rint(grey * 63) * 1024).astype(np.uint16))
-
-
-def fir_mask():
-    """Return the mask of the dark fir in autumn_ridge.jpg: black is to be filled."""
-    right = [(960, 327), (975, 345), (985, 373), (1001, 400), (1020, 430), (1023, 443), (1006, 473), (993, 503)]
-    below = [(961, 530), (946, 530), (930, 517), (923, 540), (910, 563), (921, 577), (933, 598), (903, 598)]
-    left = [(890, 590), (888, 553), (876, 533), (875, 500), (895, 490), (891, 450), (901, 433), (911, 403), (923, 377)]
-    mask = Image.new("1", (1280, 852), 1)
-    ImageDraw.Draw(mask).polygon([*right, *below, *left, (936, 350), (946, 327)], fill=0)
-    return mask
 
 
 def pan(photograph, path):
@@ -64,8 +47,6 @@ PICTURES = {
     "letters_neon.jpg": lambda: neon_letters(np.random.default_rng(9)),
     "brick.jpg": lambda: tinted(np.rot90(data.brick()), BRICK),
     "gravel.jpg": lambda: tinted(data.gravel(), GRAVEL),
-    "gravel_height.png": lambda: height(tinted(data.gravel(), GRAVEL)),
-    "autumn_ridge_fir.png": fir_mask,
     "coffee.jpg": lambda: Image.fromarray(data.coffee()),
 }
 
