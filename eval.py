@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     options = parse_eval(arguments)
     device = pick_device(options.gpu_id, options.not_cuda)
-    pair = TrainedPair.load(options.load, device)
+    pair = TrainedPair.load(options.load, device, out_size=options.out_size, keep_aspect=options.keep_aspect)
     as_trained = pair.folder.options()
     check_against(options, pair.geometry)
     finish_size = size_to_finish_at(options, pair.geometry, as_trained["finish_size"])
@@ -60,8 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 pair,
                 inputs[0],
                 inject_scale=options.inject_scale,
-                out_size=options.out_size,
-                keep_aspect=options.keep_aspect,
                 seed=options.manualSeed,
                 finisher=originals.finishers(["a2b"], [inputs[0].size[::-1]]).get("a2b"),
                 compare=options.compare,
@@ -70,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif inputs[0] is not None:
             translate_images(options, out, pair, inputs, originals, stop)
         if options.samples:
-            draw_samples(out, pair, options.samples, options.out_size, options.manualSeed, originals, stop)
+            draw_samples(out, pair, options.samples, options.manualSeed, originals, stop)
         out.note(finished=True)
     if not isinstance(inputs[0], Clip):  # of which all that is made is told
         print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
@@ -116,7 +114,7 @@ def open_inputs(options: EvalOptions, pair: TrainedPair) -> Inputs:
     elif a:
         inputs[0] = open_image(a, "--input_a", coarsest)
     for flag, image in zip(("--input_a", "--input_b"), inputs, strict=True):
-        if image is not None and min(pair.shapes_for(image.size, options.out_size, options.keep_aspect)[0]) < 2:
+        if image is not None and min(pair.shapes_for(image.size)[0]) < 2:
             raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or crop the image")
     return tuple(inputs)
 
@@ -132,8 +130,7 @@ def translate_images(
     """Both images, directly and from each injection scale; one of these finished; the sheet; the measures."""
     # Translate.
     device = pair.device
-    shapes_for = partial(pair.shapes_for, img_size=options.out_size, keep_aspect=options.keep_aspect)
-    shapes = [shapes_for(image.size) for image in images]
+    shapes = [pair.shapes_for(image.size) for image in images]
     # A still in place of a clip is simplified as the clip was; what is shown of it, and finished, at its own size.
     of_clip = partial(simplified, images[0], pair.folder.options()["quant_level"])
     reals_a = image_pyramid(of_clip(shapes[0][-1]), shapes[0], device)
@@ -166,7 +163,7 @@ def translate_images(
     if options.metrics:
         # Layouts are compared with the given images', looks with those that were trained on, where these are at hand.
         looks = [original or image for original, image in zip(originals.images, images, strict=True)]
-        look_a, look_b = (image_to_tensor(image, shapes_for(image.size)[-1], device) for image in looks)
+        look_a, look_b = (image_to_tensor(image, pair.shapes_for(image.size)[-1], device) for image in looks)
         real = {"a2b": (real_a, look_b), "b2a": (real_b, look_a)}
         measured = {name: (image, *real[name[-3:]]) for name, image in results.items() if name[-3:] in real}
         for name, full in finished.items():

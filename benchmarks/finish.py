@@ -20,6 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from finishing.full_size import Finisher
 from utils.errors import ROOT
 from utils.image import image_to_tensor, open_image
 
@@ -35,13 +36,10 @@ def peak() -> float:
 def finish_row(size: int) -> str:
     """A line of the table, measured in this process."""
     learned = image_to_tensor(open_image(ROOT / "images" / "balloons.jpg", "images"), LEARNED)
-    reference = image_to_tensor(open_image(ROOT / "images" / "jellyfish.jpg", "images"), (size, size))
+    reference = open_image(ROOT / "images" / "jellyfish.jpg", "images").resize((size, size))
     before, times = peak(), [time.perf_counter()]
-    from finishing.coarse_to_fine import finish
-    from finishing.references import References
-
     for _ in range(CALLS):
-        finished = finish(learned, References([reference], LEARNED, (size, size), 1.0))
+        finished = Finisher({"B": reference}, (size, size), size, 1.0)(learned)
         times.append(time.perf_counter())
     first, *later = (end - start for start, end in pairwise(times))
     return f"{size:6} {first:12.2f} {min(later):10.2f} {peak() - before:12.0f} {peak():10.0f} {finished.copied:8.2f}"

@@ -22,12 +22,7 @@ def averaged(field: np.ndarray, canvas: Canvas, check: Check = None) -> Tensor:
 
 
 def seamless(
-    image: Tensor,
-    field: np.ndarray,
-    canvas: Canvas,
-    reach: float,
-    check: Check = None,
-    free: np.ndarray | None = None,
+    image: Tensor, field: np.ndarray, canvas: Canvas, reach: float, check: Check = None, free: np.ndarray | None = None
 ) -> Tensor:
     """An `averaged` image without the seams, corrected to have the references' steps from pixel to pixel.
 

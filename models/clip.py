@@ -38,8 +38,6 @@ def translate_clip(
     clip: Clip,
     *,
     inject_scale: int | None,
-    out_size: int | None,
-    keep_aspect: bool,
     seed: int,
     finisher: Finisher | None,
     compare: bool,
@@ -47,11 +45,11 @@ def translate_clip(
 ) -> None:
     """Every frame from one injection scale with one fixed noise, as a video; what may be said of it in numbers.
 
-    Before that a few frames as a sheet, preview.png, which shows whether the rest is worth the wait.
+    The video has the source's shape in any case. Before that a few frames as a sheet, preview.png, which shows whether
+    the rest is worth the wait.
 
     Args:
         inject_scale: None: the default injection scale.
-        out_size, keep_aspect: see `TrainedPair.shapes_for`. The videos have the source's shape in any case.
         finisher: finishes every frame, starting from the frame before's matches, moved as the source moves. What it
             makes then is a2b.mp4, and what the networks made learned_a2b.mp4.
         compare: also write compare.mp4, the source beside a2b.mp4.
@@ -61,11 +59,11 @@ def translate_clip(
     """
     # Prepare the noise, which is the same for all frames, and the videos by name.
     scale = default_injection_scale(pair.geometry.shapes) if inject_scale is None else inject_scale
-    shapes = pair.shapes_for(clip.size, out_size, keep_aspect)
+    shapes = pair.shapes_for(clip.size)
     pyramids = pair.reshaped(shapes, shapes)
     fresh = gaussian_noise(shapes, [stream(seed, "clip")], pair.device)
     noise = [fresh(own) for own in range(len(shapes))].__getitem__
-    learned_shape = pair.geometry.shapes_for(aspect_of(clip.size), out_size)[-1]
+    learned_shape = pair.geometry.shapes_for(aspect_of(clip.size), pair.out_size)[-1]
     shape = learned_shape if finisher is None else finisher.sizes()[0]
     width, height = even_size(shape)
     sizes = {"a2b": (width, height)} | ({} if finisher is None else {"learned_a2b": even_size(learned_shape)})

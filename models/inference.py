@@ -1,7 +1,9 @@
 """Using a trained pair: translating real images, drawing new ones (docs/method.md, sections 7 and 8)."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,23 +108,39 @@ def refined_from(pyramid: Pyramid, image: Tensor, scale: int, seed: int) -> Tens
     return pyramid.draw(image, scale, len(pyramid.shapes), noise)
 
 
+@dataclass
 class TrainedPair(Run):
-    """A run of train.py with all its scales finished, to translate images with."""
+    """A run of train.py with all its scales finished, to translate images with.
+
+    Args:
+        out_size: side of the finest scale, or of a square of as large an area, pixels; None: as trained.
+        keep_aspect: keep images' shapes also where the pair was trained on squares.
+    """
+
+    out_size: int | None = None
+    keep_aspect: bool = False
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "TrainedPair":
-        """The pair in a run's folder; UserError where a scale is missing or damaged, or it is not a pair's run."""
+    def load(cls, path: str | Path, device: torch.device | str = "cpu", **size: Any) -> "TrainedPair":
+        """The pair in a run's folder; `size`: out_size, keep_aspect.
+
+        Raises:
+            UserError: a scale is missing or damaged, or it is not a pair's run.
+        """
         folder, device = RunFolder(Path(path)), torch.device(device)
         folder.options("train.py")
         resume = command(ROOT / "train.py", "--load", folder.path, *device_flags(device))
         if not folder.scale(0).is_file():
             raise UserError(f"--load {path}: no scale is completed; resume with: {resume}")
         _, values = load_checkpoint(folder.scale(0))
-        pair = cls(folder, Geometry(**values["geometry"]), Architecture(**values["architecture"]), device)
+        geometry, architecture = Geometry(**values["geometry"]), Architecture(**values["architecture"])
+        pair = cls(folder, geometry, architecture, device, **size)
         pair.load_scales(folder)
         if not pair.finished:
-            scales = pair.geometry.stop_scale + 1
+            scales = geometry.stop_scale + 1
             raise UserError(f"--load {path}: only {pair.scale} of {scales} scales are done; resume with: {resume}")
+        aspects = geometry.aspect_a, geometry.aspect_b
+        pair.pyramids = pair.reshaped(*(geometry.shapes_for(aspect, pair.out_size) for aspect in aspects))
         return pair
 
     def translate(
@@ -166,36 +184,37 @@ class TrainedPair(Run):
         translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
         if finish_size is not None:
             look = SAMPLE[direction][1]
-            references = {"AB"[look]: masked(self.original(look), source_mask and Path(source_mask), "source_mask")}
+            references = {"AB"[look]: masked(self.original(look), source_mask, "source_mask")}
             translated = Finisher(references, image.size[::-1], finish_size, structure)(translated).image
         return Image.fromarray(to_uint8(translated))
 
     def sample(
-        self, *, finish_size: int | None = None, structure: float = 1.0, seed: int = 0, index: int = 0
+        self,
+        *,
+        finish_size: int | None = None,
+        structure: float = 1.0,
+        source_masks: Sequence[str | Path | None] = (None, None),
+        seed: int = 0,
+        index: int = 0,
     ) -> dict[str, Image.Image]:
         """A new image of each domain with its translation: fake_a, a2b, fake_b, b2a, as `eval.py --samples` makes them.
 
         Args:
             index: which of a seed's samples.
-            finish_size, structure: see `translate`.
+            finish_size, structure: see `translate`; source_masks: likewise, of A and of B.
         """
         images = sample(self.pyramids, seed, self.device, index)
         if finish_size is not None:
-            originals = [self.original(domain) for domain in (0, 1)]
+            originals = [masked(self.original(x), source_masks[x], "source_masks") for x in (0, 1)]
             for name, (layout, look) in SAMPLE.items():
                 finisher = Finisher({"AB"[look]: originals[look]}, originals[layout].size[::-1], finish_size, structure)
                 images[name] = finisher(images[name]).image
         return {name: Image.fromarray(to_uint8(image)) for name, image in images.items()}
 
-    def shapes_for(self, size: tuple[int, int], img_size: int | None = None, keep_aspect: bool = False) -> Shapes:
-        """(height, width) of every scale for an image of this (width, height).
-
-        Args:
-            img_size: side of the finest scale, or of a square of as large an area, pixels; None: as trained.
-            keep_aspect: keep the image's shape also where the pair was trained on squares.
-        """
-        aspect = aspect_of(size) if self.geometry.keep_aspect or keep_aspect else 1.0
-        return self.geometry.shapes_for(aspect, img_size)
+    def shapes_for(self, size: tuple[int, int]) -> Shapes:
+        """(height, width) of every scale for an image of this (width, height)."""
+        aspect = aspect_of(size) if self.geometry.keep_aspect or self.keep_aspect else 1.0
+        return self.geometry.shapes_for(aspect, self.out_size)
 
     def reshaped(self, *shapes: Shapes) -> Pyramids:
         """The pyramids for images of other shapes, a's and b's: the networks are convolutional."""
@@ -215,13 +234,13 @@ class TrainedPair(Run):
         if given is not None and fingerprint(given) == wanted:
             return given
         path = Path(options[f"input_{DOMAINS[domain]}"])
-        source = (
-            Clip(path, "--load", excerpt=Excerpt(start=options["start"], frames=1))
-            if is_clip(path)
-            else open_image(path, "--load")
-        )
-        if (source.fingerprint() if isinstance(source, Clip) else fingerprint(source)) != wanted:
+        if is_clip(path):
+            clip = Clip(path, "--load", excerpt=Excerpt(start=options["start"], frames=1))
+            image = simplified(next(iter(clip)), options["quant_level"], clip.size[::-1])
+            found = clip.fingerprint()
+        else:
+            image = open_image(path, "--load")
+            found = fingerprint(image)
+        if found != wanted:
             raise UserError(f"{path}: is not the image the run in {folder.path} was trained on")
-        if isinstance(source, Clip):
-            source = simplified(next(iter(source)), options["quant_level"], source.size[::-1])
-        return source
+        return image

@@ -13,7 +13,7 @@ from finishing.finished import Finished
 from finishing.full_size import Finisher, finish_all
 from models.inference import DIRECTIONS, SAMPLE, TrainedPair, inject, sample
 from utils.errors import StopRequest, UserError
-from utils.image import image_pyramid, image_to_tensor, masked, save_images
+from utils.image import image_to_tensor, masked, save_images
 from utils.resize import resize
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
@@ -129,7 +129,7 @@ def finish_again(pair: TrainedPair, scale: int, structure: float, size: int) -> 
     """
     images, translations = [pair.original(domain) for domain in (0, 1)], {}
     for direction, image, shapes in zip(DIRECTIONS, images, pair.geometry.domain_shapes, strict=True):
-        (real,) = image_pyramid(image, shapes[scale : scale + 1], pair.device)
+        real = image_to_tensor(image, shapes[scale], pair.device)
         translations |= inject(pair.pyramids, direction, real, scale, pair.folder.options()["manualSeed"])
     folder = RunFolder(pair.folder.path / "again" / f"scale{scale}_structure{structure:g}_{size}")
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -162,33 +162,22 @@ def save_choices(
 
 
 def draw_samples(
-    folder: RunFolder,
-    pair: TrainedPair,
-    count: int,
-    out_size: int | None,
-    seed: int,
-    originals: Originals,
-    stop: StopRequest,
+    folder: RunFolder, pair: TrainedPair, count: int, seed: int, originals: Originals, stop: StopRequest
 ) -> None:
     """New images of each domain, each with its analogy in the other, finished too: "paired generation".
-
-    Args:
-        out_size: side of the learned ones, pixels, see `TrainedPair.shapes_for`; None: as trained.
 
     Raises:
         Stopped: a stop was asked for; what is drawn and finished is written.
     """
     # Draw.
-    geometry = pair.geometry
-    pyramids = pair.reshaped(*(geometry.shapes_for(own, out_size) for own in (geometry.aspect_a, geometry.aspect_b)))
-    shapes = [own.shapes[-1] for own in pyramids]
+    shapes = [own.shapes[-1] for own in pair.pyramids]
     shapes = [image.size[::-1] if image else shape for image, shape in zip(originals.images, shapes, strict=True)]
     finishers = originals.finishers(SAMPLE, shapes)
     cells: list[Cell] = []
     wanted: list[tuple[str, Tensor, Finisher]] = []
     for index in range(count):
         stop.check()
-        images = sample(pyramids, seed, pair.device, index)
+        images = sample(pair.pyramids, seed, pair.device, index)
         named = {f"sample_{index:03d}_{name}": image for name, image in images.items()}
         save_images(named, folder)
         cells += named.items() if index < SHEET_SAMPLES else []

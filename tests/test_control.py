@@ -218,6 +218,8 @@ def test_a_trained_pair_takes_masks(cli, refused, files, tmp_path):
         assert cli(*more, "--finish_size", 40, "--out", tmp_path / "out", "--overwrite").code == 0
         images.append(np.asarray(Image.open(tmp_path / "out" / "finished_a2b.png")))
     assert not np.array_equal(*images)
-    found = TrainedPair.load(run).translate(files / "a.png", finish_size=40, source_mask=files / "left.png")
-    assert np.array_equal(found, images[0])
+    pair = TrainedPair.load(run)
+    assert np.array_equal(pair.translate(files / "a.png", finish_size=40, source_mask=files / "left.png"), images[0])
+    free, left = (pair.sample(finish_size=40, source_masks=(None, mask)) for mask in (None, files / "left.png"))
+    assert [name for name in free if free[name] != left[name]] == ["a2b", "fake_b"]  # those of B's patches
     assert "64x48" in refused([*words[:-1], files / "hole.png", "--finish_size", 40, "--out", tmp_path / "none"])

@@ -47,11 +47,11 @@ def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
     return shown
 
 
-def masked(image: Image.Image, path: Path | None, flag: str) -> Image.Image:
+def masked(image: Image.Image, path: str | Path | None, flag: str) -> Image.Image:
     """An image with the mask in a file, if there is one, as its transparency; UserError where their sizes differ."""
     if path is None:
         return image
-    mask, image = open_image(path, flag).convert("L"), image.copy()
+    mask, image = open_image(Path(path), flag).convert("L"), image.copy()
     if mask.size != image.size:
         sizes = "is {}x{} pixels, its image {}x{}".format(*mask.size, *image.size)
         raise UserError(f"{flag} {path}: {sizes}; make both of one size")
