@@ -35,8 +35,8 @@ def finish(
 
     Args:
         learned: (1, 3, h, w) in [-1, 1]; brought to the aspect of the finished image.
-        before: of a clip the frame before, finished with the same references, and the motion since then, which its
-            matches follow: they are stayed with where no other is clearly better. At a cut it does not matter.
+        before: in a clip the frame before, finished with the same references, and the motion since: its matches follow
+            that, and are kept where no others are clearly better. At a cut none is.
         progress: called every fraction of a second, after each band of rows, with the share of the passes' pixels
             that is done, up to 1; may raise to stop it.
         kept: an image of the finished size, (1, 3, H, W), and a mask, (H, W) float, 1 for what stays as it is there.
@@ -44,8 +44,7 @@ def finish(
     shape, scale, tile = references.shape, references.scale, references.tile
     work = np.square(references.factors).cumsum()
     done, is_clip = 0.0, before is not None
-    if before is not None and not before[1].found.any():
-        before = None  # a cut: another shot, in colours of its own
+    last, motion = before if is_clip and before[1].found.any() else (None, None)  # a cut: in colours of its own
 
     def check() -> None:
         if progress is not None:
@@ -61,7 +60,7 @@ def finish(
     if kept is not None:
         colours = torch.eye(3, 4)  # what is filled in has those around it
     else:
-        colours = colour_map(learned, references.palette) if before is None else before[0].colours
+        colours = colour_map(learned, references.palette) if last is None else last.colours
     learned = torch.einsum("ij,njhw->nihw", colours[:, :3], learned) + colours[:, 3].view(1, 3, 1, 1)
     learned = guide(learned.clamp(-1, 1), references, kept)
 
@@ -74,8 +73,8 @@ def finish(
         pictures = resize(image, factor / size, here, tile), resize(learned, factor / scale, here, tile)
         queries = level.features(*pictures, check, tile)
         previous, drift = np.full(queries.shape[:2], -1, np.int32), np.zeros((2, *queries.shape[:2]), np.float32)
-        if before is not None:
-            previous, drift = carried(*before[0].matches[index], level.canvas, before[1])
+        if last is not None:
+            previous, drift = carried(*last.matches[index], level.canvas, motion)
         if field is None:  # most of a small image's time: of a clip only what is new
             field, new = previous.copy(), previous < 0
             if new.any():
@@ -92,7 +91,7 @@ def finish(
             image = torch.where(stays, resize(kept[0], factor, here, tile), image)
     free = None if kept is None else ~stays.numpy()
     finished = seamless(image, field, canvas, 1 / scale, check, free)  # over a pixel of the learned image
-    if before is not None:  # by less than a pixel, which patches cannot
+    if last is not None:  # by less than a pixel, which patches cannot
         share = drift / np.float32(drift.shape[1:])[:, None, None]
         finished = moved(finished, share).clamp(-1, 1)
     source = source_of(field, canvas)

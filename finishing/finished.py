@@ -34,7 +34,7 @@ class Finished(NamedTuple):
         source: (3, H, W) int32: for every pixel the index of its reference, and its row and column there. What was
             kept comes from one more, the input.
         copied: share of patches whose right and lower neighbours continue in the reference, 0 to 1: "copied in one
-            piece".
+            piece"; where something was kept, of those with their centre in the hole.
         references: whose patches they are; `references.images` are as large as these were copied.
         matches: of every pass the field, (h, w) int32, places in the references' canvas, and the drift, (2, h, w)
             float32, how far from its match each patch has moved since (`motion.carried`).

@@ -12,7 +12,6 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
 from PIL import Image
 
 from utils.arguments import LineParser
@@ -20,7 +19,7 @@ from utils.errors import ROOT
 from utils.image import image_to_tensor, open_image
 from utils.run_folder import RunFolder
 from utils.sheet import Cell, save_sheet
-from utils.video import Clip
+from utils.video import Clip, Excerpt
 
 LANCZOS = Image.Resampling.LANCZOS
 OUT = ROOT / "readme_imgs"
@@ -63,16 +62,12 @@ def finishing_row(run: str) -> list[Cell]:
     return [cell(label, f"output_{run}/{file}.png", SMALL) for label, file in names]
 
 
-def save_film(clips: Sequence[Path], path: Path) -> None:
-    """Two clips of one length side by side, as a GIF of every second frame."""
-    sides = [Clip(clip, HINT) for clip in clips]
-    frames: list[Image.Image] = []
-    for pair in zip(*sides, strict=True):
-        shown = [frame.resize((round(FILM * frame.width / frame.height), FILM), LANCZOS) for frame in pair]
-        frames.append(Image.fromarray(np.concatenate([np.asarray(frame) for frame in shown], axis=1)))
-    *starts, end = sides[0].times
-    durations = [round(1000 * (end - start)) for start, end in pairwise([*starts[::2], end])]  # milliseconds
-    frames[0].save(path, save_all=True, append_images=frames[2::2], duration=durations, loop=0)
+def save_film(film: Path, path: Path) -> None:
+    """Every second frame of a clip, as a GIF."""
+    clip = Clip(film, HINT, excerpt=Excerpt(every=2))
+    first, *others = [frame.resize((round(FILM * frame.width / frame.height), FILM), LANCZOS) for frame in clip]
+    durations = [round(1000 * (end - start)) for start, end in pairwise(clip.times)]  # milliseconds
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,5 +91,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     for name, rows in sheets.items():
         save_sheet(rows, OUT / name)
-    save_film([ROOT / "images" / "pan.mp4", ROOT / "output_clip" / "a2b.mp4"], OUT / "video.gif")
+    save_film(ROOT / "output_clip" / "compare.mp4", OUT / "video.gif")
     return 0
