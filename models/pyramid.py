@@ -10,7 +10,6 @@ from models.networks import Generator
 from utils.device import send
 from utils.geometry import Shapes
 from utils.resize import upsample
-from utils.rng import normal
 
 Noise = Callable[[int], Tensor]  # from a scale i to N(0, 1) of shape (N, 3, H_i, W_i)
 
@@ -24,8 +23,9 @@ def gaussian_noise(
     """
 
     def noise(scale: int) -> Tensor:
-        channels = 1 if grey_coarsest and scale == 0 else 3
-        return send(normal((channels, *shapes[scale]), streams), device).expand(-1, 3, -1, -1)
+        shape = (1 if grey_coarsest and scale == 0 else 3, *shapes[scale])
+        drawn = torch.stack([torch.randn(shape, generator=each) for each in streams])
+        return send(drawn, device).expand(-1, 3, -1, -1)
 
     return noise
 

@@ -16,7 +16,7 @@ from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
 from training.step import DomainInputs, LossWeights, training_step
 from utils.device import MOST_FOR_ONE_THREAD, send
-from utils.rng import normal, stream
+from utils.rng import stream
 
 
 @dataclass
@@ -51,7 +51,7 @@ class StepDraws:
     def __call__(self, x: int, step: int, real: Tensor) -> DomainInputs:
         """What domain x starts from in a step, counted from 0, with this real image, (1, 3, H, W) at this scale."""
         pyramid, scale = self.pyramids[x], self.scale
-        streams = [stream(self.seed, "noise", scale, step, x)]
+        own = stream(self.seed, "noise", scale, step, x)
         noise = gaussian_noise(pyramid.shapes, [stream(self.seed, "draws", scale, step, x)], self.device)
         z_prev = self.recs[x] if self.fixed_rec else pyramid.draw(noise(0), 0, scale)  # the stream's first numbers
 
@@ -61,12 +61,12 @@ class StepDraws:
         else:
             prev = pyramid.draw(torch.zeros(1, 3, *pyramid.shapes[0], device=self.device), 0, scale, noise)
             sigma = self.sigmas[x] if scale else 1.0
-        noisy = sigma * send(normal(prev.shape[1:], streams), self.device) + prev
+        noisy = sigma * send(torch.randn(prev.shape, generator=own), self.device) + prev
 
-        mix = send(torch.rand(3 if self.self_term else 2, generator=streams[0]), self.device)
+        mix = send(torch.rand(3 if self.self_term else 2, generator=own), self.device)
         if not self.self_term:
             return DomainInputs(noisy, prev, z_prev, mix)
-        self_noise = send(normal((3, *self.pyramids[1 - x].shapes[scale]), streams), self.device)
+        self_noise = send(torch.randn(1, 3, *self.pyramids[1 - x].shapes[scale], generator=own), self.device)
         return DomainInputs(noisy, prev, z_prev, mix, self.sigmas[x] * self_noise)
 
 

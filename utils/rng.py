@@ -7,18 +7,11 @@ processors of different kinds, of the last bit of a normal number (docs/method.m
 """
 
 import hashlib
-from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 
 def stream(seed: int, *path: int | str) -> torch.Generator:
     """A generator, seeded by a hash of `seed` and `path`."""
     digest = hashlib.sha256("/".join(str(part) for part in (seed, *path)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-
-
-def normal(shape: tuple[int, ...], generators: Sequence[torch.Generator]) -> Tensor:
-    """(N, *shape) of N(0, 1) on the CPU, each of the N from a generator of its own."""
-    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
