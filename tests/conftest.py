@@ -49,6 +49,13 @@ def run_process(script: str, *arguments: object, **options: object) -> Result:
 
 
 @pytest.fixture(autouse=True)
+def one_thread():
+    """However many threads a test has PyTorch take, the next one has one again."""
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
 def no_downloads(monkeypatch):
     """Weights that are not at hand stay away."""
 

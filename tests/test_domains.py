@@ -41,29 +41,22 @@ def three_steps(nets: ScaleNetworks, shapes, weights: LossWeights, both, recompu
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("way", ["the other way round", "on threads", "recomputed", "recomputed on threads"])
 def test_no_bit_depends_on_the_order_the_threads_or_what_is_kept(case, way):
-    start, before = networks_of(Architecture(nfc=4, min_nfc=4), Geometry(), 0, CPU), torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        with DomainThreads() as threads:  # one each, here as there
-            both = b_first if way == "the other way round" else threads if "threads" in way else one_by_one
-            found = three_steps(start, *CASES[case], both, "recomputed" in way)
-            wanted = three_steps(start, *CASES[case], one_by_one)
-    finally:
-        torch.set_num_threads(before)
+    start = networks_of(Architecture(nfc=4, min_nfc=4), Geometry(), 0, CPU)
+    torch.set_num_threads(2)
+    with DomainThreads() as threads:  # one each, here as there
+        both = b_first if way == "the other way round" else threads if "threads" in way else one_by_one
+        found = three_steps(start, *CASES[case], both, "recomputed" in way)
+        wanted = three_steps(start, *CASES[case], one_by_one)
     assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
 
 
 def test_the_threads_are_given_back_and_an_error_in_either_is_raised():
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(4)
-        for culprit in (0, 1):
-            with pytest.raises(ZeroDivisionError), DomainThreads() as both:
-                assert torch.get_num_threads() == 2
-                both(lambda domain, culprit=culprit: 1 / (domain != culprit))
-            assert torch.get_num_threads() == 4
-    finally:
-        torch.set_num_threads(before)
+    torch.set_num_threads(4)
+    for culprit in (0, 1):
+        with pytest.raises(ZeroDivisionError), DomainThreads() as both:
+            assert torch.get_num_threads() == 2
+            both(lambda domain, culprit=culprit: 1 / (domain != culprit))
+        assert torch.get_num_threads() == 4
 
 
 @pytest.mark.parametrize(
@@ -76,7 +69,7 @@ def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
     if not small:
         monkeypatch.setattr("training.pair.MOST_FOR_ONE_THREAD", 3)
     monkeypatch.setattr("training.pair.training_step", lambda *args: used.append(args[4:]) or training_step(*args))
-    monkeypatch.setattr("training.pair.torch.get_num_threads", lambda: threads)
+    torch.set_num_threads(threads)
     pair_steps(CPU, recompute=bool(save_memory))
     ((both, recompute),) = used
     assert isinstance(both, DomainThreads) is bool(side_by_side) and recompute is bool(save_memory)
