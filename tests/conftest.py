@@ -22,6 +22,7 @@ import refine
 import train
 import training.step
 from utils.errors import one_line_errors
+from utils.image import save_image
 
 # Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,6 +47,14 @@ def run_process(script: str, *arguments: object, **options: object) -> Result:
     command = [sys.executable, str(ROOT / script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_curves():
+    """A single pixel in place of the loss curves, which take longer to draw than a tiny run to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "save_loss_curves", lambda _, path: save_image(torch.zeros(1, 3, 1, 1), path))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from folders import contents, copy_run, eval_files, names, size
 import config
 from options import FIXED, HEADINGS, PER_CALL, EvalOptions, FinishOptions, RefineOptions, TrainOptions
 from presets import QUICK, REFINE_QUICK
+from utils.sheet import save_loss_curves
 
 # The published options of train.py with their defaults.
 PUBLISHED = dict(nc_z=3, nc_im=3, nfc=32, min_nfc=32, ker_size=3, num_layer=5, stride=1, padd_size=0, switch_res=2)
@@ -155,6 +156,7 @@ def test_published_commands(cli, pair, tmp_path, monkeypatch):
         return [pictures.get(word, word) for word in shlex.split(command)]
 
     # Train.
+    monkeypatch.setattr("train.save_loss_curves", save_loss_curves)
     result = cli("train.py", *words(PUBLISHED_TRAIN), "--min_size", 25, "--nfc", 128, *tiny, "--niter", 1)
     run = tmp_path / "output0"
     assert result.code == 0, result.err
@@ -165,6 +167,7 @@ def test_published_commands(cli, pair, tmp_path, monkeypatch):
         for scale, side in enumerate(SIDES):
             assert size(run / "samples" / f"{scale:02d}_step00001_{name}.png") == (side, side)
     assert size(run / "real_a2b.png") == size(run / "real_b2a.png") == (20, 20)
+    assert size(run / "losses.png")[0] == 1100
 
     # The seed is random, printed and recorded, beside everything as used.
     options = options_of(run)

@@ -1,7 +1,6 @@
 """A clip through the command lines: trained on, translated, resumed, refused."""
 
 import contextlib
-import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from clips import GREYS, encoded, film, flat
-from conftest import ROOT, TINY, make_picture
+from conftest import TINY, make_picture
 from folders import names
 from interrupted import same_results, stop_after
 from PIL import Image
@@ -213,11 +212,6 @@ def test_bad_clips(refused, clip_run, pair, tmp_path, script):
 def test_a_clip_as_b(refused, clip, inputs, tmp_path):
     line = refused(["train.py", *inputs, "--out", tmp_path / "out", *TINY, "--input_b", clip])
     assert f"--input_b {clip}: cannot be read: not an image" in line
-
-
-def test_stills_need_no_package_for_films():
-    code = "import sys; sys.modules['av'] = None; import train, eval, refine"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
 
 
 def test_an_animation_is_not_translated_without_the_package_for_films(cli, clip_run, monkeypatch, tmp_path):

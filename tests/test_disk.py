@@ -54,9 +54,8 @@ class FullDisk:
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Figures of a few bytes: how they are drawn has nothing to do with the disk."""
+    """A sheet of a few bytes: how it is drawn has nothing to do with the disk."""
     monkeypatch.setattr(train, "save_sheet", lambda _, path: write_atomic(path, b"sheet"))
-    monkeypatch.setattr(train, "save_loss_curves", lambda _, path: write_atomic(path, b"curves"))
 
 
 # All of the first and some of the others; the start changes, so every kind of operation is hit.

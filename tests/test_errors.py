@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 import torch
@@ -56,27 +57,32 @@ def test_a_reader_that_goes_away_ends_it_quietly():
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-# Imports, in processes of their own.
+# Imports.
 
 
-def start(folder, script: str, module: str, content: str, *arguments: object):
+def start(folder, script: str, module: str, content: str):
     """Start a script where a package is another one than it should be."""
     (folder / f"{module}.py").write_text(content)
-    return run_process(script, *arguments, env=os.environ | {"PYTHONPATH": str(folder)})
+    return run_process(script, env=os.environ | {"PYTHONPATH": str(folder)})
 
 
-MISSING = [
-    ("train.py", "torch", "requirements.txt"),
-    ("scripts/report.py", "jinja2", "requirements.txt"),
-    ("app.py", "gradio", "requirements-app.txt"),
-]
-
-
-@pytest.mark.parametrize(("script", "module", "requirements"), MISSING)
-def test_missing_package(tmp_path, script, module, requirements):
-    result = start(tmp_path, script, module, f"raise ModuleNotFoundError('No module', name={module!r})")
+def missing(module: str, requirements: str) -> str:
     command = f"{sys.executable} -m pip install -r {ROOT / requirements}"
-    assert result == (1, "", f"error: the package {module} is missing; to install it: {command}\n")
+    return f"error: the package {module} is missing; to install it: {command}\n"
+
+
+@pytest.mark.parametrize(("script", "module"), [("train.py", "torch"), ("scripts/report.py", "jinja2")])
+def test_missing_package(tmp_path, script, module):
+    result = start(tmp_path, script, module, f"raise ModuleNotFoundError('No module', name={module!r})")
+    assert result == (1, "", missing(module, "requirements.txt"))
+
+
+def test_missing_package_of_the_page(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "app", raising=False)
+    with pytest.raises(SystemExit), one_line_errors():
+        import_module("app")
+    assert capsys.readouterr().err == missing("gradio", "requirements-app.txt")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -85,11 +91,12 @@ def test_interrupted_import(tmp_path):
     assert start(tmp_path, "train.py", "torch", content) == (130, "", "error: interrupted\n")
 
 
-def test_still_images_do_not_need_av(pair, tmp_path):
-    content = "raise ModuleNotFoundError('No module', name='av')"
+def test_still_images_do_not_need_av(cli, monkeypatch, pair, tmp_path):
+    code = "import sys; sys.modules['av'] = None; import train, eval, refine, finish"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
+    monkeypatch.setitem(sys.modules, "av", None)
     inputs = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
-    result = start(tmp_path, "train.py", "av", content, *inputs, "--dry_run")
-    assert (result.code, result.err) == (0, "")
+    assert cli("train.py", *inputs, "--dry_run")[::2] == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, TINY, complaint, make_picture
+from conftest import TINY, complaint, make_picture
 from folders import contents, copy_run, names
 
 from utils.run_folder import LOCK, RunFolder
 
-HOLD = (
-    "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-    "from utils.run_folder import RunFolder\n"
-    "with RunFolder(Path(sys.argv[2])).locked():\n    print('held', flush=True)\n    time.sleep(600)"
-)
+HOLD = "import sys; from filelock import FileLock\nwith FileLock(sys.argv[1]):\n    print('held', flush=True); input()"
 
 
 @pytest.fixture
@@ -129,7 +125,8 @@ def test_a_run_replaces_an_evaluation_alone(cli, pair, out):
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX has them")
 def test_a_second_run_is_refused_until_the_first_ends(cli, pair, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(ROOT), str(run)], stdout=subprocess.PIPE) as holding:
+    program = [sys.executable, "-c", HOLD, str(run / LOCK)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holding:
         assert holding.stdout.readline() == b"held\n"
         before = contents(tmp_path)
         for command in (

@@ -7,7 +7,6 @@ import urllib.request
 import pytest
 import torch
 from scipy.linalg import sqrtm
-from torchvision.models import inception_v3
 
 from utils.errors import UserError
 from utils.measures import frechet_distance, load_inception_stem, sifid
@@ -16,6 +15,8 @@ CPU = torch.device("cpu")
 
 
 def random_inception(**_: object) -> torch.nn.Module:
+    from torchvision.models.inception import inception_v3  # takes two seconds to import
+
     torch.manual_seed(0)
     return inception_v3(weights=None, init_weights=False)
 
