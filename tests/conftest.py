@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +17,6 @@ import torch
 from folders import contents
 from PIL import Image
 
-import eval as evaluate
-import finish
-import refine
 import train
 import training.step
 from utils.errors import one_line_errors
@@ -77,17 +75,35 @@ def no_downloads(monkeypatch):
 @pytest.fixture
 def cli(capsys):
     """Run a script's command line in this process: `cli("train.py", "--input_a", ...)` -> Result."""
-    mains = {"train.py": train.main, "eval.py": evaluate.main, "refine.py": refine.main, "finish.py": finish.main}
 
     def run(script: str, *arguments: object) -> Result:
         capsys.readouterr()
         try:
             with one_line_errors():
-                code = mains[script]([str(argument) for argument in arguments])
+                code = import_module(script.removesuffix(".py")).main([str(argument) for argument in arguments])
         except SystemExit as stop:
             code = stop.code or 0
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)
+
+    return run
+
+
+def train_tiny(out: Path, *arguments: object) -> Path:
+    """Train a tiny run, for a fixture that many tests read; -> its folder."""
+    assert train.main([str(argument) for argument in ["--out", out, *TINY, *arguments]]) == 0
+    return out
+
+
+@pytest.fixture
+def evaluate(cli, tmp_path):
+    """Evaluate a run into a new folder, without a word on standard error; -> that folder."""
+
+    def run(load: Path, *arguments: object, name: str = "out") -> Path:
+        result = cli("eval.py", "--load", load, "--out", tmp_path / name, "--gpu_id", -1, *arguments)
+        assert (result.code, result.err) == (0, "")
+        assert Path(result.out.splitlines()[-1]).parent == tmp_path / name
+        return tmp_path / name
 
     return run
 
@@ -139,9 +155,12 @@ def pair(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, pair) -> Path:
+def inputs(pair) -> list:
+    """The words that name both."""
+    return ["--input_a", pair[0], "--input_b", pair[1]]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, inputs) -> Path:
     """A finished tiny run; tests must not write into it."""
-    out = tmp_path_factory.mktemp("trained") / "run"
-    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, "--niter", 3, *TINY]
-    assert train.main([str(argument) for argument in arguments]) == 0
-    return out
+    return train_tiny(tmp_path_factory.mktemp("trained") / "run", *inputs, "--niter", 3)

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from conftest import TINY, make_picture
+from conftest import TINY, make_picture, train_tiny
 from folders import size
 
 from utils.geometry import Geometry
@@ -65,24 +65,7 @@ def shaped_pair(tmp_path_factory):
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory, shaped_pair):
     """A finished run that keeps the shapes, with every term; tests must not write into it."""
-    import train
-
-    out = tmp_path_factory.mktemp("kept") / "run"
-    arguments = [*shaped_pair, "--out", out, *KEPT, "--niter", 3, "--lambda_self", 0.5]
-    assert train.main([str(argument) for argument in arguments]) == 0
-    return out
-
-
-@pytest.fixture
-def evaluate(cli, tmp_path):
-    """Evaluate a run with more options; -> the folder."""
-
-    def run(load, *more):
-        result = cli("eval.py", "--load", load, "--out", tmp_path / "eval", "--gpu_id", -1, "--seed", 1, *more)
-        assert result.code == 0, result.err
-        return tmp_path / "eval"
-
-    return run
+    return train_tiny(tmp_path_factory.mktemp("kept") / "run", *shaped_pair, *KEPT, "--niter", 3, "--lambda_self", 0.5)
 
 
 def test_a_run_keeps_both_shapes(kept):
@@ -107,7 +90,7 @@ def test_keep_aspect_is_as_trained(cli, refused, kept, shaped_pair, trained):
     assert "--keep_aspect" in refused(["train.py", *shaped_pair, "--load", trained, "--keep_aspect"])
 
 
-def test_the_pictures_given_decide_the_shape(evaluate, kept, shaped_pair, tmp_path):
+def test_the_pictures_given_decide_the_shape(evaluate, kept, tmp_path):
     # 24 sqrt(70 / 50) = 28.4, 24 sqrt(50 / 70) = 20.3; a square B.
     other = make_picture(tmp_path / "other.png", 5, size=(70, 50))
     square = make_picture(tmp_path / "square.png", 6, size=(40, 40))

@@ -5,38 +5,34 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import TINY, make_picture
+from conftest import TINY, make_picture, train_tiny
 from folders import copy_run, rewrite
 from interrupted import stop_after
 from PIL import Image
 
 import config
-import train
 from models.inference import TrainedPair
 from utils.device import available_gpus, device_name
 from utils.errors import Stopped, UserError
 
 
 @pytest.fixture
-def commands(pair, trained, tmp_path) -> dict[str, list]:
+def commands(inputs, trained, tmp_path) -> dict[str, list]:
     """A train and an eval command that would work; what is appended to one wins."""
-    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out"]
+    words = [*inputs, "--out", tmp_path / "out"]
     return {
-        "train": ["train.py", *inputs, *TINY, "--niter", 1],
-        "eval": ["eval.py", *inputs, "--load", trained, "--gpu_id", "-1"],
+        "train": ["train.py", *words, *TINY, "--niter", 1],
+        "eval": ["eval.py", *words, "--load", trained, "--gpu_id", "-1"],
     }
 
 
 @pytest.fixture(scope="session")
-def stopped(tmp_path_factory, pair) -> Path:
+def stopped(tmp_path_factory, inputs) -> Path:
     """A run stopped within its first scale; tests must not write into it."""
     out = tmp_path_factory.mktemp("stopped") / "run"
-
-    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *TINY, "--niter", 9]
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
         patch.setattr("training.resume.StopRequest", stop_after(2))
-        with pytest.raises(Stopped):
-            train.main([str(argument) for argument in arguments])
+        train_tiny(out, *inputs, "--niter", 9)
     return out
 
 

@@ -41,10 +41,6 @@ def options_of(folder) -> dict:
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))["options"]
 
 
-def inputs(pair) -> list:
-    return ["--input_a", pair[0], "--input_b", pair[1]]
-
-
 # Options.
 
 
@@ -114,10 +110,10 @@ def test_an_option_of_the_loaded_run_holds_unless_given(trained):
 # Training.
 
 
-def test_dry_run_writes_nothing(cli, pair, trained, tmp_path):
+def test_dry_run_writes_nothing(cli, inputs, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
     before = contents(tmp_path)
-    result = cli("train.py", *inputs(pair), "--out", tmp_path / "out", "--gpu_id", -1, "--dry_run")
+    result = cli("train.py", *inputs, "--out", tmp_path / "out", "--gpu_id", -1, "--dry_run")
     assert result.code == 0
     # What it will cost: sides, steps, parameters; and the way out.
     assert all(f"{side}x{side}" in result.out for side in (18, 24, 104, 220))
@@ -127,20 +123,17 @@ def test_dry_run_writes_nothing(cli, pair, trained, tmp_path):
     assert cli("train.py", "--load", run, "--niter", 5, "--dry_run").code == 0
     assert contents(tmp_path) == before
     # It finds what the run itself would stumble over.
-    assert cli("train.py", *inputs(pair), "--out", run, *TINY, "--dry_run").code == 2
+    assert cli("train.py", *inputs, "--out", run, *TINY, "--dry_run").code == 2
     (run / "scale_02.safetensors").write_bytes(b"")
     assert cli("train.py", "--load", run, "--dry_run").code == 2
 
 
-@pytest.mark.parametrize(
-    ("script", "flags"), [("train.py", "--input_a --input_b"), ("refine.py", "--input --reference")]
-)
-def test_dry_run_prints_no_seed_that_the_run_will_not_have(cli, pair, tmp_path, script, flags):
-    inputs = [word for both in zip(flags.split(), pair, strict=True) for word in both]
-    words = [script, *inputs, "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick", "--dry_run"]
-    result = cli(*words)
-    assert "seed random" in result.out.splitlines() and result.err == ""
-    assert "seed 3" in cli(*words, "--seed", 3).out.splitlines()
+def test_dry_run_prints_no_seed_that_the_run_will_not_have(cli, pair, tmp_path):
+    for script, a, b in (("train.py", "--input_a", "--input_b"), ("refine.py", "--input", "--reference")):
+        words = [script, a, pair[0], b, pair[1], "--out", tmp_path / "out", "--gpu_id", -1, "--preset", "quick"]
+        result = cli(*words, "--dry_run")
+        assert "seed random" in result.out.splitlines() and result.err == ""
+        assert "seed 3" in cli(*words, "--dry_run", "--seed", 3).out.splitlines()
 
 
 PUBLISHED_TRAIN = "--input_a A --input_b B --gpu_id 0 --out ./output0/ --beta 10.0 --alpha 1.0"
@@ -201,10 +194,10 @@ def test_the_log_holds_every_term(trained):
         assert all(isinstance(value, float) for value in terms.values())
 
 
-def test_a_finished_run_copied_is_whole_by_itself(cli, pair, trained, tmp_path):
+def test_a_finished_run_copied_is_whole_by_itself(cli, inputs, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
     out = tmp_path / "deeper" / "out"
-    result = cli("train.py", *inputs(pair), "--load", run, "--out", out, "--gpu_id", -1)
+    result = cli("train.py", *inputs, "--load", run, "--out", out, "--gpu_id", -1)
     assert result.code == 0, result.err
     assert contents(run) == contents(trained)
     assert names(out) == names(trained)
@@ -213,16 +206,16 @@ def test_a_finished_run_copied_is_whole_by_itself(cli, pair, trained, tmp_path):
     # Nothing in it refers to the folder it came from.
     shutil.rmtree(run)
     words = ["--load", out, "--out", tmp_path / "eval", "--inject_levels", 1, "--gpu_id", -1]
-    assert cli("eval.py", *inputs(pair), *words).code == 0
+    assert cli("eval.py", *inputs, *words).code == 0
 
 
 # Evaluation.
 
 
-def test_the_seed_decides_the_pictures(cli, pair, trained, tmp_path):
+def test_the_seed_decides_the_pictures(cli, inputs, trained, tmp_path):
     def evaluate(name: str, *extra: object):
         words = ["--load", trained, "--out", tmp_path / name, "--gpu_id", -1, "--inject_levels", 2]
-        assert cli("eval.py", *inputs(pair), *words, *extra)[::2] == (0, "")
+        assert cli("eval.py", *inputs, *words, *extra)[::2] == (0, "")
         return tmp_path / name
 
     other_a = make_picture(tmp_path / "other.png", 5, size=(70, 31))
@@ -246,9 +239,9 @@ def test_the_quick_preset_is_listed_as_it_is():
 
 
 @pytest.mark.parametrize(("poor", "told"), [(-1.0, True), (100.0, False)])
-def test_a_run_whose_looks_were_not_learned_says_so(cli, monkeypatch, pair, tmp_path, poor, told):
+def test_a_run_whose_looks_were_not_learned_says_so(cli, monkeypatch, inputs, tmp_path, poor, told):
     monkeypatch.setattr("train.POOR_LOOK", poor)
-    words = ["--input_a", pair[0], "--input_b", pair[1], *TINY, "--niter", 1, "--out", tmp_path / "run"]
+    words = [*inputs, *TINY, "--niter", 1, "--out", tmp_path / "run"]
     assert ("neither translation comes near the look wanted" in cli("train.py", *words).out) == told
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from clips import GREYS, encoded, film, flat
-from conftest import TINY, make_picture
+from conftest import TINY, make_picture, train_tiny
 from folders import names
 from interrupted import same_results, stop_after
 from PIL import Image
@@ -44,31 +44,20 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def inputs(clip, pair):
+def clip_inputs(clip, pair):
     return ["--input_a", clip, "--input_b", pair[1]]
 
 
 @pytest.fixture(scope="module")
-def clip_run(tmp_path_factory, inputs):
+def clip_run(tmp_path_factory, clip_inputs):
     """A finished run on a clip; tests must not write into it."""
-    import train
-
-    out = tmp_path_factory.mktemp("clip_run") / "run"
-    assert train.main([str(word) for word in [*inputs, "--out", out, *TINY, "--niter", NITER]]) == 0
-    return out
+    return train_tiny(tmp_path_factory.mktemp("clip_run") / "run", *clip_inputs, "--niter", NITER)
 
 
 @pytest.fixture
-def evaluate(cli, clip_run, clip, tmp_path):
-    """Translate a clip with the run; -> the folder."""
-
-    def run(*more: object, load=clip_run):
-        words = ["--input_a", clip, "--load", load, "--out", tmp_path / "eval", "--gpu_id", -1, "--seed", 1]
-        result = cli("eval.py", *words, "--overwrite", *more)
-        assert (result.code, result.err) == (0, "")
-        return tmp_path / "eval"
-
-    return run
+def evaluate(evaluate, clip_run, clip):
+    """Translate a clip with this run, or another; -> the folder."""
+    return lambda *more, load=clip_run: evaluate(load, "--input_a", clip, "--seed", 1, "--overwrite", *more)
 
 
 # Options.
@@ -164,7 +153,7 @@ def test_frames_are_shown_when_those_of_the_source_were(evaluate, tmp_path):
     assert shown == pytest.approx(own, abs=1e-4) and list(1000 * shown[:-1]) == pytest.approx(uneven, abs=0.1)
 
 
-def test_frames_are_simplified_as_trained(cli, inputs, evaluate, monkeypatch, tmp_path):
+def test_frames_are_simplified_as_trained(cli, clip_inputs, evaluate, monkeypatch, tmp_path):
     seen = []
 
     def watch(module: ModuleType, name: str, place: int, picture: Callable) -> None:
@@ -173,8 +162,7 @@ def test_frames_are_simplified_as_trained(cli, inputs, evaluate, monkeypatch, tm
 
     watch(training.pair, "training_step", 2, lambda reals: reals[0])
     watch(models.clip, "draw_and_translate", 2, lambda image: image)
-    run = tmp_path / "run"
-    assert cli("train.py", *inputs, "--out", run, *TINY, "--min_size", 16, "--niter", 2, "--quant_level", 2).code == 0
+    run = train_tiny(tmp_path / "run", *clip_inputs, "--min_size", 16, "--niter", 2, "--quant_level", 2)
     trained_on = len(seen)
     evaluate(load=run)
     assert trained_on and len(seen) == trained_on + 2  # calls for the preview and for all
@@ -209,8 +197,8 @@ def test_bad_clips(refused, clip_run, pair, tmp_path, script):
         assert "--input_a" in line and name in line
 
 
-def test_a_clip_as_b(refused, clip, inputs, tmp_path):
-    line = refused(["train.py", *inputs, "--out", tmp_path / "out", *TINY, "--input_b", clip])
+def test_a_clip_as_b(refused, clip, clip_inputs, tmp_path):
+    line = refused(["train.py", *clip_inputs, "--out", tmp_path / "out", *TINY, "--input_b", clip])
     assert f"--input_b {clip}: cannot be read: not an image" in line
 
 

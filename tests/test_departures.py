@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import train_tiny
 from PIL import Image
 from torch import nn
 
@@ -58,11 +58,8 @@ def test_mirrored_padding_makes_no_frame(scale):
     assert frames["zeros"] > 1e-3
 
 
-def test_padding_mode_is_kept_with_the_scales(cli, pair, tmp_path):
-    inputs = ["--input_a", pair[0], "--input_b", pair[1]]
-    run = tmp_path / "mirrored"
-    result = cli("train.py", *inputs, *TINY, "--niter", 2, "--padding_mode", "reflect", "--out", run)
-    assert result.code == 0, result.err
+def test_padding_mode_is_kept_with_the_scales(cli, inputs, tmp_path):
+    run = train_tiny(tmp_path / "mirrored", *inputs, "--niter", 1, "--padding_mode", "reflect")
     opened = TrainedPair.load(run)
     assert opened.architecture.padding_mode == "reflect"
     convolutions = [module for module in opened.pyramids[1].generators[1].modules() if isinstance(module, nn.Conv2d)]

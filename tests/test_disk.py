@@ -60,8 +60,8 @@ def quick(monkeypatch):
 
 # All of the first and some of the others; the start changes, so every kind of operation is hit.
 @pytest.mark.parametrize("every", [37, pytest.param(1, marks=pytest.mark.slow)])
-def test_full_at_every_write_in_turn(cli, quick, pair, tmp_path, every):
-    start = ["train.py", "--input_a", pair[0], "--input_b", pair[1], *FLAGS, "--out"]
+def test_full_at_every_write_in_turn(cli, quick, inputs, tmp_path, every):
+    start = ["train.py", *inputs, *FLAGS, "--out"]
     with pytest.MonkeyPatch.context() as patch:
         disk = FullDisk(patch, fail_at=0)
         assert cli(*start, tmp_path / "whole").code == 0

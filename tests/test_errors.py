@@ -91,12 +91,11 @@ def test_interrupted_import(tmp_path):
     assert start(tmp_path, "train.py", "torch", content) == (130, "", "error: interrupted\n")
 
 
-def test_still_images_do_not_need_av(cli, monkeypatch, pair, tmp_path):
+def test_still_images_do_not_need_av(cli, monkeypatch, inputs, tmp_path):
     code = "import sys; sys.modules['av'] = None; import train, eval, refine, finish"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
     monkeypatch.setitem(sys.modules, "av", None)
-    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", *TINY]
-    assert cli("train.py", *inputs, "--dry_run")[::2] == (0, "")
+    assert cli("train.py", *inputs, "--out", tmp_path / "out", *TINY, "--dry_run")[::2] == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import ROOT, TINY, make_picture
+from conftest import ROOT, TINY, make_picture, train_tiny
 from folders import contents, copy_run, eval_files, names, size
 from PIL import Image
 
@@ -31,24 +31,13 @@ def inputs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, inputs):
     """A tiny run whose translations are finished; tests must not write into it."""
-    import train
-
-    out = tmp_path_factory.mktemp("finished") / "run"
-    words = [*inputs, "--out", out, *TINY, "--niter", 1, "--finish_size", 32]
-    assert train.main([str(word) for word in words]) == 0
-    return out
+    return train_tiny(tmp_path_factory.mktemp("finished") / "run", *inputs, "--niter", 1, "--finish_size", 32)
 
 
 @pytest.fixture
-def evaluate(cli, run, tmp_path):
-    """Evaluate into a new folder; -> that folder."""
-
-    def call(name: str, *words: object, load=run):
-        result = cli("eval.py", "--load", load, "--out", tmp_path / name, "--gpu_id", -1, "--seed", 7, *words)
-        assert (result.code, result.err) == (0, "")
-        return tmp_path / name
-
-    return call
+def evaluate(evaluate, run):
+    """Evaluate this run, or another, with its seed into a new folder; -> that folder."""
+    return lambda name, *words, load=run: evaluate(load, "--seed", 7, *words, name=name)
 
 
 @pytest.fixture
@@ -95,17 +84,23 @@ def test_training_ends_with_finished_translations(cli, run, sheets, evaluate, in
     assert size(run / "finished_b2a.png") == (24, 32)
     assert copied(run).keys() == {"finished_a2b", "finished_b2a"}
     assert all(0 < share <= 1 for share in copied(run).values())
-    # A finished run makes them again, otherwise if asked to, and records how.
+    # A finished run makes them again, otherwise if asked to, and records how beside how it was trained.
     out = tmp_path / "again"
     assert cli("train.py", "--load", run, "--out", out, "--gpu_id", -1).code == 0
     assert same(out, run, FINISHED | {"metrics.json"})
     assert sheets["results.png"][0] == ["A", "B", "finished_a2b", "finished_b2a"]
-    assert cli("train.py", "--load", out, "--finish_size", 28, "--structure", 0.5, "--gpu_id", -1).code == 0
+    trained = RunFolder(out).record["options"]
+    other = ["--finish_size", 28, "--structure", 0.5, "--seed", 77, "--niter", 9]
+    result = cli("train.py", "--load", out, *other, "--gpu_id", -1)
+    assert result.code == 0 and "nothing is trained" in result.out
     assert size(out / "finished_a2b.png") == (28, 22)
     options = RunFolder(out).options()
-    assert (options["finish_size"], options["structure"]) == (28, 0.5)
-    assert RunFolder(out).record["options"]["finish_size"] == 32  # the record of its training stays
+    assert [options[name] for name in ("finish_size", "structure", "manualSeed")] == [28, 0.5, 77]
+    assert RunFolder(out).record["options"] == trained and trained["finish_size"] == 32
     assert size(evaluate("eval", *inputs, load=out) / "finished_a2b.png") == (28, 22)
+    # Nothing stale is left.
+    assert cli("train.py", "--load", out, "--finish_size", 0, "--gpu_id", -1).code == 0
+    assert not names(out) & (FINISHED | {"metrics.json"}) and RunFolder(out).record["finished"]
 
 
 def test_a_stop_while_finishing_keeps_what_is_learned(cli, monkeypatch, run, inputs, tmp_path):
@@ -116,13 +111,14 @@ def test_a_stop_while_finishing_keeps_what_is_learned(cli, monkeypatch, run, inp
     assert "Traceback" not in result.err
     whole = names(run)
     assert names(out) == whole - {"finished_b2a.png", "finished_b2a_source.png", "results.png"}
+    assert RunFolder(out).record["finished"] is False
     assert copied(out).keys() == {"finished_a2b"}
     assert (out / "real_b2a.png").read_bytes() == (run / "real_b2a.png").read_bytes()
     words = shlex.split(result.err.splitlines()[-1])
     assert words[1:3] == [str(ROOT / "train.py"), "--load"]
     monkeypatch.undo()
     assert cli("train.py", *words[2:]).code == 0
-    assert names(out) == whole
+    assert names(out) == whole and RunFolder(out).record["finished"] is True
     assert same(out, run, FINISHED | {"metrics.json"})
 
 
@@ -186,7 +182,7 @@ def test_the_measures_cover_what_is_finished(cli, run, inputs, tmp_path):
     assert COPIED not in record["values"]["inject_03_a2b"]
 
 
-def test_another_image_has_the_patches_of_those_trained_on(cli, evaluate, run, inputs, tmp_path):
+def test_another_image_has_the_patches_of_those_trained_on(evaluate, run, inputs, tmp_path):
     other = make_picture(tmp_path / "other.png", 5, size=(60, 30))
     out = evaluate("guided", "--input_a", other, "--input_b", inputs[3])
     assert size(out / "finished_a2b.png") == (32, 16)

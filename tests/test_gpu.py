@@ -65,8 +65,8 @@ def test_no_step_of_one_image_waits():
 
 
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
-def test_deterministic_runs_are_equal(pair, tmp_path, padding):
-    words = ["--input_a", pair[0], "--input_b", pair[1], *ON_GPU, "--niter", 40, "--padding_mode", padding]
+def test_deterministic_runs_are_equal(inputs, tmp_path, padding):
+    words = [*inputs, *ON_GPU, "--niter", 40, "--padding_mode", padding]
     for name in ("one", "other"):  # each in a process of its own: cuBLAS reads its settings once
         done = run_process("train.py", *words, "--deterministic", "--out", tmp_path / name)
         assert done.code == 0, done.err
@@ -93,8 +93,8 @@ def test_a_gpu_computes_what_a_cpu_does(monkeypatch, padding):
 
 
 @pytest.mark.parametrize(("first", "then"), [(-1, 0), (0, -1)])
-def test_a_run_goes_on_on_another_device(cli, monkeypatch, pair, tmp_path, first, then):
-    words = ["--input_a", pair[0], "--input_b", pair[1], *ON_GPU, "--niter", 5, "--print_interval", 1]
+def test_a_run_goes_on_on_another_device(cli, monkeypatch, inputs, tmp_path, first, then):
+    words = [*inputs, *ON_GPU, "--niter", 5, "--print_interval", 1]
     words += ["--rec_noise", "fixed"]
     assert cli("train.py", *words, "--out", tmp_path / "whole", "--gpu_id", first).code == 0
     monkeypatch.setattr("training.resume.StopRequest", stop_after(7))
@@ -111,7 +111,7 @@ def test_a_run_goes_on_on_another_device(cli, monkeypatch, pair, tmp_path, first
         assert run[7][name] == pytest.approx(whole[7][name], rel=2e-2), name
 
 
-def test_memory_does_not_grow(cli, monkeypatch, pair, tmp_path):
+def test_memory_does_not_grow(cli, monkeypatch, inputs, tmp_path):
     held, real_step = [], training.pair.training_step
 
     def measured(*arguments, **more):
@@ -120,7 +120,7 @@ def test_memory_does_not_grow(cli, monkeypatch, pair, tmp_path):
         return taken
 
     monkeypatch.setattr(training.pair, "training_step", measured)
-    words = ["--input_a", pair[0], "--input_b", pair[1], *ON_GPU, "--niter", 216]
+    words = [*inputs, *ON_GPU, "--niter", 216]
     assert cli("train.py", *words, "--out", tmp_path / "run").code == 0
     # At the same place of a chunk of draws, of every scale.
     for scale in range(len(held) // 216):

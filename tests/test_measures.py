@@ -2,14 +2,18 @@
 
 import json
 import math
+import socket
+import time
+import urllib.request
 
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_picture
-from test_sifid import noise, random_inception
+from scipy.linalg import sqrtm
 from torch import Tensor
 
+from utils.errors import UserError
 from utils.image import image_to_tensor, open_image
 from utils.measures import (
     COPIED,
@@ -17,6 +21,7 @@ from utils.measures import (
     MEASURES,
     MIN_SIDE,
     contrast_agreement,
+    frechet_distance,
     layout_agreement,
     load_inception_stem,
     measure,
@@ -27,6 +32,17 @@ from utils.measures import (
 from utils.run_folder import RunFolder
 
 SIDE = 64
+
+
+def random_inception(**_: object) -> torch.nn.Module:
+    from torchvision.models.inception import inception_v3  # takes two seconds to import
+
+    torch.manual_seed(0)
+    return inception_v3(weights=None, init_weights=False)
+
+
+def noise(seed: int, height: int = 32, width: int = 32) -> torch.Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def random(seed: int) -> torch.Generator:
@@ -123,6 +139,42 @@ def test_contrast_agreement_has_a_finite_slope_everywhere(kind):
     assert image.grad.any() == (kind != "flat")
 
 
+# SIFID.
+
+
+def test_frechet_distance_is_that_of_the_matrix_square_root():
+    one = torch.randn(200, 6, generator=random(1), dtype=torch.float64)
+    other = one @ torch.randn(6, 6, generator=random(2), dtype=torch.float64) + 1
+    first, second = (torch.cov(vectors.T).numpy() for vectors in (one, other))
+    means = (one.mean(0) - other.mean(0)).square().sum().item()
+    wanted = means + (first + second - 2 * sqrtm(first @ second).real).trace()
+    assert frechet_distance(one, other) == pytest.approx(wanted, rel=1e-9)
+    still = one.mean(0).expand(3, 6) + 1  # no spread
+    assert frechet_distance(one, still) == pytest.approx(6 + first.trace())
+
+
+def test_sifid_of_identical_images_is_0_and_of_others_is_not(monkeypatch):
+    monkeypatch.setattr("torchvision.models.inception_v3", random_inception)
+    stem = load_inception_stem(torch.device("cpu"))
+    assert stem(noise(1, 75, 75)).shape == (1, 64, 17, 17)  # behind the first pooling
+    assert sifid(noise(1), noise(1), stem) == pytest.approx(0, abs=1e-9)
+    near, far = noise(1) * 0.9, noise(1) * 0.1 + 0.5
+    assert 0 < sifid(near, noise(1), stem) < sifid(far, noise(1), stem)
+    assert sifid(far, noise(1, 15, 15), stem) == pytest.approx(sifid(noise(1, 15, 15), far, stem))
+
+
+def test_weights_that_never_come_are_given_up(monkeypatch, tmp_path):
+    monkeypatch.setattr("utils.measures.PATIENCE", 0.3)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and says nothing
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: urllib.request.urlopen(address).read())
+        begun = time.monotonic()
+        with pytest.raises(UserError, match="SIFID needs"):
+            load_inception_stem(torch.device("cpu"))
+    assert time.monotonic() - begun < 60 and socket.getdefaulttimeout() is None
+
+
 # All together.
 
 
@@ -156,15 +208,9 @@ def test_flat_images_have_no_layout():
 # metrics.json.
 
 
-def words(pair, trained, out) -> list:
-    return ["--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--out", out, "--gpu_id", -1, "--metrics"]
-
-
-def test_every_translation_is_measured_as_saved(cli, monkeypatch, pair, trained, tmp_path):
+def test_every_translation_is_measured_as_saved(evaluate, monkeypatch, inputs, trained):
     monkeypatch.setattr("torchvision.models.inception_v3", random_inception)
-    out = tmp_path / "out"
-    result = cli("eval.py", *words(pair, trained, out), "--samples", 1)
-    assert (result.code, result.err) == (0, "")
+    out = evaluate(trained, *inputs, "--metrics", "--samples", 1)
     record = json.loads((out / "metrics.json").read_text())
     translated = [path.stem for path in out.glob("*_?2?.png") if not path.stem.startswith("sample")]
     assert len(translated) == 2 * (1 + 4)  # directly and from every scale
@@ -181,9 +227,10 @@ def test_every_translation_is_measured_as_saved(cli, monkeypatch, pair, trained,
     assert record["measures"] == {name: MEASURES[name] for name in wanted}
 
 
-def test_without_weights_the_other_measures_come(cli, monkeypatch, pair, trained, tmp_path):
+def test_without_weights_the_other_measures_come(cli, monkeypatch, inputs, trained, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    result = cli("eval.py", *words(pair, trained, tmp_path / "out"))
+    words = [*inputs, "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1]
+    result = cli("eval.py", *words, "--metrics")
     assert result.code == 0
     (line,) = [line for line in result.err.splitlines() if not line.startswith("Downloading: ")]
     assert line.startswith("warning: SIFID needs") and "no downloads in tests" in line
@@ -202,11 +249,11 @@ def test_what_is_measured_joins_what_was(tmp_path):
     assert folder.record["files"] == ["metrics.json"]
 
 
-def test_looks_are_measured_against_the_images_that_were_trained_on(cli, pair, trained, tmp_path):
-    other = make_picture(tmp_path / "other.png", 9)
-    for name, given in (("own", pair), ("other", (pair[0], other))):
-        command = ["--load", trained, "--out", tmp_path / name, "--gpu_id", -1, "--metrics", "--inject_levels", 1]
-        assert cli("eval.py", "--input_a", given[0], "--input_b", given[1], *command).code == 0
+def test_looks_are_measured_against_the_images_that_were_trained_on(cli, inputs, trained, tmp_path):
+    other = ["--input_b", make_picture(tmp_path / "other.png", 9)]
+    for name, given in (("own", inputs), ("other", inputs + other)):
+        words = ["--load", trained, "--out", tmp_path / name, "--gpu_id", -1, "--metrics", "--inject_levels", 1]
+        assert cli("eval.py", *given, *words).code == 0
     own, found = (json.loads((tmp_path / name / "metrics.json").read_text())["values"] for name in ("own", "other"))
     assert found["direct_a2b"] == own["direct_a2b"]
     assert found["direct_b2a"]["layout_agreement"] != own["direct_b2a"]["layout_agreement"]

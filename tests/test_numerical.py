@@ -32,9 +32,9 @@ def test_extreme_pictures_train(cli, monkeypatch, tmp_path, kind):
         assert all(math.isfinite(value) for value in json.loads(line).values())
 
 
-def test_deterministic_runs_and_changes_nothing_on_the_cpu(cli, monkeypatch, pair, trained, tmp_path):
+def test_deterministic_runs_and_changes_nothing_on_the_cpu(cli, monkeypatch, inputs, trained, tmp_path):
     monkeypatch.setattr(train, "save_sheet", lambda *_: None)
-    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *TINY, "--niter", 3]
+    words = [*inputs, "--out", tmp_path / "run", *TINY, "--niter", 3]
     seen = []
     monkeypatch.setattr(train, "write_results", lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()))
     try:

@@ -1,11 +1,12 @@
-"""The numbers of the published program, docs/method.md, section 13 with its tolerances."""
+"""The numbers of the published program: the parity card, its rule for filling tensors, docs/method.md, section 13."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
-from parity import CARD, fill, fill_network
-from torch import nn
+from torch import Tensor, nn
 
 from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid
@@ -14,7 +15,28 @@ from training.step import DomainInputs, LossWeights, training_step
 from utils.geometry import Geometry
 from utils.resize import resize
 
-STEP_CASES = CARD["step"]
+CARD = json.loads(Path(__file__).with_name("parity.json").read_text())
+
+
+def fill(shape: tuple[int, ...], seed: int) -> Tensor:
+    k = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64)
+    value = k * (k + seed) * 0.6180339887498949
+    return (2 * (value - value.floor()) - 1).float().view(shape)
+
+
+@torch.no_grad()
+def fill_network(network: nn.Module, base: int) -> nn.Module:
+    """Fill parameter by parameter in the order head conv, norm, body likewise, tail."""
+    index = 0
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d | nn.GroupNorm):
+            continue
+        weight, bias = fill(module.weight.shape, base + index), fill(module.bias.shape, base + index + 1)
+        spread = 0.02 * math.sqrt(3) * weight
+        module.weight.copy_(spread if isinstance(module, nn.Conv2d) else 1 + spread)
+        module.bias.copy_(0.01 * bias)
+        index += 2
+    return network
 
 
 @pytest.mark.parametrize("row", CARD["geometry"], ids=lambda row: f"{row['img_size']}-{row['min_size']}")
@@ -70,7 +92,7 @@ def gradient_norm(network: nn.Module) -> float:
     return math.sqrt(total)
 
 
-@pytest.mark.parametrize("case", STEP_CASES, ids=lambda case: f"{case['nfc']}-{case['size']}")
+@pytest.mark.parametrize("case", CARD["step"], ids=lambda case: f"{case['nfc']}-{case['size']}")
 @pytest.mark.parametrize("sharing", ["sharing", "alone"], indirect=True)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 def test_step(case, dtype, sharing):

@@ -1,10 +1,8 @@
 """refine.py through its command line: files, going on, using a pyramid again, refusals."""
 
-import shutil
-
 import pytest
 from conftest import TINY, make_picture
-from folders import contents, names, size
+from folders import contents, copy_run, names, size
 from interrupted import same_results, stop_after
 
 NITER = 3
@@ -14,7 +12,7 @@ QUANTISE = ["--start_scale", 2, "--quantise"]
 
 
 @pytest.fixture(scope="module")
-def inputs(pair):
+def image_inputs(pair):
     return ["--input", pair[0], "--reference", pair[1]]
 
 
@@ -26,15 +24,15 @@ def refine_into(out, *words):
 
 
 @pytest.fixture(scope="module")
-def refined(tmp_path_factory, inputs):
+def refined(tmp_path_factory, image_inputs):
     """A finished refinement from every start scale; tests must not write into it."""
-    return refine_into(tmp_path_factory.mktemp("refined") / "run", *inputs)
+    return refine_into(tmp_path_factory.mktemp("refined") / "run", *image_inputs)
 
 
 @pytest.fixture(scope="module")
-def quantised(tmp_path_factory, inputs):
+def quantised(tmp_path_factory, image_inputs):
     """A finished quantised refinement; tests must not write into it."""
-    return refine_into(tmp_path_factory.mktemp("quantised") / "run", *inputs, *QUANTISE)
+    return refine_into(tmp_path_factory.mktemp("quantised") / "run", *image_inputs, *QUANTISE)
 
 
 def trained_files(scales=(0, 1, 2)) -> set[str]:
@@ -56,8 +54,8 @@ def test_what_a_refinement_leaves(refined):
     ]
 
 
-def test_dry_run_writes_nothing(cli, inputs, tmp_path):
-    result = cli("refine.py", *inputs, "--out", tmp_path / "out", *SMALL, "--dry_run")
+def test_dry_run_writes_nothing(cli, image_inputs, tmp_path):
+    result = cli("refine.py", *image_inputs, "--out", tmp_path / "out", *SMALL, "--dry_run")
     assert result.code == 0
     assert all(words in result.out for words in ("32x25", "36x29", "40x32", "3 scales, 9 steps"))
     assert not list(tmp_path.iterdir())
@@ -89,8 +87,7 @@ def test_used_again_it_gives_the_same(cli, refined, tmp_path):
 
 
 def test_in_place(cli, refined, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(refined, run)
+    run = copy_run(refined, tmp_path / "run")
     assert cli("refine.py", "--load", run, "--start_scale", 1, "--gpu_id", -1).code == 0
     assert names(run) == names(refined) - {"refined_02.png"}  # of the call before
     assert (run / "refined_01.png").read_bytes() == (refined / "refined_01.png").read_bytes()
@@ -114,18 +111,17 @@ def test_quantised(cli, refined, quantised, tmp_path):
     assert contents(tmp_path / "again" / "retrained_02") | {"config.json": None} == before
 
 
-def test_overwrite_leaves_nothing_of_the_run_before(cli, inputs, refined, quantised, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(quantised, run)
+def test_overwrite_leaves_nothing_of_the_run_before(cli, image_inputs, refined, quantised, tmp_path):
+    run = copy_run(quantised, tmp_path / "run")
     (run / "notes.txt").write_text("somebody's own")
-    assert "--overwrite" in cli("refine.py", *inputs, "--out", run, *SMALL).err
-    assert cli("refine.py", *inputs, "--out", run, *SMALL, "--overwrite").code == 0
+    assert "--overwrite" in cli("refine.py", *image_inputs, "--out", run, *SMALL).err
+    assert cli("refine.py", *image_inputs, "--out", run, *SMALL, "--overwrite").code == 0
     assert names(run) == names(refined) | {"notes.txt"}
 
 
-def test_stopped_and_gone_on_with(cli, monkeypatch, inputs, quantised, tmp_path):
+def test_stopped_and_gone_on_with(cli, monkeypatch, image_inputs, quantised, tmp_path):
     # In the first scale, between two, and in the scale trained again.
-    done, command = 0, [*inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE]
+    done, command = 0, [*image_inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE]
     for moment in (1, NITER, 3 * NITER + 1):
         monkeypatch.setattr("training.resume.StopRequest", stop_after(moment - done))
         result = cli("refine.py", *command)
@@ -143,9 +139,9 @@ def test_stopped_and_gone_on_with(cli, monkeypatch, inputs, quantised, tmp_path)
 
 
 @pytest.fixture
-def command(inputs, tmp_path):
+def command(image_inputs, tmp_path):
     """A command that would work; what is appended wins."""
-    return ["refine.py", *inputs, "--out", tmp_path / "out", *SMALL]
+    return ["refine.py", *image_inputs, "--out", tmp_path / "out", *SMALL]
 
 
 @pytest.mark.parametrize(
@@ -178,8 +174,8 @@ def test_bad_files(refused, command, refined, tmp_path):
     assert "--reference" in line and "--load" in line
 
 
-def test_folders_of_the_other_program(refused, command, pair, refined, trained, tmp_path):
-    pictures = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "out", "--gpu_id", -1]
+def test_folders_of_the_other_program(refused, command, inputs, refined, trained, tmp_path):
+    pictures = [*inputs, "--out", tmp_path / "out", "--gpu_id", -1]
     assert "holds results of refine.py" in refused(["eval.py", *pictures, "--load", refined])
     assert "--load" in refused([*command, "--load", trained])
     assert "--load" in refused(["refine.py", *command[1:7], "--load", trained, "--gpu_id", -1])
@@ -187,10 +183,10 @@ def test_folders_of_the_other_program(refused, command, pair, refined, trained, 
     assert "--load" in refused(["train.py", *pictures, "--load", refined])
 
 
-def test_an_evaluation_does_not_replace_a_pyramid(refused, pair, refined, trained, tmp_path):
-    shutil.copytree(refined, tmp_path / "run")
-    words = ["--input_a", pair[0], "--input_b", pair[1], "--load", trained, "--gpu_id", -1, "--overwrite"]
-    assert "training run" in refused(["eval.py", *words, "--out", tmp_path / "run"])
-    for path in (tmp_path / "run").glob("scale_*.safetensors"):
-        path.rename(tmp_path / "run" / "state.safetensors")
-    assert "training run" in refused(["eval.py", *words, "--out", tmp_path / "run"])
+def test_an_evaluation_does_not_replace_a_pyramid(refused, inputs, refined, trained, tmp_path):
+    run = copy_run(refined, tmp_path / "run")
+    command = ["eval.py", *inputs, "--load", trained, "--gpu_id", -1, "--overwrite", "--out", run]
+    assert "training run" in refused(command)
+    for path in run.glob("scale_*.safetensors"):
+        path.rename(run / "state.safetensors")
+    assert "training run" in refused(command)

@@ -1,6 +1,5 @@
 """A run that was stopped or killed and resumed equals the uninterrupted one, bit for bit (on the CPU)."""
 
-import os
 import random
 import shlex
 import signal
@@ -11,50 +10,34 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, TINY
+from conftest import ROOT, TINY, train_tiny
 from folders import contents
 from interrupted import same_results, stop_after
 from tiny_steps import PAIR, run_of
 
 import training.pair
 from training.state import OptimiserSettings, ScaleState
-from utils.errors import Stopped
 from utils.files import load_checkpoint
 from utils.geometry import Geometry
 
 NITER = 17
-FLAGS = [*TINY, "--scale_factor", "0.55", "--niter", str(NITER), "--print_interval", "7", "--save_every", "0"]
+FLAGS = [*TINY, "--scale_factor", 0.55, "--niter", NITER, "--print_interval", 7, "--save_every", 0]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, pair) -> Path:
+def whole(tmp_path_factory, inputs) -> Path:
     """The uninterrupted run; tests must not write into it."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    assert start(pair, out) == 0
-    return out
+    return train_tiny(tmp_path_factory.mktemp("whole") / "run", *inputs, *FLAGS)
 
 
-def start(pair, out: Path, *more: object) -> int:
-    import train
-
-    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, *more]
-    try:
-        return train.main([str(argument) for argument in arguments])
-    except Stopped as stopped:
-        return stopped.args[1]
-
-
-def test_stopped_again_and_again(cli, monkeypatch, whole, pair, tmp_path):
+def test_stopped_again_and_again(cli, monkeypatch, whole, inputs, tmp_path):
     # Before the first step, inside a chunk of draws, at a chunk's and a scale's end, just before the last step; the
     # last time into another folder, which leaves the first as it was.
-    run, done, moments = tmp_path / "run", 0, [0, 5, 16, NITER, 3 * NITER - 1]
-    for moment in moments:
+    run, done, words = tmp_path / "run", 0, [*inputs, *FLAGS, "--save_every", 3600, "--out"]
+    for moment in (0, 5, 16, NITER, 3 * NITER - 1):
         monkeypatch.setattr("training.resume.StopRequest", stop_after(moment - done))
-        if moment == 0:
-            assert start(pair, run, "--save_every", 3600) == 130
-        else:
-            assert cli("train.py", "--load", run, "--gpu_id", -1).code == 130
-        done = moment
+        assert cli("train.py", *words, run).code == 130
+        done, words = moment, ["--gpu_id", -1, "--load"]
     assert not (run / "results.png").exists()
     monkeypatch.undo()
     before = contents(run)
@@ -64,19 +47,18 @@ def test_stopped_again_and_again(cli, monkeypatch, whole, pair, tmp_path):
     same_results(whole, tmp_path / "second")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_prints_the_command_that_resumes(cli, monkeypatch, whole, pair, tmp_path, number, code):
+def test_a_signal_saves_and_prints_the_command_that_resumes(cli, monkeypatch, whole, inputs, tmp_path):
     out, real_step = tmp_path / "run with a space", training.pair.training_step
 
     def interrupted_step(*arguments):
         if (out / "scale_00.safetensors").exists():
-            signal.raise_signal(number)
+            signal.raise_signal(signal.SIGTERM)
         return real_step(*arguments)
 
     monkeypatch.setattr(training.pair, "training_step", interrupted_step)
-    words = ["--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS, "--save_every", 3600]
+    words = [*inputs, "--out", out, *FLAGS, "--save_every", 3600]
     stopped = cli("train.py", *words)
-    assert stopped.code == code and "Traceback" not in stopped.err
+    assert stopped.code == 143 and "Traceback" not in stopped.err
     assert load_checkpoint(out / "state.safetensors")[1]["step"] == 1
     monkeypatch.undo()
     python, *words = shlex.split(stopped.err.strip().splitlines()[-1])
@@ -86,11 +68,11 @@ def test_a_signal_saves_and_prints_the_command_that_resumes(cli, monkeypatch, wh
 
 
 @pytest.mark.slow
-def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
+def test_killed_three_times_at_random_moments(whole, inputs, tmp_path):
     out = tmp_path / "run"
     moments = random.Random(5)
     program = sys.executable, ROOT / "train.py"
-    arguments = [*program, "--input_a", pair[0], "--input_b", pair[1], "--out", out, *FLAGS]
+    arguments = [*program, *inputs, "--out", out, *map(str, FLAGS)]
     kills = 0
     for _ in range(3):
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -108,15 +90,13 @@ def test_killed_three_times_at_random_moments(whole, pair, tmp_path):
     same_results(whole, out)
 
 
-def test_the_same_bits_on_several_threads(pair, tmp_path):
+def test_the_same_bits_on_several_threads(inputs, tmp_path):
     torch.set_num_threads(4)  # two for each domain
-    for name in ("first", "second"):
-        assert start(pair, tmp_path / name, "--niter", 5) == 0
-    same_results(tmp_path / "first", tmp_path / "second")
+    same_results(*(train_tiny(tmp_path / name, *inputs, *FLAGS, "--niter", 2) for name in ("first", "second")))
 
 
-def test_save_and_print_intervals_change_no_weight(whole, pair, tmp_path):
-    start(pair, tmp_path / "run", "--save_every", 3600, "--print_interval", 100)
+def test_save_and_print_intervals_change_no_weight(whole, inputs, tmp_path):
+    train_tiny(tmp_path / "run", *inputs, *FLAGS, "--save_every", 3600, "--print_interval", 100)
     for name in ("scale_00.safetensors", "scale_02.safetensors"):
         assert (whole / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
     assert (whole / "results.png").read_bytes() == (tmp_path / "run" / "results.png").read_bytes()
@@ -129,7 +109,7 @@ def test_a_state_left_behind_by_a_crash_after_the_scale_was_written_is_ignored(t
         assert (ScaleState.load(run, OptimiserSettings(), path) is None) is ignored
 
 
-def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch, pair, tmp_path):
+def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch, inputs, tmp_path):
     real_step = training.pair.training_step
 
     def sick_step(state, *arguments):
@@ -139,12 +119,11 @@ def test_a_bad_loss_stops_the_run_and_keeps_the_last_good_state(cli, monkeypatch
         return losses, pictures
 
     monkeypatch.setattr(training.pair, "training_step", sick_step)
-    arguments = ["--input_a", pair[0], "--input_b", pair[1], "--out", tmp_path / "run", *FLAGS]
-    result = cli("train.py", *arguments, "--save_every", 0)
+    result = cli("train.py", *inputs, "--out", tmp_path / "run", *FLAGS, "--niter", 10)
     assert result.code == 1
     line = result.err.strip().splitlines()[-1]
     assert all(word in line for word in ("error: scale 0, step 10: loss G/cycle_b", "checkpoint", "--lr_g", "--seed"))
     assert load_checkpoint(tmp_path / "run" / "state.safetensors")[1]["step"] == 9
     monkeypatch.undo()
     assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
-    assert os.path.exists(tmp_path / "run" / "results.png")
+    assert (tmp_path / "run" / "results.png").exists()

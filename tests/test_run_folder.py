@@ -15,15 +15,11 @@ HOLD = "import sys; from filelock import FileLock\nwith FileLock(sys.argv[1]):\n
 
 
 @pytest.fixture
-def out(cli, pair, trained, tmp_path):
+def out(cli, inputs, trained, tmp_path):
     """An evaluation's folder."""
-    words = [*inputs(pair), "--load", trained, "--gpu_id", -1, "--inject_levels", 1]
+    words = [*inputs, "--load", trained, "--gpu_id", -1, "--inject_levels", 1]
     assert cli("eval.py", *words, "--out", tmp_path / "out").code == 0
     return tmp_path / "out"
-
-
-def inputs(pair) -> list:
-    return ["--input_a", pair[0], "--input_b", pair[1]]
 
 
 # What config.json lists.
@@ -93,8 +89,8 @@ def test_no_input_is_replaced(refused, pair, trained, tmp_path, out):
     assert f"--input_a {frames}: is --out" in refused(words)
 
 
-def test_another_programs_files_stay(cli, refused, pair, tmp_path):
-    words = ["train.py", *inputs(pair), *TINY, "--niter", 1, "--overwrite", "--out"]
+def test_another_programs_files_stay(cli, refused, inputs, tmp_path):
+    words = ["train.py", *inputs, *TINY, "--niter", 1, "--overwrite", "--out"]
     for name in ("config.json", "log.jsonl", "samples"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text('{"model_type": "bert"}')
@@ -103,18 +99,18 @@ def test_another_programs_files_stay(cli, refused, pair, tmp_path):
         assert (tmp_path / name / name).read_text() == '{"model_type": "bert"}'
 
 
-def test_a_folder_filled_by_another_script_says_so(refused, pair, trained, out, tmp_path):
+def test_a_folder_filled_by_another_script_says_so(refused, inputs, pair, trained, out, tmp_path):
     run = copy_run(trained, tmp_path / "run")
-    line = refused(["train.py", *inputs(pair), *TINY, "--out", out])
+    line = refused(["train.py", *inputs, *TINY, "--out", out])
     assert "results of eval.py" in line and "--load" not in line and "--overwrite" in line
     assert "training run" in refused(["finish.py", "--input", pair[0], "--reference", pair[1], "--out", run])
     words = ["refine.py", "--input", pair[0], "--load", run, "--out", tmp_path / "new"]
     assert "holds results of train.py" in refused(words)
 
 
-def test_a_run_replaces_an_evaluation_alone(cli, pair, out):
+def test_a_run_replaces_an_evaluation_alone(cli, inputs, out):
     (out / "notes.txt").write_text("mine")
-    assert cli("train.py", *inputs(pair), "--out", out, *TINY, "--niter", 1, "--overwrite").code == 0
+    assert cli("train.py", *inputs, "--out", out, *TINY, "--niter", 1, "--overwrite").code == 0
     left = names(out)
     assert {"notes.txt", "scale_03.safetensors"} <= left and "real_a.png" not in left
 
@@ -123,14 +119,14 @@ def test_a_run_replaces_an_evaluation_alone(cli, pair, out):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX has them")
-def test_a_second_run_is_refused_until_the_first_ends(cli, pair, trained, tmp_path):
+def test_a_second_run_is_refused_until_the_first_ends(cli, inputs, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
     program = [sys.executable, "-c", HOLD, str(run / LOCK)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holding:
         assert holding.stdout.readline() == b"held\n"
         before = contents(tmp_path)
         for command in (
-            ["train.py", *inputs(pair), *TINY, "--niter", 1, "--out", run, "--overwrite"],
+            ["train.py", *inputs, *TINY, "--niter", 1, "--out", run, "--overwrite"],
             ["train.py", "--load", run],
         ):
             line = complaint(cli(*command))

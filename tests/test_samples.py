@@ -13,22 +13,11 @@ def sample_files(count: int) -> set[str]:
     return {f"sample_{index:03d}_{name}.png" for index in range(count) for name in NAMES}
 
 
-@pytest.fixture
-def evaluate(cli, trained, tmp_path):
-    """Evaluate the trained run into a new folder; -> that folder."""
-
-    def run(name: str, *more: object):
-        result = cli("eval.py", "--load", trained, "--out", tmp_path / name, "--gpu_id", -1, *more)
-        assert (result.code, result.err) == (0, "")
-        assert result.out.splitlines()[-1].endswith("results.png" if "--input_a" in more else "samples.png")
-        return tmp_path / name
-
-    return run
-
-
-def test_samples_alone(evaluate):
-    three, again, two = (evaluate(f"{i}", "--samples", n, "--seed", 1) for i, n in enumerate((3, 3, 2)))
-    other = evaluate("other", "--samples", 2, "--seed", 2)
+def test_samples_alone(evaluate, trained):
+    three, again, two, other = (
+        evaluate(trained, "--samples", count, "--seed", seed, name=f"{i}")
+        for i, (count, seed) in enumerate(((3, 1), (3, 1), (2, 1), (2, 2)))
+    )
     assert names(three) == sample_files(3) | {"samples.png", "config.json"}
     for name in sample_files(3) | {"samples.png"}:
         assert (three / name).read_bytes() == (again / name).read_bytes(), name
@@ -41,27 +30,27 @@ def test_samples_alone(evaluate):
 
 
 def test_the_first_sample_is_the_one_a_run_ends_with(evaluate, trained):
-    out = evaluate("out", "--samples", 1, "--seed", 7)
+    out = evaluate(trained, "--samples", 1, "--seed", 7)
     for name in NAMES:
         assert (out / f"sample_000_{name}.png").read_bytes() == (trained / f"final_{name}.png").read_bytes()
 
 
-def test_samples_beside_translations(evaluate, pair):
-    out = evaluate("out", "--samples", 2, "--input_a", pair[0], "--input_b", pair[1], "--inject_levels", 1)
+def test_samples_beside_translations(evaluate, trained, inputs):
+    out = evaluate(trained, "--samples", 2, *inputs, "--inject_levels", 1)
     assert names(out) == eval_files([3]) | sample_files(2) | {"samples.png"}
 
 
-def test_the_sheet_shows_the_first_samples_only(evaluate, monkeypatch):
+def test_the_sheet_shows_the_first_samples_only(evaluate, trained, monkeypatch):
     shown = []
     monkeypatch.setattr("models.results.SHEET_SAMPLES", 2)
     monkeypatch.setattr("models.results.save_sheet", lambda rows, path: shown.extend(row[0][0] for row in rows))
-    assert names(evaluate("many", "--samples", 5)) == sample_files(5) | {"config.json"}
+    assert names(evaluate(trained, "--samples", 5)) == sample_files(5) | {"config.json"}
     assert shown == ["sample_000_fake_a", "sample_001_fake_a"]
 
 
-def test_one_injection_scale(evaluate, pair):
-    inputs = ["--input_a", pair[0], "--input_b", pair[1], "--seed", 1]
-    out, all_scales = evaluate("out", *inputs, "--inject_scale", 1), evaluate("all", *inputs)
+def test_one_injection_scale(evaluate, trained, inputs):
+    all_scales = evaluate(trained, *inputs, "--seed", 1, name="all")
+    out = evaluate(trained, *inputs, "--seed", 1, "--inject_scale", 1)
     assert names(out) == eval_files([1])
     for name in ("inject_01_a2b.png", "inject_01_b2a.png"):
         assert (out / name).read_bytes() == (all_scales / name).read_bytes()
