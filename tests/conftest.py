@@ -147,6 +147,14 @@ def make_picture(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Pat
     return path
 
 
+def make_frames(folder: Path, *seeds: int) -> Path:
+    """A folder of such pictures, which is a clip."""
+    folder.mkdir(exist_ok=True)
+    for index, seed in enumerate(seeds):
+        make_picture(folder / f"{index}.png", seed)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory) -> tuple[Path, Path]:
     """Two small pictures, A and B."""

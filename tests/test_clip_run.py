@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from clips import GREYS, encoded, film, flat
-from conftest import TINY, make_picture, train_tiny
+from conftest import TINY, make_frames, make_picture, train_tiny
 from folders import names
 from interrupted import same_results, stop_after
 from PIL import Image
@@ -126,11 +126,9 @@ def test_size_scale_and_what_is_written(evaluate):
 def test_all_frames_have_the_same_noise(evaluate, monkeypatch, tmp_path):
     written = []
     monkeypatch.setattr("models.clip.video_writer", lambda *_: contextlib.nullcontext(written.append))
-    (tmp_path / "frames").mkdir()
-    for index, seed in enumerate((8, 8, 9, 8)):
-        make_picture(tmp_path / "frames" / f"{index}.png", seed)
+    frames = make_frames(tmp_path / "frames", 8, 8, 9, 8)
     for seed in (1, 1, 2):
-        evaluate("--input_a", tmp_path / "frames", "--inject_scale", 0, "--seed", seed)
+        evaluate("--input_a", frames, "--inject_scale", 0, "--seed", seed)
     shown = [frame.tobytes() for frame in written]
     assert shown[0] == shown[1] == shown[3] == shown[4] and shown[0] not in (shown[2], shown[8])
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, complaint, make_picture
+from conftest import ROOT, TINY, complaint, make_frames
 from folders import contents
 from interrupted import stop_after
 
@@ -108,9 +108,7 @@ def test_a_run_knows_its_inputs_from_elsewhere(cli, capsys, monkeypatch, beside,
 
 
 def test_a_moved_clip_and_a_moved_reference(cli, beside):
-    Path("frames").mkdir()
-    for index in range(2):
-        make_picture(Path("frames", f"{index}.png"), index)
+    make_frames(Path("frames"), 0, 1)
     words = ["--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
     clip = ["--input_a", "frames", "--input_b", "b.png", "--out", "clip", *TINY, *words]
     assert cli("train.py", *clip).code == 0

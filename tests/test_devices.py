@@ -1,14 +1,23 @@
-"""What a GPU would meet, seen without one: steps and pictures on meta tensors (tests/devices.py)."""
+"""What steps and pictures must not do to a GPU, seen without one: on meta tensors, which have a device but no values.
 
+PyTorch takes the same way through the program with them, forwards and backwards, and computes nothing. `OneDevice`
+watches every operator of the thread, those of the way back included.
+"""
+
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import make_picture
-from devices import META, WrongDevice, one_device
+from conftest import make_frames
 from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, reals_of, run_of
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import adam
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import training.step
 from models.inference import inject, refined_from, sample
@@ -18,12 +27,69 @@ from training.step import LossWeights
 from utils.image import recolour
 from utils.video import Clip
 
+META = torch.device("meta")
 
-def clip_of(folder) -> Clip:
-    """A folder of three pictures as a clip."""
-    for seed in range(3):
-        make_picture(folder / f"{seed}.png", seed)
-    return Clip(folder, "--input_a")
+# What needs the values at once: the host would wait for the device in the middle of a step.
+ASKS_FOR_VALUES = {"_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "_unique2"}
+# Of what networks may use, what torch.use_deterministic_algorithms lists as having no deterministic version on CUDA.
+NOT_REPEATABLE = {"reflection_pad2d_backward", "replication_pad2d_backward", "_adaptive_avg_pool2d_backward"}
+NOT_REPEATABLE |= {f"{name}_backward" for name in ("upsample_bilinear2d", "upsample_bicubic2d", "grid_sampler_2d")}
+
+
+class WrongDevice(AssertionError):
+    """An operator that a GPU could not do at all, not without a wait, not twice alike, or not like another device."""
+
+
+class OneDevice(TorchDispatchMode):
+    """Context manager: raises WrongDevice at an operator that meets two devices, waits, or cannot be repeated anywhere.
+
+    The only way from the CPU to the device is a copy that does not block; there is none back.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        name, met = func.overloadpacket.__name__, devices_of((args, kwargs))
+        if name in NOT_REPEATABLE:
+            raise WrongDevice(f"{name} has no deterministic version on CUDA")
+        if META in met and name in ASKS_FOR_VALUES:
+            raise WrongDevice(f"{name} asks for a value on the host")
+        if name == "_to_copy":
+            check_copy(args[0].device, kwargs.get("device") or args[0].device, kwargs.get("non_blocking"))
+        elif name == "copy_":
+            check_copy(args[1].device, args[0].device, [*args[2:], kwargs.get("non_blocking")][0])
+        elif len(met) > 1:
+            raise WrongDevice(f"{name} meets {' and '.join(sorted(map(str, met)))}")
+        result = func(*args, **kwargs)
+        if META in met | devices_of(result) and torch.Tag.nondeterministic_seeded in func.tags:
+            raise WrongDevice(f"{name} draws random numbers that another device would not")
+        return result
+
+
+def check_copy(source: torch.device, target: torch.device, non_blocking: bool | None) -> None:
+    """WrongDevice for a copy that the host or the device would wait for."""
+    if source != target:
+        if source == META:
+            raise WrongDevice("a copy asks for a value on the host")
+        if not non_blocking:
+            raise WrongDevice("a copy to the device blocks")
+
+
+def devices_of(values: Any) -> set[torch.device]:
+    """The devices of all tensors among some values, however nested."""
+    return {value.device for value in tree_leaves(values) if isinstance(value, Tensor)}
+
+
+@contextlib.contextmanager
+def one_device() -> Iterator[None]:
+    """OneDevice, with what else steps on meta tensors need."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Adam is asked for its fused version, which lists the devices it is made for.
+        patch.setattr(adam, "_device_dtype_check_for_fused", lambda *_, **__: None)
+        with OneDevice():
+            yield
+
+
+# Steps and pictures.
 
 
 @pytest.mark.parametrize(
@@ -49,7 +115,7 @@ def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypa
 
 
 def test_a_clips_step_stays_on_its_device(tmp_path):
-    real_a = frames(clip_of(tmp_path), 0, GEOMETRY.domain_shapes[0], 1, META, tmp_path)
+    real_a = frames(Clip(make_frames(tmp_path, 0, 1, 2), "--input_a"), 0, GEOMETRY.domain_shapes[0], 1, META, tmp_path)
     pair_steps(META, watch=one_device, real_a=real_a)
 
 

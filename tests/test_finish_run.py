@@ -122,16 +122,6 @@ def test_a_stop_while_finishing_keeps_what_is_learned(cli, monkeypatch, run, inp
     assert same(out, run, FINISHED | {"metrics.json"})
 
 
-def test_shapes_that_are_kept(cli, inputs, evaluate, tmp_path):
-    out = tmp_path / "run"
-    words = ["--keep_aspect", "--min_size", 16, "--niter", 1, "--finish_size", 30]
-    assert cli("train.py", *inputs, "--out", out, *TINY, *words).code == 0
-    assert size(out / "finished_a2b.png") == (30, 24)
-    assert size(out / "finished_b2a.png") == (22, 30)  # 22.5
-    drawn = evaluate("samples", "--samples", 1, load=out)
-    assert [size(drawn / f"sample_000_finished_{name}.png") for name in SAMPLES] == [(30, 24)] * 2 + [(22, 30)] * 2
-
-
 # Evaluation.
 
 
@@ -341,19 +331,12 @@ def test_what_the_others_cannot_use(refused, run, inputs, tmp_path, script, word
     assert all(word in line for word in told), line
 
 
-def test_nothing_that_is_read_or_trained_is_cleared(refused, cli, run, inputs, tmp_path):
-    out, words = tmp_path / "out", ["finish.py", "--input", inputs[1], "--reference", inputs[3], "--out"]
-    assert cli(*words, out).code == 0
-    assert "already holds results" in refused([*words, out])
-    for flag, place in (("--input", 2), ("--reference", 4)):
-        again = [*words, out, "--overwrite"]
-        again[place] = out / "finished.png"
-        assert flag in refused(again)
-    assert "training run" in refused([*words, copy_run(run, tmp_path / "trained"), "--overwrite"])
-    # Nor what the run was trained on that is used.
-    trained = tmp_path / "trained on it"
-    of_it = ["--input_a", out / "finished.png", *inputs[2:], "--out", trained, *TINY, "--niter", 1]
-    assert cli("train.py", *of_it).code == 0
+def test_nothing_that_a_run_was_trained_on_is_cleared(refused, cli, inputs, tmp_path):
+    out = tmp_path / "out"
+    words = ["finish.py", "--input", inputs[1], "--reference", inputs[3], "--out", out]
+    assert cli(*words).code == 0
+    assert "already holds results" in refused(words)
+    trained = train_tiny(tmp_path / "on it", "--input_a", out / "finished.png", *inputs[2:], "--niter", 1)
     again = ["eval.py", "--load", trained, "--samples", 1, "--out", out, "--overwrite", "--gpu_id", -1]
     assert "finished.png" in refused(again)
     # A folder that holds the inputs, and nothing of ours, takes the results beside them.

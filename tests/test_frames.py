@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from clips import GREYS, film
-from conftest import make_picture
+from conftest import make_frames
 from PIL import Image
 
 from training.frames import frame_of_step, frames
@@ -17,10 +17,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("shape", [(12, 15), (50, 50)])
 def test_a_step_sees_the_frame_of_its_turn(tmp_path, shape):
-    (tmp_path / "frames").mkdir()
-    for seed in range(7):
-        make_picture(tmp_path / "frames" / f"{seed}.png", seed)
-    clip = Clip(tmp_path / "frames", "--input_a")
+    clip = Clip(make_frames(tmp_path / "frames", *range(7)), "--input_a")
     wanted = [image_to_tensor(frame, shape, CPU) for frame in clip]
     real = frames(clip, 0, ((9, 9), shape), 1, CPU, tmp_path)(1)
     for step in (3, 0, 6, 13, 3):

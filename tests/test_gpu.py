@@ -5,9 +5,9 @@ import json
 
 import pytest
 import torch
-from conftest import TINY, make_picture, run_process
+from conftest import TINY, make_frames, run_process
 from interrupted import same_results, stop_after
-from tiny_steps import one_image_steps, pair_steps
+from tiny_steps import GEOMETRY, one_image_steps, pair_steps
 
 import training.pair
 from models.networks import Architecture
@@ -51,10 +51,7 @@ def test_no_pairs_step_waits(changes):
 
 
 def test_no_clips_step_waits(tmp_path):
-    for seed in range(3):
-        make_picture(tmp_path / f"{seed}.png", seed)
-    geometry = Geometry(img_size=14, min_size=11)
-    source = frames(Clip(tmp_path, "--input_a"), 0, geometry.domain_shapes[0], 1, GPU, tmp_path)
+    source = frames(Clip(make_frames(tmp_path, 0, 1, 2), "--input_a"), 0, GEOMETRY.domain_shapes[0], 1, GPU, tmp_path)
     pair_steps(GPU)
     pair_steps(GPU, watch=no_waits, count=5, real_a=source)
 

@@ -23,13 +23,9 @@ def name(path: Path) -> str:
 def layer_of(module: str) -> str | None:
     """The layer a dotted module name belongs to; None for what is not the project's."""
     top = module.partition(".")[0]
-    return (
-        "script"
-        if top in {path.stem for path in SCRIPTS} | {"scripts", "benchmarks"}
-        else top
-        if top in LAYERS
-        else None
-    )
+    if top in {path.stem for path in SCRIPTS} | {"scripts", "benchmarks"}:
+        return "script"
+    return top if top in LAYERS else None
 
 
 def imported(path: Path) -> set[str]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tiny_steps import random
 
 from models.inference import refined_from
-from models.networks import Architecture, Generator, ScaleNetworks, initialise
+from models.networks import Architecture, ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from models.run import Run
 from training.one_image import OneImageRecipe, one_image_step
@@ -57,21 +57,6 @@ def test_images_too_small_for_two_scales(size):
 
 
 # Networks and settings.
-
-
-def test_generator_pads_once_and_adds_its_base():
-    generator = Generator(SMALL, 0, 0)
-    image, base = random(1, 3, 14, 17), random(1, 3, 14, 17, seed=1)
-    out = generator(image, base)
-    assert out.shape == image.shape
-    features = F.pad(image, (5, 5, 5, 5))
-    *hidden, tail = [module for module in generator.net if isinstance(module, torch.nn.Conv2d)]
-    for layer in hidden:
-        conv = F.conv2d(features, layer.weight, layer.bias)
-        variance, mean = torch.var_mean(conv, dim=(2, 3), keepdim=True, correction=0)
-        features = F.leaky_relu((conv - mean) / (variance + 1e-5).sqrt(), 0.2)
-    by_hand = torch.tanh(F.conv2d(features, tail.weight, tail.bias)) + base
-    assert torch.allclose(out, by_hand, atol=1e-4)
 
 
 # What the steps see.

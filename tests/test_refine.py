@@ -5,6 +5,8 @@ from conftest import TINY, make_picture
 from folders import contents, copy_run, names, size
 from interrupted import same_results, stop_after
 
+import refine
+
 NITER = 3
 # Three scales: 32x25, 36x29 and 40x32 px.
 SMALL = ["--nfc", 4, "--min_nfc", 4, "--niter", NITER, "--gpu_id", -1, "--seed", 5]
@@ -17,8 +19,6 @@ def image_inputs(pair):
 
 
 def refine_into(out, *words):
-    import refine
-
     assert refine.main([str(word) for word in [*words, "--out", out, *SMALL]]) == 0
     return out
 
@@ -109,14 +109,6 @@ def test_quantised(cli, refined, quantised, tmp_path):
         assert result.code == 0, result.err
         assert (tmp_path / name / "quantised_02.png").read_bytes() == (quantised / "quantised_02.png").read_bytes()
     assert contents(tmp_path / "again" / "retrained_02") | {"config.json": None} == before
-
-
-def test_overwrite_leaves_nothing_of_the_run_before(cli, image_inputs, refined, quantised, tmp_path):
-    run = copy_run(quantised, tmp_path / "run")
-    (run / "notes.txt").write_text("somebody's own")
-    assert "--overwrite" in cli("refine.py", *image_inputs, "--out", run, *SMALL).err
-    assert cli("refine.py", *image_inputs, "--out", run, *SMALL, "--overwrite").code == 0
-    assert names(run) == names(refined) | {"notes.txt"}
 
 
 def test_stopped_and_gone_on_with(cli, monkeypatch, image_inputs, quantised, tmp_path):

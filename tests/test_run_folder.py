@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TINY, complaint, make_picture
+from conftest import TINY, complaint, make_frames
 from folders import contents, copy_run, names
 
 from utils.run_folder import LOCK, RunFolder
@@ -81,10 +81,7 @@ def test_no_input_is_replaced(refused, pair, trained, tmp_path, out):
         ["finish.py", "--input", pair[0], "--reference", read, "--finish_size", 20],
     ):
         assert f"{read}: is --out" in refused([*command, "--out", out, "--overwrite"])
-    frames = tmp_path / "frames"
-    frames.mkdir()
-    make_picture(frames / "0.png", 0)
-    make_picture(frames / "1.png", 1)
+    frames = make_frames(tmp_path / "frames", 0, 1)
     words = ["eval.py", "--load", trained, "--gpu_id", -1, "--out", frames, "--input_a", frames]
     assert f"--input_a {frames}: is --out" in refused(words)
 

@@ -1,7 +1,7 @@
 """eval.py: new pictures from nothing, a chosen injection scale, and inputs that may be left out."""
 
 import pytest
-from conftest import make_picture
+from conftest import make_frames
 from folders import eval_files, names, size
 
 import config
@@ -64,6 +64,6 @@ def test_inputs_are_left_out_together(refused, pair, trained, tmp_path):
 
 
 def test_a_clip_has_no_samples(tmp_path):
-    make_picture(tmp_path / "0.png", 1)
+    make_frames(tmp_path, 1)
     with pytest.raises(config.UserError, match="--samples"):
         config.parse_eval(["--input_a", str(tmp_path), "--load", "x", "--out", "y", "--samples", "1"])
