@@ -1,5 +1,6 @@
 """Runs stopped at a chosen step, and whether two runs came to the same."""
 
+import itertools
 import json
 import signal
 from collections.abc import Callable
@@ -19,20 +20,19 @@ def same_results(one: Path, other: Path, scales: int = 3) -> None:
     assert [r | {"seconds": 0} for r in logs[0]] == [r | {"seconds": 0} for r in logs[1]]
 
 
-class StopAfter(StopRequest):
-    """Ask for a stop after a number of steps, as a Ctrl-C, or another signal, would."""
+def stop_when(asked: Callable[[], bool], by: signal.Signals = signal.SIGINT) -> type[StopRequest]:
+    """What stands in for StopRequest: a stop as soon as `asked`, as by Ctrl-C or another signal."""
 
-    def __init__(self, message: str, steps: int, by: signal.Signals) -> None:
-        super().__init__(message)
-        self.left, self.by = steps, by
+    class StopWhen(StopRequest):
+        def __call__(self) -> bool:
+            if self.signal is None and asked():
+                self.signal = by
+            return super().__call__()
 
-    def __call__(self) -> bool:
-        self.left -= 1
-        if self.left < 0:
-            self.signal = self.by
-        return super().__call__()
+    return StopWhen
 
 
-def stop_after(steps: int, by: signal.Signals = signal.SIGINT) -> Callable[[str], StopAfter]:
-    """What stands in for StopRequest."""
-    return lambda message: StopAfter(message, steps, by)
+def stop_after(steps: int, by: signal.Signals = signal.SIGINT) -> type[StopRequest]:
+    """A stop after a number of steps."""
+    taken = itertools.count()
+    return stop_when(lambda: next(taken) >= steps, by)

@@ -197,8 +197,7 @@ def test_the_log_holds_every_term(trained):
 def test_a_finished_run_copied_is_whole_by_itself(cli, inputs, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
     out = tmp_path / "deeper" / "out"
-    result = cli("train.py", *inputs, "--load", run, "--out", out, "--gpu_id", -1)
-    assert result.code == 0, result.err
+    assert cli("train.py", *inputs, "--load", run, "--out", out, "--gpu_id", -1).code == 0
     assert contents(run) == contents(trained)
     assert names(out) == names(trained)
     for name in names(trained) - {"config.json", "losses.png", "results.png"}:

@@ -77,8 +77,7 @@ def test_full_at_every_write_in_turn(cli, quick, inputs, tmp_path, every):
         assert lines[0].startswith("error: ") and str(run) in lines[0] and "No space left" in lines[0]
         assert list(run.rglob(".structural-analogy*")) == []
         again = ["train.py", "--load", run, "--gpu_id", -1] if (run / "config.json").exists() else [*start, run]
-        result = cli(*again)
-        assert result.code == 0, (number, result.err)
+        assert cli(*again).code == 0, number
         found = weights(run)
         assert found.keys() == wanted.keys() and all(torch.equal(found[name], wanted[name]) for name in wanted)
 

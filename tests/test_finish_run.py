@@ -2,16 +2,15 @@
 
 import json
 import shlex
-import signal
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from conftest import ROOT, TINY, make_picture, train_tiny
 from folders import contents, copy_run, eval_files, names, size
+from interrupted import stop_when
 from PIL import Image
 
-from utils.errors import StopRequest
 from utils.measures import COPIED, MEASURES
 from utils.run_folder import RunFolder
 from utils.video import Clip
@@ -51,18 +50,6 @@ def sheets(monkeypatch):
     for module in ("train", "eval", "finish", "models.results"):
         monkeypatch.setattr(f"{module}.save_sheet", keep)
     return seen
-
-
-def stop_once(path, script, monkeypatch):
-    """Ctrl-C as soon as a file is there."""
-
-    class Stop(StopRequest):
-        def __call__(self) -> bool:
-            if path.exists() and self.signal is None:
-                signal.raise_signal(signal.SIGINT)
-            return super().__call__()
-
-    monkeypatch.setattr(f"{script}.StopRequest", Stop)
 
 
 def same(folder, other, files) -> bool:
@@ -105,7 +92,7 @@ def test_training_ends_with_finished_translations(cli, run, sheets, evaluate, in
 
 def test_a_stop_while_finishing_keeps_what_is_learned(cli, monkeypatch, run, inputs, tmp_path):
     out = tmp_path / "run"
-    stop_once(out / "finished_a2b.png", "training.resume", monkeypatch)
+    monkeypatch.setattr("training.resume.StopRequest", stop_when((out / "finished_a2b.png").exists))
     result = cli("train.py", *inputs, "--out", out, *TINY, "--niter", 1, "--finish_size", 32)
     assert result.code == 130
     assert "Traceback" not in result.err
@@ -204,7 +191,7 @@ def test_an_image_that_is_not_there_any_more(cli, run, inputs, tmp_path):
 
 def test_a_stopped_evaluation_leaves_whole_files(cli, monkeypatch, run, inputs, tmp_path):
     out = tmp_path / "out"
-    stop_once(out / "finished_a2b.png", "eval", monkeypatch)
+    monkeypatch.setattr("eval.StopRequest", stop_when((out / "finished_a2b.png").exists))
     result = cli("eval.py", *inputs, "--load", run, "--out", out, "--gpu_id", -1)
     assert result.code == 130
     assert "stopped" in result.err

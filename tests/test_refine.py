@@ -78,8 +78,7 @@ def test_a_finished_pyramid_is_used_for_another_picture(cli, refined, tmp_path):
 
 
 def test_used_again_it_gives_the_same(cli, refined, tmp_path):
-    result = cli("refine.py", "--load", refined, "--out", tmp_path / "out", "--gpu_id", -1)
-    assert result.code == 0, result.err
+    assert cli("refine.py", "--load", refined, "--out", tmp_path / "out", "--gpu_id", -1).code == 0
     same_results(refined, tmp_path / "out")
     assert cli("refine.py", "--load", refined, "--out", tmp_path / "more", "--gpu_id", -1, "--seed", 6).code == 0
     for name in ("refined_01.png", "refined_02.png"):
@@ -105,8 +104,7 @@ def test_quantised(cli, refined, quantised, tmp_path):
     # The second time it is there; beside a pyramid without it, it is trained.
     before = contents(quantised / "retrained_02") | {"config.json": None}
     for name, load in (("again", quantised), ("later", refined)):
-        result = cli("refine.py", "--load", load, "--out", tmp_path / name, *QUANTISE, "--gpu_id", -1)
-        assert result.code == 0, result.err
+        assert cli("refine.py", "--load", load, "--out", tmp_path / name, *QUANTISE, "--gpu_id", -1).code == 0
         assert (tmp_path / name / "quantised_02.png").read_bytes() == (quantised / "quantised_02.png").read_bytes()
     assert contents(tmp_path / "again" / "retrained_02") | {"config.json": None} == before
 
@@ -122,8 +120,7 @@ def test_stopped_and_gone_on_with(cli, monkeypatch, image_inputs, quantised, tmp
         assert not (tmp_path / "run" / "results.png").exists()
         done, command = moment, ["--load", tmp_path / "run", "--gpu_id", -1]
     monkeypatch.undo()
-    result = cli("refine.py", "--load", tmp_path / "run", "--gpu_id", -1)
-    assert result.code == 0, result.err
+    assert cli("refine.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
     same_results(quantised, tmp_path / "run", scales=4)
 
 

@@ -41,8 +41,7 @@ def test_stopped_again_and_again(cli, monkeypatch, whole, inputs, tmp_path):
     assert not (run / "results.png").exists()
     monkeypatch.undo()
     before = contents(run)
-    result = cli("train.py", "--load", run, "--out", tmp_path / "second", "--gpu_id", -1)
-    assert result.code == 0, result.err
+    assert cli("train.py", "--load", run, "--out", tmp_path / "second", "--gpu_id", -1).code == 0
     assert contents(run) == before
     same_results(whole, tmp_path / "second")
 
