@@ -22,9 +22,9 @@ from utils.errors import UserError
 pytestmark = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is not installed")
 PORT = 20_000 + os.getpid() % 10_000  # nobody else's
 CHROMIUM = shutil.which("chromium")
-# Three tiny scales, with steps enough to be stopped between them. Samples, which draw the buttons anew, come after each.
-TINY = "--img_size 15 --min_size 12 --scale_factor 0.7 --nfc 4 --min_nfc 4 --num_layer 3 --gpu_id -1 --niter 100"
-TINY += " --print_interval 100 --finish_size 256"
+# Three tiny scales. The first has steps enough to be stopped; samples, which draw the buttons anew, come after it.
+TINY = "--img_size 15 --min_size 12 --scale_factor 0.7 --nfc 4 --min_nfc 4 --num_layer 3 --gpu_id -1 --niter 99999"
+TINY += " --print_interval 99999 --finish_size 256"
 USER = {"username": "user", "password": "x"}
 
 
@@ -71,24 +71,35 @@ def begin(tab, *pair) -> None:
     tab.get_by_role("button", name="Start").click()
 
 
+def stop(tab) -> None:
+    """Stop the training that is shown, whose button comes a moment after its state."""
+    tab.wait_for_timeout(2000)
+    tab.get_by_role("button", name="Stop").click()
+
+
 def test_a_run_from_upload_to_download(tab, page, pair, tmp_path):
     begin(tab, *pair)
-    tab.get_by_text(re.compile(r"Scale \d, step \d+/100, .* left")).wait_for()
-    tab.get_by_role("button", name="Stop").click()
-    tab.get_by_text("Stopped", exact=True).wait_for()
-    (run,) = [file.parent for file in page[1].glob("*/state.safetensors")]
+    tab.get_by_text(re.compile(r"Scale 0, step \d+/99999, .* left")).wait_for()
+    (run,) = [file.parent for file in page[1].glob("*/config.json")]
 
-    # Resume it; another one waits for it, and leaves when it is stopped.
-    tab.get_by_role("button", name="Resume").click()
-    tab.get_by_text("Learned so far").wait_for()
+    # Another one waits for it, and leaves when it is stopped.
     tab.get_by_role("button", name="Start").click()
     tab.get_by_text("Waiting: one training at a time").wait_for()
-    tab.get_by_role("button", name="Stop").click()
+    stop(tab)
     tab.get_by_text("Not begun").wait_for()
 
-    # Open the first again, and finish as it was finished: the same pictures.
+    # Stop the first, and resume it with fewer steps to go.
     tab.get_by_label("Run").click()
     tab.get_by_role("option", name=run.name).click()
+    tab.get_by_text("Scale 0, step").wait_for()
+    stop(tab)
+    tab.get_by_text("Stopped", exact=True).wait_for()
+    assert (run / "state.safetensors").exists()
+    (run / "config.json").write_text((run / "config.json").read_text().replace('"niter": 99999', '"niter": 50'))
+    tab.get_by_role("button", name="Resume").click()
+    tab.get_by_text("Learned so far").wait_for()
+
+    # Finish as it was finished: the same pictures.
     tab.get_by_role("button", name="Finish again").click()
     names = [f"finished_{name}.png" for name in ("a2b", "b2a", "a2b_source", "b2a_source")]
     again = [run / "again" / "scale2_structure1_256" / name for name in names]
