@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tiny_steps import random
 
 from models.inference import refined_from
-from models.networks import Architecture, ScaleNetworks, initialise
+from models.networks import Architecture, Generator, ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from models.run import Run
 from training.one_image import OneImageRecipe, one_image_step
@@ -56,7 +56,10 @@ def test_images_too_small_for_two_scales(size):
         ImageGeometry(height=size[1], width=size[0])
 
 
-# Networks and settings.
+def test_generator_pads_its_input_by_what_its_layers_trim():
+    generator, image, base = Generator(SMALL, 0, 0), random(1, 3, 14, 17), random(1, 3, 14, 17, seed=1)
+    by_hand = torch.tanh(generator.net(F.pad(image, (5, 5, 5, 5)))) + base
+    assert torch.allclose(generator(image, base), by_hand, atol=1e-5)
 
 
 # What the steps see.

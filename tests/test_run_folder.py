@@ -79,6 +79,7 @@ def test_no_input_is_replaced(refused, pair, trained, tmp_path, out):
         ["eval.py", "--input_a", pair[0], "--input_b", read, "--load", trained],
         ["refine.py", "--input", read, "--reference", pair[1], "--max_size", 32, "--gpu_id", -1],
         ["finish.py", "--input", pair[0], "--reference", read, "--finish_size", 20],
+        ["finish.py", "--input", read, "--reference", pair[1], "--finish_size", 20],
     ):
         assert f"{read}: is --out" in refused([*command, "--out", out, "--overwrite"])
     frames = make_frames(tmp_path / "frames", 0, 1)
