@@ -22,7 +22,7 @@ Check = Callable[[], object] | None  # called every fraction of a second; may ra
 
 
 def compiled(function: Callable) -> Any:
-    """Compile on the first call; previous for the next process where numba finds a folder it may write."""
+    """Compile on the first call; kept for the next process where numba finds a folder it may write."""
     kernel = numba.njit(nogil=True)(function)
     with suppress(RuntimeError):
         kernel.enable_caching()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -121,8 +120,15 @@ class TrainedPair(Run):
     keep_aspect: bool = False
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | str = "cpu", **size: Any) -> "TrainedPair":
-        """The pair in a run's folder; `size`: out_size, keep_aspect.
+    def load(
+        cls,
+        path: str | Path,
+        device: torch.device | str = "cpu",
+        *,
+        out_size: int | None = None,
+        keep_aspect: bool = False,
+    ) -> "TrainedPair":
+        """The pair in a run's folder.
 
         Raises:
             UserError: a scale is missing or damaged, or it is not a pair's run.
@@ -134,7 +140,7 @@ class TrainedPair(Run):
             raise UserError(f"--load {path}: no scale is completed; resume with: {resume}")
         _, values = load_checkpoint(folder.scale(0))
         geometry, architecture = Geometry(**values["geometry"]), Architecture(**values["architecture"])
-        pair = cls(folder, geometry, architecture, device, **size)
+        pair = cls(folder, geometry, architecture, device, out_size, keep_aspect)
         pair.load_scales(folder)
         if not pair.finished:
             scales = geometry.stop_scale + 1

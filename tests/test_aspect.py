@@ -65,7 +65,8 @@ def shaped_pair(tmp_path_factory):
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory, shaped_pair):
     """A finished run that keeps the shapes, with every term; tests must not write into it."""
-    return train_tiny(tmp_path_factory.mktemp("kept") / "run", *shaped_pair, *KEPT, "--niter", 3, "--lambda_self", 0.5)
+    words = [*shaped_pair, *KEPT, "--niter", 3, "--lambda_self", 0.5, "--finish_size", 35]
+    return train_tiny(tmp_path_factory.mktemp("kept") / "run", *words)
 
 
 def test_a_run_keeps_both_shapes(kept):
@@ -76,6 +77,7 @@ def test_a_run_keeps_both_shapes(kept):
         assert size(kept / f"final_{name}.png") == ((30, 20) if wide else (20, 30))
     assert size(kept / "real_a2b.png") == (30, 20)
     assert size(kept / "real_b2a.png") == (20, 30)
+    assert size(kept / "finished_a2b.png") == (35, 23) and size(kept / "finished_b2a.png") == (23, 35)  # 23.3
 
 
 def test_a_picture_too_long_and_thin_to_train_on(refused, shaped_pair, tmp_path):

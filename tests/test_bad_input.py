@@ -70,15 +70,8 @@ WRONG_OPTIONS = [
     "--scale_factor 1",
     "--scale_factor nan",
     "--lr_d 0",
-    *(
-        "--quant_level 2",
-        "--start 1",
-        "--frames 2",
-        "--every 2",
-        "--fps 5",
-        "--start 1:x",
-        "--start 1:2:3:4",
-    ),  # of clips
+    *("--quant_level 2", "--start 1", "--frames 2", "--every 2", "--fps 5"),  # of clips
+    *("--start 1:x", "--start 1:2:3:4"),
     "--alpha inf",
     "--nc_z 4",
     "--preset fast",

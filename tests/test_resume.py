@@ -46,18 +46,19 @@ def test_stopped_again_and_again(cli, monkeypatch, whole, inputs, tmp_path):
     same_results(whole, tmp_path / "second")
 
 
-def test_a_signal_saves_and_prints_the_command_that_resumes(cli, monkeypatch, whole, inputs, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_prints_the_command_that_resumes(cli, monkeypatch, whole, inputs, tmp_path, number, code):
     out, real_step = tmp_path / "run with a space", training.pair.training_step
 
     def interrupted_step(*arguments):
         if (out / "scale_00.safetensors").exists():
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
         return real_step(*arguments)
 
     monkeypatch.setattr(training.pair, "training_step", interrupted_step)
     words = [*inputs, "--out", out, *FLAGS, "--save_every", 3600]
     stopped = cli("train.py", *words)
-    assert stopped.code == 143 and "Traceback" not in stopped.err
+    assert stopped.code == code and "Traceback" not in stopped.err
     assert load_checkpoint(out / "state.safetensors")[1]["step"] == 1
     monkeypatch.undo()
     python, *words = shlex.split(stopped.err.strip().splitlines()[-1])

@@ -1,4 +1,5 @@
-"""How a script ends: what a person can get wrong in one line, never in a traceback; a stop between two steps.
+"""How a script starts, with as many threads as it may run, and ends: what a person can get wrong in one line, never in
+a traceback; a stop between two steps.
 
 Scripts import this module first; it imports little itself, so that Ctrl-C hardly ever comes before it is there.
 """

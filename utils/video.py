@@ -61,7 +61,9 @@ class Clip:
         else:
             animated = _pillow_frames(path) > 1
             self._files = [path]
-            self._frames = partial(_animation_frames if animated else _video_frames, path, name, excerpt.start)
+            self._frames = partial(_video_frames, path, name, excerpt.start)
+            if animated:
+                self._frames = partial(_animation_frames, path, name)
 
         # Look at all frames until the excerpt is over: one that does not say when it is shown follows the one before.
         shown, end, start = [], Fraction(0), Fraction(excerpt.start).limit_denominator(10**6)  # 0.04 is 1/25
@@ -141,7 +143,7 @@ def _images_in(folder: Path, name: str) -> list[Path]:
     return sorted(files, key=texts_and_numbers)
 
 
-def _animation_frames(path: Path, name: str, _: float) -> Iterator[Frame]:
+def _animation_frames(path: Path, name: str) -> Iterator[Frame]:
     """Of an animated GIF, WebP or PNG; frames of 10 ms and less last 100 ms, as browsers have it."""
     with opened(path, name) as file:
         # An animated PNG may begin with an image that does not belong to it.
