@@ -61,11 +61,16 @@ class Page:
                 start = gr.Button("Start", variant="primary")
             with gr.Column(scale=2, min_width=320):
                 run, state, seen = gr.Dropdown(label="Run", filterable=False), gr.HTML(), gr.State()
+                # Not among what is drawn anew: a click would be lost meanwhile, or meet the run shown before.
+                stop, resume = gr.Button("Stop", visible=False), gr.Button("Resume", visible=False)
                 gr.render(seen, show_progress="hidden")(self.results)
             # As they were sent: it is for train.py to open the images, or to say why it cannot.
             start.click(self.begin, [*pair, preset, seed, more], run, preprocess=False, scroll_to_output=True)
             gr.on([self.blocks.load, run.focus], self.runs, run, run, show_progress="hidden")
-            gr.on([gr.Timer(1).tick, run.change], self.watch, run, [state, seen], show_progress="hidden")
+            stop.click(self.stop, run)
+            resume.click(self.resume, run)
+            shown = [state, stop, resume, seen]
+            gr.on([gr.Timer(1).tick, run.change], self.watch, run, shown, show_progress="hidden")
 
     def runs(self, chosen: str | None) -> gr.Dropdown:
         """The list of runs, newest first; nothing `chosen` is sent back: another may be picked meanwhile."""
@@ -86,19 +91,31 @@ class Page:
         self.trainings[name] = Training([str(word) for word in words])
         return self.runs(None)
 
-    def watch(self, name: str | None) -> tuple[str, list[str]]:
-        """A run's state as HTML, and what `results` needs to know: the run, its state in a word, the newest samples."""
+    def busy(self, name: str) -> bool:
+        return name in self.trainings and not self.trainings[name].turn.done()
+
+    def stop(self, name: str) -> None:
+        if self.busy(name):
+            self.trainings[name].stop()
+
+    def resume(self, name: str) -> None:
+        if not self.busy(name):
+            self.trainings[name] = Training(["--load", str(self.out / name)])
+
+    def watch(self, name: str | None) -> tuple[str, gr.Button, gr.Button, list[str]]:
+        """A run's state as HTML, its buttons, and what `results` needs: the run, its state, the newest samples."""
         if name is None:
-            return "Choose two images and press Start, or open an earlier run.", []
+            return "Choose two images and press Start, or open an earlier run.", *[gr.Button(visible=False)] * 2, []
         training, record, percent = self.trainings.get(name), RunFolder(self.out / name).record, 0
         phase = "finished" if record.get("finished") else "stopped" if record else "not begun"
         lines = [phase.capitalize(), *(training.notes if training else [])]
-        if training and not training.turn.done():
+        if self.busy(name):
             phase, (lines[0], percent) = "training", training.progress()
         bar = f"<div style='height: 4px; width: {percent}%; background: var(--color-accent)'></div>"
         lines = [html.escape(re.sub(r"\S*/uploads/\w+/", "", line)) for line in lines]
         samples = sorted((self.out / name).glob("samples/*.png"))[-len(SAMPLES) :]
-        return "<br>".join(lines) + bar, [name, phase, *map(str, samples)]
+        buttons = [gr.Button(visible=phase == its) for its in ("training", "stopped")]
+        return "<br>".join(lines) + bar, *buttons, [name, phase, *map(str, samples)]
 
     @told()
     def results(self, seen: list[str]) -> None:
@@ -107,10 +124,6 @@ class Page:
             return
         name, phase, *samples = seen
         folder = self.out / name
-        if phase == "training":
-            gr.Button("Stop").click(self.trainings[name].stop)
-        elif phase == "stopped":
-            gr.Button("Resume").click(lambda: self.trainings.update({name: Training(["--load", str(folder)])}))
         if phase != "finished":
             shown = [(file, SAMPLES[kind]) for kind in SAMPLES for file in samples if file.endswith(f"{kind}.png")]
             gr.Gallery(shown, label="Learned so far", columns=2, object_fit="contain", visible=bool(shown), buttons=[])

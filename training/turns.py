@@ -28,6 +28,8 @@ class Training:
         command, every = [sys.executable, str(ROOT / "train.py"), *words], os.environ | {"PROGRESS_SECONDS": "1"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
         with subprocess.Popen(command, env=every, **pipes) as self.process:
+            if self.stopping:  # while it was starting
+                self.process.terminate()
             for line in self.process.stdout:
                 self.line = line
                 if line.startswith(("error: ", "note: ", "warning: ")):
