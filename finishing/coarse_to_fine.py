@@ -43,8 +43,8 @@ def finish(
     """
     shape, scale, tile = references.shape, references.scale, references.tile
     work = np.square(references.factors).cumsum()
-    done, is_clip = 0.0, before is not None
-    last, motion = before if is_clip and before[1].found.any() else (None, None)  # a cut: in colours of its own
+    last, motion = before if before and before[1].found.any() else (None, None)  # a cut: in colours of its own
+    done = 0.0
 
     def check() -> None:
         if progress is not None:
@@ -69,7 +69,7 @@ def finish(
     for index, factor in enumerate(references.factors):
         check()
         here = [ceil_side(side * factor) for side in shape]
-        level = references.level(index, check, is_clip)
+        level = references.level(index, check)
         pictures = resize(image, factor / size, here, tile), resize(learned, factor / scale, here, tile)
         queries = level.features(*pictures, check, tile)
         previous, drift = np.full(queries.shape[:2], -1, np.int32), np.zeros((2, *queries.shape[:2]), np.float32)

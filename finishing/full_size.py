@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from torch import Tensor
 
 from finishing.canvas import LEAST_SIDE, PATCH, PLAIN, Shape, Tile, opaque, white, white_side
 from finishing.finished import Finished
-from finishing.motion import Motion
 from utils.errors import StopRequest
 from utils.geometry import ceil_side
 from utils.image import image_to_tensor, save_images
@@ -17,6 +17,9 @@ from utils.measures import COPIED, save_metrics
 from utils.progress import Bar
 from utils.resize import resize
 from utils.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from finishing.references import References
 
 BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
 MUCH = 4e9  # bytes; who needs more is told so
@@ -78,30 +81,22 @@ class Finisher:
             notes.append(f"needs about {needed / 1e9:.0f} GB of memory")
         return (height, width), factors, notes
 
-    def __call__(
-        self,
-        learned: Tensor,
-        before: tuple[Finished, Motion] | None = None,
-        progress: Callable[[float], object] | None = None,
-    ) -> Finished:
-        """Finish a learned image, (1, 3, h, w) in [-1, 1].
+    def prepared(self, learned: Shape, *, lasting: bool = False) -> "References":
+        """The references for learned images of a (height, width); `lasting` where that are many, a clip's frames."""
+        from finishing.references import References  # loads numba, which only finishing needs
 
-        Args:
-            before, progress: see `finishing.coarse_to_fine.finish`. From a clip's third frame on, what depends on the
-                references alone is there.
-        """
-        from finishing.coarse_to_fine import finish  # loads numba, which only this needs
-        from finishing.references import References
-
-        if before is not None:
-            return finish(learned, before[0].references, before, progress)
         shape, factors, _ = self.sizes()
         by_size = list(zip(self.references.values(), factors, strict=True))
         images = [resize(image_to_tensor(one), by) for one, by in by_size]
         masks = [white(opaque(one), by).float() for one, by in by_size]
-        references = References(images, tuple(learned.shape[-2:]), shape, self.structure, masks, self.tile)
+        return References(images, learned, shape, self.structure, masks, self.tile, lasting)
+
+    def __call__(self, learned: Tensor, progress: Callable[[float], object] | None = None) -> Finished:
+        """Finish a learned image, (1, 3, h, w) in [-1, 1]; for `progress` see `finishing.coarse_to_fine.finish`."""
+        from finishing.coarse_to_fine import finish
+
         kept = None if self.kept is None else (image_to_tensor(self.kept), opaque(self.kept))
-        return finish(learned, references, progress=progress, kept=kept)
+        return finish(learned, self.prepared(tuple(learned.shape[-2:])), progress=progress, kept=kept)
 
 
 def finish_all(

@@ -32,6 +32,7 @@ class References:
             nearer patches and colours; above 1 only the weight grows further.
         masks: (H, W) float each, 1 where patches may be copied from, else 0; not given: everywhere.
         tile: whether the finished images go around.
+        lasting: whether what is made for one image is held for the next, where it is not too large.
 
     Attributes:
         scale: ratio of a learned image to the finished one.
@@ -41,7 +42,14 @@ class References:
     """
 
     def __init__(
-        self, images: Sequence[Tensor], learned: Shape, shape: Shape, structure: float, masks: Sequence = (), tile=PLAIN
+        self,
+        images: Sequence[Tensor],
+        learned: Shape,
+        shape: Shape,
+        structure: float,
+        masks: Sequence[Tensor] = (),
+        tile: Tile = PLAIN,
+        lasting: bool = False,
     ) -> None:
         bounded = min(structure, 1.0)
         self.weight = 8 * structure  # of the anchors' features, squared in distances; at 1 as a patch's pixels
@@ -56,11 +64,12 @@ class References:
         chosen = [image[0][:, share > 0.9 * share.max()] for image, share in zip(self.small, shares, strict=True)]
         self.palette, self.tile = torch.cat(chosen, dim=1), tile
         self.levels: dict[int, Level] = {}
+        self.lasting = lasting
 
-    def level(self, index: int, check: Check, is_clip: bool) -> "Level":
-        """The references at the size of a pass; of a clip held for the next frame, unless too large."""
+    def level(self, index: int, check: Check) -> "Level":
+        """The references at the size of a pass."""
         level = self.levels.get(index) or Level(self, index, check)
-        if is_clip and len(level.keys) <= MOST_KEPT:
+        if self.lasting and len(level.keys) <= MOST_KEPT:
             self.levels[index] = level
         return level
 

@@ -69,6 +69,10 @@ def translate_clip(
     sizes = {"a2b": (width, height)} | ({} if finisher is None else {"learned_a2b": even_size(learned_shape)})
     sizes |= {"compare": (2 * width, height)} if compare else {}
     quant_level = pair.folder.options()["quant_level"]
+    if finisher is not None:
+        from finishing.coarse_to_fine import finish  # loads numba, which only finishing needs
+
+        references = finisher.prepared(shapes[-1], lasting=True)
     together = max(1, TOGETHER // (shapes[-1][0] * shapes[-1][1]))
 
     def made(frames: Iterator[Image.Image]) -> Iterator[Made]:
@@ -83,7 +87,7 @@ def translate_clip(
                 images = {"a2b": learned}
                 if finisher is not None:
                     since = None if motion is None else (finished, motion)
-                    finished = finisher(learned, since, lambda _: stop.check())
+                    finished = finish(learned, references, since, lambda _: stop.check())
                     images = {"a2b": finished.image, "learned_a2b": learned}
                 yield source, images, motion, finished
                 before = source

@@ -285,18 +285,17 @@ def test_a_clip_prepares_its_references_once(monkeypatch, most):
     monkeypatch.setattr(references, "MOST_KEPT", most)
     monkeypatch.setattr(references, "Level", lambda *of, make=references.Level: made.append(make(*of)) or made[-1])
     finisher = Finisher({"a": Image.fromarray(to_uint8(texture(60, 70, 1)))}, (45, 60), 60, 1.0)
-    before, alone, counts = None, None, []
+    prepared = finisher.prepared((24, 32), lasting=True)
+    before, counts = None, []
     for frame in [texture(24, 32, seed) for seed in (2, 3, 4, 5)]:
-        if before is not None:
-            fresh = References(before.references.images, (24, 32), (45, 60), 1.0)
-            alone = finish(frame, fresh, (before, STILL))
+        since = before and (before, STILL)
+        alone = finish(frame, finisher.prepared((24, 32)), since)
         made.clear()
-        before = finisher(frame, before and (before, STILL))
+        before = finish(frame, prepared, since)
         counts.append(len(made))
-        assert alone is None or torch.equal(before.image, alone.image)
-    # The second frame shows that it is a clip; from then on all is there, but for what is too large.
-    assert counts[0] == counts[1] > 0
-    assert counts[2:] == ([0, 0] if most else counts[:2])
+        assert torch.equal(before.image, alone.image)
+    # From the second frame on all is there, but for what is too large.
+    assert counts[0] > 0 and counts[1:] == ([0] * 3 if most else counts[:1] * 3)
 
 
 def test_a_stop_is_honoured_in_the_middle_of_a_level(tmp_path):
