@@ -35,7 +35,7 @@ class Canvas:
         values: (places, 3) float32, the pixels, 0 beside a narrow reference.
         usable: (places,) bool, whether a whole patch of one reference begins there, which may be copied. The last
             columns never are, so that one step to the side never leads from a usable place around the edge to another.
-        nearest: (places,) int32, the usable place nearest to each; None where no mask has black.
+        nearest: (places,) int32, the usable place nearest to each; None without masks.
     """
 
     def __init__(self, images: Sequence[Tensor], masks: Sequence[np.ndarray] = (), tile: Tile = PLAIN) -> None:
@@ -44,20 +44,28 @@ class Canvas:
         self.tops = self.shapes[:, 0].cumsum() - self.shapes[:, 0]
         self.width = int(self.shapes[:, 1].max())
         self.values = self.spread([image[0].permute(1, 2, 0).numpy() for image in images])
-        masks = masks or [np.ones(shape, np.bool_) for shape in self.shapes]
-        self.usable = self.spread([sliding_window_view(mask, (PATCH, PATCH)).all(axis=(2, 3)) for mask in masks])
-        self.nearest = None
-        if not all(mask.all() for mask in masks):
+        if masks:
+            usable = [sliding_window_view(mask, (PATCH, PATCH)).all(axis=(2, 3)) for mask in masks]
+        else:
+            usable = [np.ones(shape - PATCH + 1, np.bool_) for shape in self.shapes]
+        self.usable, self.nearest = self.spread(usable), None
+        if masks:
             barred = ~self.usable.reshape(-1, self.width)
             rows, columns = distance_transform_edt(barred, return_distances=False, return_indices=True)
             self.nearest = (rows * self.width + columns).astype(np.int32).reshape(-1)
 
+    def room(self, values: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, list[np.ndarray]]:
+        """An array on the canvas, (places, *values), all 0, and of it the part of each reference, (h, w, *values)."""
+        out = np.zeros((self.shapes[:, 0].sum(), self.width, *values), dtype)
+        parts = [out[top : top + height, :width] for top, (height, width) in zip(self.tops, self.shapes, strict=True)]
+        return out.reshape(-1, *values), parts
+
     def spread(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """On the canvas an array of each reference, (h, w, ...), from its top left corner on; (places, ...), else 0."""
-        out = np.zeros((self.shapes[:, 0].sum(), self.width, *arrays[0].shape[2:]), arrays[0].dtype)
-        for top, array in zip(self.tops, arrays, strict=True):
-            out[top : top + len(array), : array.shape[1]] = array
-        return out.reshape(-1, *out.shape[2:])
+        out, parts = self.room(arrays[0].shape[2:], arrays[0].dtype)
+        for part, array in zip(parts, arrays, strict=True):
+            part[: array.shape[0], : array.shape[1]] = array
+        return out
 
     def position(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Which reference a place is in, and its row and column there."""

@@ -66,10 +66,11 @@ def settle(
     in_bands(distances, len(field), queries, level.keys, field, distance, check=check)
     median = np.median(distance)
     coherence, loyalty = np.float32(COHERENCE * median), np.float32(LOYALTY * median)
-    canvas = level.canvas
+    canvas, changed = level.canvas, np.zeros(field.shape, np.int8)
     fixed = (queries, level.keys, canvas.usable, canvas.width, canvas.tile, coherence, previous, loyalty)
     for turn in range(SWEEPS):
-        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, apart=1 + canvas.tile[0], check=check)
+        moving = field, distance, changed
+        in_bands(sweep, len(field), *fixed, turn, *moving, apart=1 + canvas.tile[0], check=check)
     return field
 
 

@@ -150,28 +150,47 @@ def continuing(field, tile, width, y, x, place):
 
 
 @compiled
-def sweep(first, last, queries, keys, usable, width, tile, coherence, previous, loyalty, backwards, field, distance):
-    """One coherence sweep over rows `first` to `last`, in row order or backwards.
+def settled(changed, tile, y, x, turn):
+    """Whether no match next to (y, x) has changed in this turn or the one before."""
+    for dy in range(-1, 2):
+        for dx in range(-1, 2):
+            row, column = inside(y + dy, changed.shape[0], tile[0]), inside(x + dx, changed.shape[1], tile[1])
+            if (dy or dx) and row >= 0 and column >= 0 and changed[row, column] >= turn:
+                return False
+    return True
+
+
+@compiled
+def sweep(
+    first, last, queries, keys, usable, width, tile, coherence, previous, loyalty, turn, field, distance, changed
+):
+    """One coherence sweep over rows `first` to `last`, in row order or, in odd turns, backwards.
 
     Every patch tries what continues its eight neighbours' matches, and its previous match; it takes what has less
-    energy: squared distance - coherence * neighbours that continue it - loyalty where it is the previous one.
+    energy: squared distance - coherence * neighbours that continue it - loyalty where it is the previous one. Where
+    nothing around it has changed since it last did so, that is left out.
 
     Args:
         queries: (h, w, K). keys: (places, K). usable: (places,), whether a patch may be taken from there.
         tile: whether the field's rows, and columns, go around.
         previous: (h, w), matches in the frame before; -1 for none.
         field, distance: (h, w), changed: the matches, and their squared distances.
+        turn: from 0.
+        changed: (h, w), changed: one more than the turn in which a match last did; 0 before the first.
     """
+    backwards = turn % 2 == 1
     step = -1 if backwards else 1
     height, columns = field.shape
     for row in range(first, last):
         y = first + last - 1 - row if backwards else row
         for column in range(columns):
             x = columns - 1 - column if backwards else column
-            own = field[y, x]
-            energy = distance[y, x] - coherence * continuing(field, tile, width, y, x, own)
-            if own == previous[y, x]:
-                energy -= loyalty
+            if settled(changed, tile, y, x, turn):
+                continue
+            reward = coherence * continuing(field, tile, width, y, x, field[y, x])
+            if field[y, x] == previous[y, x]:
+                reward += loyalty
+            energy = distance[y, x] - reward
             for candidate in range(9):
                 dy, dx = (candidate // 3 - 1) * step, (candidate % 3 - 1) * step
                 if candidate == 4:
@@ -189,7 +208,7 @@ def sweep(first, last, queries, keys, usable, width, tile, coherence, previous, 
                 found = distance_below(queries[y, x], keys[place], energy + reward)
                 if found - reward < energy:
                     energy = found - reward
-                    field[y, x], distance[y, x] = place, found
+                    field[y, x], distance[y, x], changed[y, x] = place, found, turn + 1
 
 
 @compiled

@@ -39,6 +39,7 @@ class References:
         factors: ratio of every pass's size to the finished image.
         small: `images` at the learned size.
         palette: (3, pixels), the colours of what may be copied, at that size.
+        barred: whether anything may not.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class References:
         self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
         start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
         self.masks = masks or [torch.ones(image.shape[-2:]) for image in images]
+        self.barred = not all(mask.all() for mask in self.masks)
         sides = [*shape, *(side for image in images for side in image.shape[-2:])]
         self.scale = min(1.0, math.sqrt(math.prod(learned) / math.prod(shape)))
         self.factors = pass_factors(start * self.scale, min(*sides, *map(white_side, self.masks)), max(sides))
@@ -64,7 +66,13 @@ class References:
         chosen = [image[0][:, share > 0.9 * share.max()] for image, share in zip(self.small, shares, strict=True)]
         self.palette, self.tile = torch.cat(chosen, dim=1), tile
         self.levels: dict[int, Level] = {}
-        self.lasting = lasting
+        self.lasting, self.latest = lasting, (1.0, images)
+
+    def at(self, factor: float) -> list[Tensor]:
+        """`images` at another size; the latest is at hand, for a pass begins at the size of the one before."""
+        if self.latest[0] != factor:
+            self.latest = factor, [resize(image, factor) for image in self.images]
+        return self.latest[1]
 
     def level(self, index: int, check: Check) -> "Level":
         """The references at the size of a pass."""
@@ -90,16 +98,15 @@ class Level:
 
     def __init__(self, references: References, index: int, check: Check) -> None:
         scale, factor = references.scale, references.factors[index]
-        before = references.factors[index - 1] if index else scale
-        sharp = [resize(image, factor) for image in references.images]
+        before = min(references.factors[index - 1] if index else scale, factor)
+        blurred, sharp = references.at(before), references.at(factor)
 
         def enlarged(images: Sequence[Tensor], ratio: float) -> list[Tensor]:
             return [resize(image, ratio, own.shape[-2:]) for image, own in zip(images, sharp, strict=True)]
 
         # What was enlarged is compared with references enlarged likewise, or blur would find blur.
-        blurred = sharp
         if before < factor:
-            blurred = enlarged([resize(image, before) for image in references.images], factor / before)
+            blurred = enlarged(blurred, factor / before)
         small = enlarged(references.small, factor / scale)
         self.spacing = max(1, round(references.reach * factor / scale))
         self.margin = ANCHOR // 2 * self.spacing - PATCH // 2  # negative where the samples lie inside the patch
@@ -107,18 +114,25 @@ class Level:
         wide = [padded(image, self.margin) for image in small]
         self.anchors = principal_components(wide, ANCHOR, self.spacing, ANCHOR_COMPONENTS)
         self.anchors *= np.float32(references.weight * PATCH / ANCHOR)
-        self.canvas = Canvas(sharp, [white(mask, factor).numpy() for mask in references.masks], references.tile)
-        self.keys = self.canvas.spread([self.features(*each, check) for each in zip(blurred, small, strict=True)])
+        masks = [white(mask, factor).numpy() for mask in references.masks] if references.barred else ()
+        self.canvas = Canvas(sharp, masks, references.tile)
+        self.keys, parts = self.canvas.room((COMPONENTS + ANCHOR_COMPONENTS,), np.float32)
+        for *pictures, part in zip(blurred, small, parts, strict=True):
+            self.features(*pictures, check, out=part)
 
-    def features(self, image: Tensor, small: Tensor, check: Check, tile: Tile = PLAIN) -> np.ndarray:
+    def features(
+        self, image: Tensor, small: Tensor, check: Check, tile: Tile = PLAIN, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Of all patches of an image, (h, w, K) float32.
 
         Args:
             image, small: (1, 3, H, W), at this size, what patches and anchors are taken from.
+            out: where to, from the top left corner on; None: a new array.
         """
         image, small = padded(image, 0, tile), padded(small, self.margin, tile)
         height, width = image.shape[-2:]
-        out = np.empty((height - PATCH + 1, width - PATCH + 1, COMPONENTS + ANCHOR_COMPONENTS), np.float32)
+        shape = height - PATCH + 1, width - PATCH + 1, COMPONENTS + ANCHOR_COMPONENTS
+        out = np.empty(shape, np.float32) if out is None else out[: shape[0], : shape[1]]
         for picture, components, spacing, part in (
             (image, self.patches, 1, out[..., :COMPONENTS]),
             (small, self.anchors, self.spacing, out[..., COMPONENTS:]),
@@ -130,6 +144,8 @@ class Level:
 def padded(image: Tensor, margin: int, tile: Tile = PLAIN) -> Tensor:
     """An image with its edge repeated on every side; one that goes around goes on there, at the end a patch further."""
     for axis, around in zip((-2, -1), tile, strict=True):
+        if not (margin or around):
+            continue
         length = image.shape[axis]
         pixels = torch.arange(-margin, length + margin + (PATCH - 1) * around)
         image = image.index_select(axis, pixels % length if around else pixels.clamp(0, length - 1))

@@ -108,9 +108,12 @@ def test_a_sweep_never_raises_the_energy(shape):
     distance = ((queries - level.keys[field]) ** 2).sum(axis=2)
     nothing, coherence = np.full(shape, -1, np.int32), np.float32(2.0)
     fixed = (queries, level.keys, canvas.usable, canvas.width, canvas.tile, coherence, nothing, np.float32(0))
-    energies = [energy(field, distance, canvas.width, coherence)]
+    energies, changed = [energy(field, distance, canvas.width, coherence)], np.zeros(shape, np.int8)
     for turn in range(6):
-        in_bands(sweep, len(field), *fixed, turn % 2 == 1, field, distance, apart=1)
+        everywhere = field.copy(), distance.copy(), np.full(shape, 99, np.int8)
+        in_bands(sweep, len(field), *fixed, turn, *everywhere, apart=1)
+        in_bands(sweep, len(field), *fixed, turn, field, distance, changed, apart=1)
+        assert np.array_equal(field, everywhere[0])  # what is left out would have changed nothing
         assert canvas.usable[field].all()
         assert np.allclose(distance, ((queries - level.keys[field]) ** 2).sum(axis=2), atol=1e-4)
         energies.append(energy(field, distance, canvas.width, coherence))
