@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from utils.run_folder import RunFolder
 if TYPE_CHECKING:
     from finishing.references import References
 
+AROUND = 6  # as much as this part of a picture's longer side is looked at around a hole
 BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
 MUCH = 4e9  # bytes; who needs more is told so
 
@@ -76,27 +78,56 @@ class Finisher:
             has = "{}x{}".format(*self.references[limit].size)
             notes.append(f"is limited to {width}x{height}: {limit} has only {has} pixels and is never enlarged")
         images = zip(self.references.values(), factors, strict=True)
-        needed = BYTES * (height * width + sum(math.prod(image.size) * factor**2 for image, factor in images))
+        worked = height * width if self.kept is None else opaque(self.kept)[self.near(self.like)[1]].numel()
+        needed = BYTES * (worked + sum(math.prod(image.size) * factor**2 for image, factor in images))
         if needed > MUCH:
             notes.append(f"needs about {needed / 1e9:.0f} GB of memory")
         return (height, width), factors, notes
 
-    def prepared(self, learned: Shape, *, lasting: bool = False) -> "References":
-        """The references for learned images of a (height, width); `lasting` where that are many, a clip's frames."""
+    def near(self, learned: Shape) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """The rows and columns, of a learned image of a (height, width) and of `kept`, that filling its holes takes."""
+        free, parts = opaque(self.kept).numpy() == 0, []
+        margin = max(LEAST_SIDE, max(free.shape) // AROUND)
+        for axis, (length, side) in enumerate(zip(free.shape, learned, strict=True)):
+            found = np.flatnonzero(free.any(axis=1 - axis))
+            first, last = (0, length) if self.tile[axis] or not len(found) else found[[0, -1]] + (-margin, 1 + margin)
+            low, high = max(0, first) * side // length, -(-min(length, last) * side // length)
+            parts.append((slice(low, high), slice(round(low * length / side), round(high * length / side))))
+        return tuple(zip(*parts, strict=True))
+
+    def prepared(self, learned: Shape, shape: Shape | None = None, *, lasting: bool = False) -> "References":
+        """The references for learned images, and finished ones, of a (height, width).
+
+        Args:
+            shape: of the finished ones; None: what `sizes` says.
+            lasting: see `References`.
+        """
         from finishing.references import References  # loads numba, which only finishing needs
 
-        shape, factors, _ = self.sizes()
+        whole, factors, _ = self.sizes()
         by_size = list(zip(self.references.values(), factors, strict=True))
         images = [resize(image_to_tensor(one), by) for one, by in by_size]
         masks = [white(opaque(one), by).float() for one, by in by_size]
-        return References(images, learned, shape, self.structure, masks, self.tile, lasting)
+        return References(images, learned, shape or whole, self.structure, masks, self.tile, lasting)
 
     def __call__(self, learned: Tensor, progress: Callable[[float], object] | None = None) -> Finished:
         """Finish a learned image, (1, 3, h, w) in [-1, 1]; for `progress` see `finishing.coarse_to_fine.finish`."""
         from finishing.coarse_to_fine import finish
 
-        kept = None if self.kept is None else (image_to_tensor(self.kept), opaque(self.kept))
-        return finish(learned, self.prepared(tuple(learned.shape[-2:])), progress=progress, kept=kept)
+        if self.kept is None:
+            return finish(learned, self.prepared(tuple(learned.shape[-2:])), progress=progress)
+        there, near = self.near(learned.shape[-2:])
+        learned, image, mask = learned[(..., *there)], image_to_tensor(self.kept), opaque(self.kept)
+        kept = image[(..., *near)], mask[near]
+        references = self.prepared(tuple(learned.shape[-2:]), tuple(kept[1].shape))
+        part = finish(learned, references, progress=progress, kept=kept)
+
+        # Put it where it belongs.
+        image[(..., *near)] = part.image
+        own = np.stack([np.full(mask.shape, len(self.references)), *np.indices(mask.shape)]).astype(np.int32)
+        filled = part.source[0] < len(self.references)
+        own[(slice(None), *near)][:, filled] = part.source[:, filled]
+        return part._replace(image=image, source=own)
 
 
 def finish_all(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from finishing.canvas import Canvas
 from finishing.field import settle
+from finishing.full_size import Finisher
 from finishing.votes import correction, steps_of
 from models.inference import TrainedPair
 
@@ -136,6 +137,16 @@ def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
     assert sizes.tolist() == [[48, 64], [40, 48]]
     applied = finish_again(tmp_path / "s.npz", [files / "b.png", files / "a.png"], tmp_path / "applied")
     assert np.array_equal(np.asarray(Image.open(applied))[~hole], a[~hole])
+
+
+def test_only_what_is_near_a_hole_is_computed():
+    image = Image.new("RGBA", (300, 120), (0, 0, 0, 255))
+    image.paste((0, 0, 0, 0), (100, 50, 110, 60))
+    there, near = Finisher({}, (120, 300), 300, 0.0, image).near((40, 100))
+    # A sixth of 300 around it, in whole pixels of the learned image.
+    assert there == (slice(0, 37), slice(16, 54)) and near == (slice(0, 111), slice(48, 162))
+    _, near = Finisher({}, (120, 300), 300, 0.0, image, (True, False)).near((40, 100))
+    assert near == (slice(0, 120), slice(48, 162))
 
 
 def finish_again(path, maps, out):
