@@ -74,7 +74,7 @@ def save_loss_curves(records: list[dict], path: Path) -> None:
     figure = Figure(figsize=(11, 2.6 * rows + 0.4), layout="constrained")
     for index, names in enumerate(panels.values(), start=1):
         axis = figure.add_subplot(rows, 2, index)
-        for name in names:
+        for name in sorted(names):  # a in one colour everywhere
             values = [record.get(name, float("nan")) for record in records]
             axis.plot(steps, values, label=name, marker="." if len(records) < 40 else None, linewidth=1)
         for scale in {record["scale"] for record in records} - {0}:
