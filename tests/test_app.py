@@ -104,7 +104,7 @@ def test_a_run_from_upload_to_download(tab, page, pair, tmp_path):
 def test_a_wrong_file_ends_in_one_line(tab, pair, tmp_path):
     (tmp_path / "bad.png").write_text("no image")
     begin(tab, tmp_path / "bad.png", pair[1])
-    tab.get_by_text("error: --input_a bad.png: cannot be read: not an image Pillow knows").wait_for()
+    tab.get_by_text("error: --input_a bad.png: cannot be read: not a still image that Pillow knows").wait_for()
 
 
 def test_only_its_own_files_are_served_and_only_sent_ones_trained_on(page):

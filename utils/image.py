@@ -83,7 +83,7 @@ def opened(path: Path, name: str) -> Iterator[Image.Image]:
     except (UserError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many kinds on damaged files.
-        unknown = "not an image Pillow knows (HEIC needs the package pillow-heif)"
+        unknown = "not a still image that Pillow knows (HEIC needs the package pillow-heif)"
         reason = unknown if isinstance(error, UnidentifiedImageError) else error
         raise UserError(f"{name}: cannot be read: {reason}; save it as PNG, or smaller") from None
 
