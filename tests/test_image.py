@@ -181,6 +181,9 @@ def test_a_sheet_is_compact_and_in_true_colours(tmp_path):
     save_sheet([[("a name that is much wider than its image", grey)] * 12], tmp_path / "y.jpg")
     with Image.open(tmp_path / "y.jpg") as sheet:
         assert sheet.format == "JPEG" and sheet.width <= WIDEST and 400 < sheet.height < 500
+    # A label is never cut off.
+    save_sheet([[("a name that is wider than its image", grey[..., :1])]], tmp_path / "z.png")
+    assert (np.asarray(Image.open(tmp_path / "z.png").convert("L"))[:, 30 + 192 // 8 :] < 99).any()
 
 
 def test_loss_curves_of_two_points_a_scale(tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from utils.files import replacing
@@ -48,8 +48,10 @@ def _tile(label: str, image: Tensor) -> Image.Image:
     factor = LARGEST / longer if longer > LARGEST else max(1, -(-SMALLEST // longer))
     smooth = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
     picture = picture.resize([max(1, round(factor * side)) for side in picture.size], smooth)
-    tile = ImageOps.expand(picture, (0, LABEL, 0, 0), "white")
-    ImageDraw.Draw(tile).text((0, 2), label, "black", ImageFont.load_default(size=14))
+    font = ImageFont.load_default(size=14)
+    tile = Image.new("RGB", (max(picture.width, round(font.getlength(label))), LABEL + picture.height), "white")
+    tile.paste(picture, (0, LABEL))
+    ImageDraw.Draw(tile).text((0, 2), label, "black", font)
     return tile
 
 
