@@ -56,16 +56,19 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalOptions:
     """Options of an evaluation from its command line; UserError on anything wrong with it."""
     options = _with_seed(EvalOptions(**EVAL.explicit(arguments)))
     _require(options, "out", "load")
+    missing = [name for name in ("input_a", "input_b") if getattr(options, name) is None]
     video = options.input_a is not None and is_clip(options.input_a)
+    if video and options.samples:
+        raise UserError("--samples: draws new images; leave out the video --input_a")
+    if missing and not video and not (options.samples and len(missing) == 2):
+        trained = RunFolder(options.load).options(TRAIN.prog)
+        options = replace(options, **{name: Path(trained[name]) for name in missing})
+        video = is_clip(options.input_a)
     if options.choices and (video or not options.input_a):
         raise UserError("--choices: is for still images; give --input_a and --input_b")
     if options.metrics and (video or not options.input_a):
         raise UserError("--metrics: measures translated still images; give --input_a and --input_b")
-    if video and options.samples:
-        raise UserError("--samples: draws new images; leave out the video --input_a")
     _check_for_stills(options)
-    if not video and (not options.samples or options.input_a or options.input_b):
-        _require(options, "input_a", "input_b")
     return options
 
 

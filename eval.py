@@ -71,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             draw_samples(out, pair, options.samples, options.manualSeed, originals, stop)
         out.note(finished=True)
     if not isinstance(inputs[0], Clip):  # of which all that is made is told
-        print(out.path / ("results.png" if inputs[0] is not None else "samples.png"))
+        samples = "finished_samples.png" if (out.path / "finished_samples.png").exists() else "samples.png"
+        print(out.path / (samples if inputs[0] is None else "results.png"))
     return 0
 
 

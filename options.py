@@ -46,6 +46,7 @@ SOURCES = "white may be copied from, black never; default: all white"
 KEPT = "white keeps the input, at its own size; black is a hole the references fill (inpainting); default: no hole"
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 FILLED_SIZE = 160  # likewise where a hole is filled, which may be narrow: from 64 grass grew up into a gap in a hedge
+AS_TRAINED = "default: the one trained on; with --samples alone: none"
 A_KINDS = "image A, or a video, an animated image, or a folder with one image per frame"
 
 
@@ -224,12 +225,11 @@ def as_trained(name: str) -> Any:
 class EvalOptions(Excerpt, Computing):
     """Translate images with a trained pair, or draw new ones."""
 
-    input_a: Path | None = option(pathname, None, A_KINDS + "; may be left out with --samples", metavar="A")
+    input_a: Path | None = option(pathname, None, f"{A_KINDS}; {AS_TRAINED}", metavar="A")
     input_b: Path | None = option(
         pathname,
         None,
-        "image B, translated to b2a; the look of a2b always comes from the B of training; may be left out "
-        "with --samples, or if A is a video",
+        f"image B, translated to b2a; the look of a2b always comes from the B of training; {AS_TRAINED}",
         metavar="B",
     )
     load: Path = option(pathname, None, "folder of a completed train.py run (required)", metavar="DIR")

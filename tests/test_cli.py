@@ -65,7 +65,7 @@ def test_help_lists_every_option_with_its_default(cli, script):
     for name, default in vars(KINDS[script]()).items():
         (entry,) = [entry for entry in entries if entry.startswith(f"--{name} ")]
         # Without a default the text says what happens instead.
-        told = re.search(r"; default: |may be left out|\(required", entry) if default in (None, ()) else None
+        told = re.search(r"; default: |\(required", entry) if default in (None, ()) else None
         shown = "off" if default is False else default
         assert told or f"(default: {shown})" in entry
         assert not ("; default:" in entry and "(default:" in entry)  # it would say two things

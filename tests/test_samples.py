@@ -1,5 +1,7 @@
 """eval.py: new pictures from nothing, a chosen injection scale, and inputs that may be left out."""
 
+import shutil
+
 import pytest
 from conftest import make_frames
 from folders import eval_files, names, size
@@ -56,11 +58,16 @@ def test_one_injection_scale(evaluate, trained, inputs):
         assert (out / name).read_bytes() == (all_scales / name).read_bytes()
 
 
-def test_inputs_are_left_out_together(refused, pair, trained, tmp_path):
-    command = ["eval.py", "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1]
-    assert "--input_a, --input_b" in refused(command)
-    assert "--input_b" in refused([*command, "--samples", 1, "--input_a", pair[0]])
-    assert "--input_a" in refused([*command, "--samples", 1, "--input_b", pair[1]])
+def test_inputs_that_are_left_out_are_those_trained_on(evaluate, refused, trained, inputs, tmp_path):
+    given, neither = (evaluate(trained, *words, "--seed", 1, name=str(len(words))) for words in (inputs, []))
+    only_b = evaluate(trained, *inputs[2:], "--seed", 1, "--samples", 1, name="b")
+    for name in eval_files([3]) - {"config.json"}:
+        assert (given / name).read_bytes() == (neither / name).read_bytes() == (only_b / name).read_bytes(), name
+    moved = shutil.copytree(trained, tmp_path / "moved")
+    text = (moved / "config.json").read_text(encoding="utf-8")
+    (moved / "config.json").write_text(text.replace(inputs[1].name, "gone.png"), encoding="utf-8")
+    line = refused(["eval.py", "--load", moved, "--out", tmp_path / "out", *inputs[2:]])
+    assert "--input_a" in line and "gone.png" in line
 
 
 def test_a_clip_has_no_samples(tmp_path):
