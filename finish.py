@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             save_sources(options.sources, full.source, [*originals.values(), *[image] * bool(kept)], factors, turns)
         shown = [("input", image_to_tensor(image, full.image.shape[-2:]))]
         sources = [("source of each pixel", full.source_map())]
-        for index, reference in enumerate(full.references.images):
+        for index, reference in enumerate(full.references.images[: len(originals)]):  # as they were given
             shown.append((f"reference {index + 1}", reference))
             colours = legend(reference.shape[-2:], index, len(references))
             sources.append((f"colours of reference {index + 1}", colours))
