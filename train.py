@@ -143,6 +143,5 @@ def warn_of_poor_looks(translations: dict[str, torch.Tensor], reals: Reals) -> N
         found = ", ".join(f"{distance:.3f}" for distance in distances)
         print(
             f"note: neither translation comes near the look wanted (patch distances {found}; good: below {POOR_LOOK}). "
-            "A and B may have too little in common; see 'When it goes wrong' in README.md, or compare all injection "
-            "scales with eval.py --choices"
+            "A and B may have too little in common; see 'When it goes wrong' in README.md"
         )

@@ -97,9 +97,10 @@ class Published:
             image = generator(sigma * torch.randn_like(image) + image if noisy else image, image)
             # Truncated to 8 bits, enlarged with weights made anew, and back.
             pixels = (127.5 * (image[0].clamp(-1, 1) + 1)).to(torch.uint8)
-            rows, columns = map(resize_weights, pixels.shape[1:], (1 / pyramid.factor,) * 2, pyramid.shapes[i + 1])
-            enlarged = torch.from_numpy(rows) @ pixels.double() @ torch.from_numpy(columns).T
-            image = (enlarged[None] / 127.5 - 1).clamp(-1, 1).float()
+            anew, factor = resize_weights.__wrapped__, 1 / pyramid.factor
+            rows, columns = map(anew, pixels.shape[1:], (factor, factor), pyramid.shapes[i + 1])
+            enlarged = torch.from_numpy(rows.toarray()) @ pixels.float() @ torch.from_numpy(columns.toarray()).T
+            image = (enlarged[None] / 127.5 - 1).clamp(-1, 1)
         return image
 
     def discriminator_losses(

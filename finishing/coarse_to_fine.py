@@ -15,7 +15,7 @@ from finishing.motion import Motion, carried, moved
 from finishing.references import References
 from finishing.votes import averaged, seamless
 from utils.geometry import ceil_side
-from utils.resize import resize, resize_matrix
+from utils.resize import resize, resize_weights, weighted
 
 FAINT = 0.01  # standard deviation, [-1, 1], below which a colour's variation counts as none
 SIDE = 13  # pixels of a learned image that grow in one piece; with 7 stones came apart, and trees grew in the air
@@ -51,12 +51,8 @@ def finish(
             progress(done)
 
     # The learned image in the finished one's aspect, each axis by a factor of its own, and in the references' colours.
-    learned = learned.detach().float().cpu()
-    rows, columns = (
-        resize_matrix(length, wanted / length, wanted, learned.device)
-        for length, wanted in zip(learned.shape[-2:], (ceil_side(side * scale) for side in shape), strict=True)
-    )
-    learned = rows @ learned @ columns.T
+    sizes = zip(learned.shape[-2:], (ceil_side(side * scale) for side in shape), strict=True)
+    learned = weighted(learned.cpu(), *(resize_weights(length, wanted / length, wanted) for length, wanted in sizes))
     if kept is not None:
         colours = torch.eye(3, 4)  # what is filled in has those around it
     else:

@@ -239,14 +239,14 @@ class TrainedPair(Run):
         wanted, options = folder.record["fingerprints"][domain], folder.options()
         if given is not None and fingerprint(given) == wanted:
             return given
-        path = Path(options[f"input_{DOMAINS[domain]}"])
+        path, flag = Path(options[f"input_{DOMAINS[domain]}"]), f"{DOMAINS[domain].upper()} of training,"
         if is_clip(path):
-            clip = Clip(path, "--load", excerpt=Excerpt(start=options["start"], frames=1))
+            clip = Clip(path, flag, excerpt=Excerpt(start=options["start"], frames=1))
             image = simplified(next(iter(clip)), options["quant_level"], clip.size[::-1])
             found = clip.fingerprint()
         else:
-            image = open_image(path, "--load")
+            image = open_image(path, flag)
             found = fingerprint(image)
         if found != wanted:
-            raise UserError(f"{path}: is not the image the run in {folder.path} was trained on")
+            raise UserError(f"{flag} {path}: is not the image the run in {folder.path} was trained on")
         return image

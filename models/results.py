@@ -55,7 +55,8 @@ class Originals:
             try:
                 found = pair.original(domain, given[domain])
             except UserError as error:
-                print(f"note: nothing can be finished with {'AB'[domain]}'s patches: {error}", file=sys.stderr)
+                where = f"give it as --input_{'ab'[domain]}"
+                print(f"note: nothing gets {'AB'[domain]}'s patches: {error}; {where}", file=sys.stderr)
             else:
                 images[domain] = masked(found, masks[domain], f"--source_mask_{'ab'[domain]}")
         return cls(images, size, structure)

@@ -59,7 +59,10 @@ def carry_out(
     print(cost_table(run, schedule.niter, recipe.passes, estimate=dry_run))
     print(f"seed {'random' if recipe.seed is None else recipe.seed}")
     if run.finished:
-        print("all scales of this run are finished: nothing is trained, only its results are remade")
+        print(
+            "all scales of this run are finished: nothing is trained, only its results are remade; "
+            "for other settings of training, start a new one"
+        )
     if dry_run:
         return
 

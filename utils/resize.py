@@ -1,4 +1,4 @@
-"""Bicubic resampling by an exact factor, as two matrix products (docs/method.md, section 4).
+"""Bicubic resampling by an exact factor, as two products with sparse matrices (docs/method.md, section 4).
 
 Pixel v of the output has its centre at v + 0.5; dividing by the factor gives the same point on the input, whose pixel u
 has its centre at u + 0.5: u = (v + 0.5) / factor - 0.5. The grid follows the factor, not the ratio of the two sizes,
@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from utils.device import send
@@ -25,8 +26,9 @@ def cubic(distance: np.ndarray) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def resize_weights(length: int, factor: float, out_length: int, around: bool = False) -> np.ndarray:
-    """Weights (out_length, length), float64, that resample a line of `length` pixels by `factor`, or a closed one."""
+@lru_cache(maxsize=256)
+def resize_weights(length: int, factor: float, out_length: int, around: bool = False) -> csr_array:
+    """Weights (out_length, length), float32, that resample a line of `length` pixels by `factor`, or a closed one."""
     factor = out_length / length if around else factor
     stretch = max(1.0, 1.0 / factor)
     centres = (np.arange(out_length) + 0.5) / factor - 0.5
@@ -37,15 +39,8 @@ def resize_weights(length: int, factor: float, out_length: int, around: bool = F
     # Mirror with the edge pixel repeated: ... 1 0 | 0 1 ... n-1 | n-1 n-2 ...
     mirrored = np.mod(taps, 2 * length)
     mirrored = np.mod(taps, length) if around else np.where(mirrored < length, mirrored, 2 * length - 1 - mirrored)
-    matrix = np.zeros((out_length, length))
-    np.add.at(matrix, (np.arange(out_length)[:, None], mirrored), weights)
-    return matrix
-
-
-@lru_cache(maxsize=256)
-def resize_matrix(length: int, factor: float, out_length: int, device: torch.device, around: bool = False) -> Tensor:
-    """`resize_weights` in float32 on the device; built once for the same arguments."""
-    return send(torch.from_numpy(resize_weights(length, factor, out_length, around)).float(), device)
+    rows = np.repeat(np.arange(out_length), taps.shape[1])
+    return csr_array((weights.ravel(), (rows, mirrored.ravel())), (out_length, length)).astype(np.float32)
 
 
 def resize(
@@ -60,14 +55,30 @@ def resize(
     shape = shape or (ceil_side(height * factor), ceil_side(width * factor))
     if factor == 1 and tuple(shape) == (height, width):
         return image
-    rows = resize_matrix(height, factor, shape[0], image.device, tile[0])
-    columns = resize_matrix(width, factor, shape[1], image.device, tile[1])
-    return rows @ image @ columns.T
+    rows = resize_weights(height, factor, shape[0], tile[0])
+    return weighted(image, rows, resize_weights(width, factor, shape[1], tile[1]))
+
+
+def weighted(image: Tensor, rows: csr_array, columns: csr_array) -> Tensor:
+    """rows @ image @ columns.T of (..., H, W), with no gradient: on one thread of the CPU, the same bits everywhere."""
+    planes = image.detach().float().cpu().reshape(-1, *image.shape[-2:]).numpy()
+    out = np.stack([(columns @ (rows @ plane).T).T for plane in planes])
+    return torch.from_numpy(out).reshape(*image.shape[:-2], *out.shape[1:]).to(image.device)
+
+
+@lru_cache(maxsize=64)
+def dense_weights(length: int, factor: float, out_length: int, device: torch.device) -> Tensor:
+    """`resize_weights` on a device; built once for the same arguments."""
+    return send(torch.from_numpy(resize_weights(length, factor, out_length).toarray()), device)
 
 
 def upsample(image: Tensor, factor: float, shape: tuple[int, int]) -> Tensor:
-    """Bring a (N, 3, H, W) image in [-1, 1] to the next finer scale of a pyramid of ratio `factor`.
+    """Bring a (N, 3, H, W) image in [-1, 1] to the next finer scale of a pyramid of ratio `factor`, on its device.
 
     Bicubic by 1 / factor, cut at the bottom and right to `shape`, clamped to [-1, 1] before and after.
     """
-    return resize(image.clamp(-1, 1), 1 / factor, shape).clamp(-1, 1)
+    rows, columns = (
+        dense_weights(side, 1 / factor, wanted, image.device)
+        for side, wanted in zip(image.shape[-2:], shape, strict=True)
+    )
+    return (rows @ image.clamp(-1, 1) @ columns.T).clamp(-1, 1)
