@@ -52,6 +52,10 @@ class Finisher:
     kept: Image.Image | None = None
     tile: Tile = PLAIN
 
+    def __post_init__(self) -> None:
+        if self.structure < 0:
+            raise ValueError(f"structure must be at least 0, not {self.structure}")
+
     def sizes(self) -> tuple[Shape, list[float], list[str]]:
         """(height, width) of the finished image, by what each reference is shrunk, and what a person should know.
 

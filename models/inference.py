@@ -167,7 +167,7 @@ class TrainedPair(Run):
                 B for "b2a". All are read alike: upright, in sRGB, on white where they are transparent.
             inject_scale: scale to inject at, 0 the coarsest; None: the default injection scale.
             finish_size: longer side of the result, finished with the patches of the image that was trained on,
-                pixels; None: the learned image as it is.
+                pixels; None or 0: the learned image as it is.
             structure: how closely finishing follows the learned image.
             source_mask: a file, as large as the image that was trained on: white may be copied from in finishing.
 
@@ -181,6 +181,8 @@ class TrainedPair(Run):
         if inject_scale is not None and not 0 <= inject_scale <= stop_scale:
             raise ValueError(f"inject_scale must be 0 to {stop_scale}, not {inject_scale}")
         if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)):
+                raise TypeError(f"image must be (H, W, 3) or (H, W), uint8, not {image.shape}, {image.dtype}")
             image = Image.fromarray(image)
         image = as_rgb(image, "image") if isinstance(image, Image.Image) else open_image(Path(image), "image")
         shapes = self.shapes_for(image.size)
@@ -188,7 +190,7 @@ class TrainedPair(Run):
         scale = default_injection_scale(self.geometry.shapes) if inject_scale is None else inject_scale
         real = image_to_tensor(simplified(image, levels, shapes[-1]), shapes[scale], self.device)
         translated = inject(self.reshaped(shapes, shapes), direction, real, scale, seed)[direction]
-        if finish_size is not None:
+        if finish_size:
             look = SAMPLE[direction][1]
             references = {"AB"[look]: masked(self.original(look), source_mask, "source_mask")}
             translated = Finisher(references, image.size[::-1], finish_size, structure)(translated).image
@@ -210,7 +212,7 @@ class TrainedPair(Run):
             finish_size, structure: see `translate`; source_masks: likewise, of A and of B.
         """
         images = sample(self.pyramids, seed, self.device, index)
-        if finish_size is not None:
+        if finish_size:
             originals = [masked(self.original(x), source_masks[x], "source_masks") for x in (0, 1)]
             for name, (layout, look) in SAMPLE.items():
                 finisher = Finisher({"AB"[look]: originals[look]}, originals[layout].size[::-1], finish_size, structure)

@@ -39,9 +39,12 @@ def test_wrong_arguments_say_what_is_wrong(trained_pair, pair):
             trained_pair.translate(pair[0], inject_scale=scale)
     with pytest.raises(ValueError, match="direction"):
         trained_pair.translate(pair[0], "b2c")
-    for image in (np.zeros((4, 4, 3)), 3):
-        with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="structure"):
+        trained_pair.translate(pair[0], finish_size=24, structure=-1)
+    for image in (np.zeros((4, 4, 3)), np.zeros((4, 4, 5), np.uint8), 3):
+        with pytest.raises(TypeError, match="image must be" if isinstance(image, np.ndarray) else None):
             trained_pair.translate(image)
+    assert trained_pair.translate(pair[0], finish_size=0).size == (20, 20)  # not finished
 
 
 def test_it_is_what_eval_writes(evaluate, trained_pair, trained, inputs, pair):

@@ -66,7 +66,7 @@ def test_a_finished_pyramid_is_used_for_another_picture(cli, refined, tmp_path):
     words = ["--load", refined, "--input", other, "--gpu_id", -1]
     result = cli("refine.py", *words, "--out", tmp_path / "out", "--start_scale", 2)
     assert result.code == 0, result.err
-    assert "nothing is trained" in result.out
+    assert "only its results are remade" in result.out
     assert contents(refined) == before
     # Whole by itself, and nothing of the other picture in it.
     assert names(tmp_path / "out") == trained_files() | {"config.json", "results.png", "refined_02.png"}

@@ -59,10 +59,7 @@ def carry_out(
     print(cost_table(run, schedule.niter, recipe.passes, estimate=dry_run))
     print(f"seed {'random' if recipe.seed is None else recipe.seed}")
     if run.finished:
-        print(
-            "all scales of this run are finished: nothing is trained, only its results are remade; "
-            "for other settings of training, start a new one"
-        )
+        print("all scales of this run are finished: only its results are remade; to train otherwise, start a new run")
     if dry_run:
         return
 
