@@ -64,10 +64,10 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalOptions:
         trained = RunFolder(options.load).options(TRAIN.prog)
         options = replace(options, **{name: Path(trained[name]) for name in missing})
         video = is_clip(options.input_a)
-    if options.choices and (video or not options.input_a):
-        raise UserError("--choices: is for still images; give --input_a and --input_b")
-    if options.metrics and (video or not options.input_a):
-        raise UserError("--metrics: measures translated still images; give --input_a and --input_b")
+    for name in ("choices", "metrics"):
+        if getattr(options, name) and (video or not options.input_a):
+            why = f"--input_a {options.input_a} is a video" if video else "there is no --input_a"
+            raise UserError(f"--{name}: is for still images, and {why}")
     _check_for_stills(options)
     return options
 

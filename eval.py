@@ -81,7 +81,7 @@ def check_against(options: EvalOptions, geometry: Geometry) -> None:
     for name in ("img_size", "min_size", "max_size", "scale_factor"):
         asked, found = getattr(options, name), getattr(geometry, name)
         if asked is not None and asked != found:
-            raise UserError(f"--{name} {asked}: contradicts {found}, which the run in --load was trained with")
+            raise UserError(f"--{name} {asked}: contradicts {found} of the run in --load; leave it out")
     scale, out_size = options.inject_scale, options.out_size
     if scale is not None and scale > geometry.stop_scale:
         raise UserError(f"--inject_scale {scale}: must be 0 to {geometry.stop_scale}, the run's finest scale")
@@ -160,7 +160,7 @@ def translate_images(
     finished, first_row = finish_pair(out, images, injected[finished_scale], originals, stop)
     save_sheet([first_row, *rows], out.claim("results.png"))
     if options.choices:
-        save_choices(out, images, injected, originals, stop)
+        save_choices(out, images, injected, options.manualSeed, originals, stop)
     if options.metrics:
         # Layouts are compared with the given images', looks with those that were trained on, where these are at hand.
         looks = [original or image for original, image in zip(originals.images, images, strict=True)]

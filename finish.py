@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.sources is not None:
             save_sources(options.sources, full.source, [*originals.values(), *[image] * bool(kept)], factors, turns)
         shown = [("input", image_to_tensor(image, full.image.shape[-2:]))]
+        if kept:
+            shown.append(("--keep_mask", 2 * opaque(kept).expand(1, 3, -1, -1) - 1))
         sources = [("source of each pixel", full.source_map())]
         for index, reference in enumerate(full.references.images[: len(originals)]):  # as they were given
             shown.append((f"reference {index + 1}", reference))

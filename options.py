@@ -47,6 +47,7 @@ KEPT = "white keeps the input, at its own size; black is a hole the references f
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 FILLED_SIZE = 160  # likewise where a hole is filled, which may be narrow: from 64 grass grew up into a gap in a hedge
 AS_TRAINED = "default: the one trained on; with --samples alone: none"
+NO_OTHER = ", and nothing else is taken"
 A_KINDS = "image A, or a video, an animated image, or a folder with one image per frame"
 
 
@@ -117,7 +118,7 @@ class TrainOptions(Excerpt, Training):
     niter: int = option(integer(1), Schedule.niter, "steps per scale")
     img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels")
     min_size: int = option(integer(1), Geometry.min_size, "side of the coarsest scale, pixels")
-    max_size: int = option(integer(1), Geometry.max_size, "limit of the finest scale when scales are counted, pixels")
+    max_size: int = option(integer(1), Geometry.max_size, "below --img_size: as few scales as up to this side, pixels")
     scale_factor: float = option(
         number(0, 1, above=True), Geometry.scale_factor, "approximate ratio of a scale's side to the next finer one's"
     )
@@ -215,10 +216,10 @@ class RefineOptions(Training):
         return pick(Architecture, self, switch_res=0, domains=1)
 
 
-def as_trained(name: str) -> Any:
-    """An option of train.py whose default is what the run in --load was trained with."""
+def as_trained(name: str, only: str = "") -> Any:
+    """An option of train.py whose default is what the run in --load was trained with; `only` if no other is taken."""
     told = TrainOptions.__dataclass_fields__[name].metadata
-    return option(told["type"], None, told["help"] + "; default: as trained")
+    return option(told["type"], None, f"{told['help']}; default: as trained{only}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,10 +234,10 @@ class EvalOptions(Excerpt, Computing):
         metavar="B",
     )
     load: Path = option(pathname, None, "folder of a completed train.py run (required)", metavar="DIR")
-    img_size: int | None = as_trained("img_size")
-    min_size: int | None = as_trained("min_size")
-    max_size: int | None = as_trained("max_size")
-    scale_factor: float | None = as_trained("scale_factor")
+    img_size: int | None = as_trained("img_size", NO_OTHER)
+    min_size: int | None = as_trained("min_size", NO_OTHER)
+    max_size: int | None = as_trained("max_size", NO_OTHER)
+    scale_factor: float | None = as_trained("scale_factor", NO_OTHER)
     inject_levels: int = option(integer(1), INJECT_LEVELS, "how many of the finest scales to inject at, one image each")
     inject_scale: int | None = option(
         integer(0),

@@ -115,7 +115,7 @@ def write_results(
     folder = run.folder
     samples = {f"final_{name}": image for name, image in sample(run.pyramids, options.manualSeed, run.device).items()}
     save_images(samples, folder)
-    rows = [list(samples.items())]
+    rows = [[(f"new sample: {name.removeprefix('final_')}", image) for name, image in samples.items()]]
     for scale in injection_scales(run.geometry.stop_scale):
         stop.check()
         translations = inject(run.pyramids, "a2b", reals[0][scale], scale, options.manualSeed)
@@ -143,5 +143,5 @@ def warn_of_poor_looks(translations: dict[str, torch.Tensor], reals: Reals) -> N
         found = ", ".join(f"{distance:.3f}" for distance in distances)
         print(
             f"note: neither translation comes near the look wanted (patch distances {found}; good: below {POOR_LOOK}). "
-            "A and B may have too little in common; see 'When it goes wrong' in README.md"
+            "The steps may be too few, or A and B have too little in common: see 'When it goes wrong' in README.md"
         )

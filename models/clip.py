@@ -101,7 +101,7 @@ def translate_clip(
         rows.append([(f"frame {index}: {name}", image) for name, image in cells.items()])
     save_sheet(rows, folder.claim("preview.png"))
     left = duration((time.monotonic() - begun) / len(chosen) * len(clip))
-    print(f"{folder.path / 'preview.png'} shows {len(chosen)} frames; all {len(clip)} take at most about {left}")
+    print(f"{folder.path / 'preview.png'} shows {len(chosen)} of {len(clip)} frames; all take at most about {left}")
 
     # Translate and finish frame after frame.
     copied, flicker = 0.0, {name: Flicker() for name in sizes if name != "compare"}

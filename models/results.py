@@ -142,6 +142,7 @@ def save_choices(
     folder: RunFolder,
     images: Sequence[Image.Image],
     injected: dict[int, dict[str, Tensor]],
+    seed: int,
     originals: Originals,
     stop: StopRequest,
 ) -> None:
@@ -149,17 +150,21 @@ def save_choices(
 
     Args:
         images: A and B, as given.
-        injected: by injection scale, the learned "a2b" and "b2a".
+        injected: by injection scale, the learned "a2b" and "b2a", made with `seed`.
     """
     finishers = replace(originals, size=CHOICE_SIDE).finishers(DIRECTIONS, [image.size[::-1] for image in images])
     wanted = [
-        (f"{name}: --inject_scale {scale} --structure {each:g}", learned[name], replace(finisher, structure=each))
-        for name, finisher in finishers.items()
+        (
+            f"{name}: --inject_scale {scale} --structure {each:g} --seed {seed}",
+            learned[name],
+            replace(finisher, structure=each),
+        )
         for scale, learned in injected.items()
+        for name, finisher in finishers.items()
         for each in STRUCTURES
     ]
     cells = [(label, full.image) for label, full in finish_all(wanted, stop)]
-    save_grid(cells, len(STRUCTURES), folder, "choices.png")
+    save_grid(cells, len(STRUCTURES) * len(finishers), folder, "choices.png")
 
 
 def draw_samples(

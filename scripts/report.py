@@ -37,6 +37,7 @@ from utils.run_folder import RunFolder
 from utils.video import is_clip
 
 NOT_COMPARED = {"input_a", "input_b", "out", "overwrite", "load", "dry_run", "gpu_id", "not_cuda", "tensorboard"}
+NOT_COMPARED |= {"print_interval", "save_every"}
 SHOWN = {"sliced_wasserstein": "patches", "colour_mean": "colour", "layout_agreement": "layout"}
 DIRECTIONS = ("a2b", "b2a")
 PICTURES = ("finished_a2b", "finished_b2a", "real_a2b", "real_b2a", "losses")

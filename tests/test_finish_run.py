@@ -345,11 +345,11 @@ def test_like_gives_the_result_another_images_shape(cli, inputs, tmp_path):
 def test_choices_are_of_every_injection_scale_and_structure(cli, run, inputs, tmp_path, monkeypatch):
     sheets = {}
     monkeypatch.setattr("models.results.save_sheet", lambda rows, path: sheets.setdefault(path.name, rows))
-    words = [*inputs, "--load", run, "--gpu_id", -1, "--inject_levels", 2, "--finish_size", 0, "--choices"]
+    words = [*inputs, "--load", run, "--gpu_id", -1, "--inject_levels", 2, "--seed", 7, "--choices"]
     assert cli("eval.py", *words, "--out", tmp_path / "out").code == 0
     labels = [label for row in sheets["choices.png"] for label, _ in row]
     assert len(labels) == len(set(labels)) == 2 * 2 * 3
-    assert "b2a: --inject_scale 2 --structure 0.5" in labels
+    assert labels[4] == "b2a: --inject_scale 2 --structure 0.5 --seed 7"
 
 
 def test_choices_are_of_stills(refused, run, tmp_path):

@@ -37,7 +37,8 @@ class Stopped(Exception):
 
 def command(*words: object) -> str:
     """A command line of this Python that runs from any folder: a Path among `words` becomes absolute."""
-    return shlex.join([sys.executable, *(str(word.absolute() if isinstance(word, Path) else word) for word in words)])
+    paths = (os.path.abspath(word) if isinstance(word, Path) else str(word) for word in words)
+    return shlex.join([sys.executable, *paths])
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def open_image(path: Path, flag: str, min_side: int = 1) -> Image.Image:
     """
     name = f"{flag} {path}"
     if not path.is_file():
-        raise UserError(f"{name}: {'is not a regular file' if path.exists() else 'no such file or folder'}")
+        raise UserError(f"{name}: {'is not a file' if path.exists() else 'no such file or folder'}")
     with opened(path, name) as image:
         shown = as_rgb(image, name)
     check_size(shown.size, min_side, name)
