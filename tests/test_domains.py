@@ -1,14 +1,10 @@
 """The two domains side by side on threads, and with little memory: the same step as one by one."""
 
 import copy
-import ctypes
-import gc
-import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
+from memory import peak_of
 from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, networks_of, pair_steps, real_pictures
 
 from models.networks import Architecture, ScaleNetworks
@@ -22,25 +18,6 @@ CASES = {
     "published": (SQUARE, LossWeights()),
     "all weights, all shapes": (WIDE_AND_TALL, LossWeights(2.0, 10.0, 3.0, 0.5, 0.7, 0.6)),
 }
-
-
-def peak() -> int:
-    """The most memory this process has held, bytes."""
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
-
-
-def peak_of(task: Callable[[], None]) -> int:
-    """By how many bytes this process's memory grew at most during a task."""
-    try:
-        # What was freed goes back to the system first, or the task would use it again unseen.
-        gc.collect()
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # The peak starts again from what is held now.
-    except OSError:
-        pytest.skip("the system does not tell the peak of a part")
-    before = peak()
-    task()
-    return peak() - before
 
 
 def b_first(function):
