@@ -60,6 +60,7 @@ def parse_eval(arguments: Sequence[str] | None = None) -> EvalOptions:
     video = options.input_a is not None and is_clip(options.input_a)
     if video and options.samples:
         raise UserError("--samples: draws new images; leave out the video --input_a")
+    # What is left out is what was trained on; a video needs no B, and samples alone need neither.
     if missing and not video and not (options.samples and len(missing) == 2):
         trained = RunFolder(options.load).options(TRAIN.prog)
         options = replace(options, **{name: Path(trained[name]) for name in missing})

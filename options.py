@@ -118,7 +118,7 @@ class TrainOptions(Excerpt, Training):
     niter: int = option(integer(1), Schedule.niter, "steps per scale")
     img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels")
     min_size: int = option(integer(1), Geometry.min_size, "side of the coarsest scale, pixels")
-    max_size: int = option(integer(1), Geometry.max_size, "below --img_size: as few scales as up to this side, pixels")
+    max_size: int = option(integer(1), Geometry.max_size, "scales are counted up to this side only, pixels")
     scale_factor: float = option(
         number(0, 1, above=True), Geometry.scale_factor, "approximate ratio of a scale's side to the next finer one's"
     )

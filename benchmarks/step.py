@@ -99,8 +99,9 @@ class Published:
             pixels = (127.5 * (image[0].clamp(-1, 1) + 1)).to(torch.uint8)
             anew, factor = resize_weights.__wrapped__, 1 / pyramid.factor
             rows, columns = map(anew, pixels.shape[1:], (factor, factor), pyramid.shapes[i + 1])
-            enlarged = torch.from_numpy(rows.toarray()) @ pixels.float() @ torch.from_numpy(columns.toarray()).T
-            image = (enlarged[None] / 127.5 - 1).clamp(-1, 1)
+            rows, columns = (torch.from_numpy(each.toarray()).double() for each in (rows, columns))
+            enlarged = rows @ pixels.double() @ columns.T
+            image = (enlarged[None] / 127.5 - 1).clamp(-1, 1).float()
         return image
 
     def discriminator_losses(

@@ -15,7 +15,7 @@ from finishing.motion import Motion, carried, moved
 from finishing.references import References
 from finishing.votes import averaged, seamless
 from utils.geometry import ceil_side
-from utils.resize import resize, resize_weights, weighted
+from utils.resize import resampled, resize, resize_weights
 
 FAINT = 0.01  # standard deviation, [-1, 1], below which a colour's variation counts as none
 SIDE = 13  # pixels of a learned image that grow in one piece; with 7 stones came apart, and trees grew in the air
@@ -52,7 +52,7 @@ def finish(
 
     # The learned image in the finished one's aspect, each axis by a factor of its own, and in the references' colours.
     sizes = zip(learned.shape[-2:], (ceil_side(side * scale) for side in shape), strict=True)
-    learned = weighted(learned.cpu(), *(resize_weights(length, wanted / length, wanted) for length, wanted in sizes))
+    learned = resampled(learned.cpu(), *(resize_weights(length, wanted / length, wanted) for length, wanted in sizes))
     if kept is not None:
         colours = torch.eye(3, 4)  # what is filled in has those around it
     else:
@@ -92,8 +92,7 @@ def finish(
         finished = moved(finished, share).clamp(-1, 1)
     source = source_of(field, canvas)
     if free is not None:
-        own = np.stack([np.full(shape, len(references.images)), *np.indices(shape)])
-        source = np.where(free, source, own).astype(np.int32)
+        source[0][~free] = len(references.images)  # the rest of it `Finisher` knows, which has the whole picture
     return Finished(finished, source, copied_share(field, canvas, free), references, matches, colours)
 
 

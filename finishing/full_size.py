@@ -22,7 +22,7 @@ from utils.run_folder import RunFolder
 if TYPE_CHECKING:
     from finishing.references import References
 
-AROUND = 6  # as much as this part of a picture's longer side is looked at around a hole
+MARGIN = 1 / 6  # of a picture's longer side, around a hole: what filling it looks at
 BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
 MUCH = 4e9  # bytes; who needs more is told so
 
@@ -82,16 +82,16 @@ class Finisher:
             has = "{}x{}".format(*self.references[limit].size)
             notes.append(f"is limited to {width}x{height}: {limit} has only {has} pixels and is never enlarged")
         images = zip(self.references.values(), factors, strict=True)
-        worked = height * width if self.kept is None else opaque(self.kept)[self.near(self.like)[1]].numel()
+        worked = height * width if self.kept is None else opaque(self.kept)[self.around_holes(self.like)[1]].numel()
         needed = BYTES * (worked + sum(math.prod(image.size) * factor**2 for image, factor in images))
         if needed > MUCH:
             notes.append(f"needs about {needed / 1e9:.0f} GB of memory")
         return (height, width), factors, notes
 
-    def near(self, learned: Shape) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    def around_holes(self, learned: Shape) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The rows and columns, of a learned image of a (height, width) and of `kept`, that filling its holes takes."""
         free, parts = opaque(self.kept).numpy() == 0, []
-        margin = max(LEAST_SIDE, max(free.shape) // AROUND)
+        margin = max(LEAST_SIDE, int(MARGIN * max(free.shape)))
         for axis, (length, side) in enumerate(zip(free.shape, learned, strict=True)):
             found = np.flatnonzero(free.any(axis=1 - axis))
             first, last = (0, length) if self.tile[axis] or not len(found) else found[[0, -1]] + (-margin, 1 + margin)
@@ -120,7 +120,7 @@ class Finisher:
 
         if self.kept is None:
             return finish(learned, self.prepared(tuple(learned.shape[-2:])), progress=progress)
-        there, near = self.near(learned.shape[-2:])
+        there, near = self.around_holes(learned.shape[-2:])
         learned, image, mask = learned[(..., *there)], image_to_tensor(self.kept), opaque(self.kept)
         kept = image[(..., *near)], mask[near]
         references = self.prepared(tuple(learned.shape[-2:]), tuple(kept[1].shape))

@@ -150,7 +150,7 @@ def continuing(field, tile, width, y, x, place):
 
 
 @compiled
-def settled(changed, tile, y, x, turn):
+def unchanged_around(changed, tile, y, x, turn):
     """Whether no match next to (y, x) has changed in this turn or the one before."""
     for dy in range(-1, 2):
         for dx in range(-1, 2):
@@ -185,7 +185,7 @@ def sweep(
         y = first + last - 1 - row if backwards else row
         for column in range(columns):
             x = columns - 1 - column if backwards else column
-            if settled(changed, tile, y, x, turn):
+            if unchanged_around(changed, tile, y, x, turn):
                 continue
             reward = coherence * continuing(field, tile, width, y, x, field[y, x])
             if field[y, x] == previous[y, x]:

@@ -39,7 +39,7 @@ class References:
         factors: ratio of every pass's size to the finished image.
         small: `images` at the learned size.
         palette: (3, pixels), the colours of what may be copied, at that size.
-        barred: whether anything may not.
+        barred: whether a mask has black.
     """
 
     def __init__(

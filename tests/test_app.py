@@ -15,6 +15,8 @@ from urllib.request import HTTPCookieProcessor, HTTPError, Request, build_opener
 import pytest
 from conftest import ROOT, run_process
 
+from training.turns import Training
+
 pytestmark = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is not installed")
 PORT = 20_000 + os.getpid() % 10_000  # nobody else's
 CHROMIUM = shutil.which("chromium")
@@ -99,6 +101,13 @@ def test_a_run_from_upload_to_download(tab, page, pair, tmp_path):
         download.value.save_as(tmp_path / name)
     assert (tmp_path / names[0]).read_bytes() == again[0].read_bytes()
     assert {"config.json", "scale_01.safetensors", "results.png"} < set(zipfile.ZipFile(tmp_path / name).namelist())
+
+
+def test_a_stop_while_a_training_starts_is_not_lost():
+    training = object.__new__(Training)  # with its process not yet there
+    training.stopping, training.notes = True, []
+    training._work(["--help"])
+    assert training.process.returncode == -signal.SIGTERM
 
 
 def test_a_wrong_file_ends_in_one_line(tab, pair, tmp_path):

@@ -142,10 +142,10 @@ def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
 def test_only_what_is_near_a_hole_is_computed():
     image = Image.new("RGBA", (300, 120), (0, 0, 0, 255))
     image.paste((0, 0, 0, 0), (100, 50, 110, 60))
-    there, near = Finisher({}, (120, 300), 300, 0.0, image).near((40, 100))
+    there, near = Finisher({}, (120, 300), 300, 0.0, image).around_holes((40, 100))
     # A sixth of 300 around it, in whole pixels of the learned image.
     assert there == (slice(0, 37), slice(16, 54)) and near == (slice(0, 111), slice(48, 162))
-    _, near = Finisher({}, (120, 300), 300, 0.0, image, (True, False)).near((40, 100))
+    _, near = Finisher({}, (120, 300), 300, 0.0, image, (True, False)).around_holes((40, 100))
     assert near == (slice(0, 120), slice(48, 162))
 
 

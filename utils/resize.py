@@ -1,4 +1,4 @@
-"""Bicubic resampling by an exact factor, as two products with sparse matrices (docs/method.md, section 4).
+"""Bicubic resampling by an exact factor, as two matrix products (docs/method.md, section 4).
 
 Pixel v of the output has its centre at v + 0.5; dividing by the factor gives the same point on the input, whose pixel u
 has its centre at u + 0.5: u = (v + 0.5) / factor - 0.5. The grid follows the factor, not the ratio of the two sizes,
@@ -56,11 +56,11 @@ def resize(
     if factor == 1 and tuple(shape) == (height, width):
         return image
     rows = resize_weights(height, factor, shape[0], tile[0])
-    return weighted(image, rows, resize_weights(width, factor, shape[1], tile[1]))
+    return resampled(image, rows, resize_weights(width, factor, shape[1], tile[1]))
 
 
-def weighted(image: Tensor, rows: csr_array, columns: csr_array) -> Tensor:
-    """rows @ image @ columns.T of (..., H, W), with no gradient: on one thread of the CPU, the same bits everywhere."""
+def resampled(image: Tensor, rows: csr_array, columns: csr_array) -> Tensor:
+    """rows @ image @ columns.T of (..., H, W), `resize_weights` each, with no gradient; on one thread of the CPU."""
     planes = image.detach().float().cpu().reshape(-1, *image.shape[-2:]).numpy()
     out = np.stack([(columns @ (rows @ plane).T).T for plane in planes])
     return torch.from_numpy(out).reshape(*image.shape[:-2], *out.shape[1:]).to(image.device)
