@@ -21,6 +21,7 @@ import train
 import training.step
 from utils.errors import one_line_errors
 from utils.image import save_image
+from utils.resize import resize
 
 # Where the tests are a shell's background job, Ctrl-C is ignored, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -108,6 +109,19 @@ def evaluate(cli, tmp_path):
     return run
 
 
+@pytest.fixture
+def sheets(monkeypatch):
+    """The labels of every sheet that a script writes, by the file's name; the last of each."""
+    seen = {}
+
+    def keep(rows, path):
+        seen[path.name] = [[label for label, _ in row] for row in rows]
+
+    for module in ("train", "eval", "finish", "models.results"):
+        monkeypatch.setattr(f"{module}.save_sheet", keep)
+    return seen
+
+
 def complaint(result) -> str:
     """The one line of a refused command, once everything about how it ended is as promised."""
     assert result.code == 2, result
@@ -145,6 +159,12 @@ def make_picture(path: Path, seed: int, size: tuple[int, int] = (40, 32)) -> Pat
     coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
     coarse.resize(size, Image.Resampling.BICUBIC).save(path)
     return path
+
+
+def texture(height, width, seed=0):
+    """A smooth random image in [-1, 1], no place like another."""
+    noise = torch.randn(1, 3, height // 2 + 3, width // 2 + 3, generator=torch.Generator().manual_seed(seed))
+    return resize(noise, 2.0, (height, width)).clamp(-1, 1)
 
 
 def make_frames(folder: Path, *seeds: int) -> Path:

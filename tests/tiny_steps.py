@@ -29,6 +29,7 @@ SINGLE = replace(PAIR, switch_res=0, domains=1)
 # (height, width) of A and of B.
 SQUARE = (14, 14), (14, 14)
 WIDE_AND_TALL = (13, 18), (17, 12)
+SMALL = Architecture(nfc=4, min_nfc=4)
 
 AnyGeometry = Geometry | ImageGeometry
 Watch = Callable[[], AbstractContextManager]
@@ -55,6 +56,12 @@ def inputs_for(weights: LossWeights, shapes=SQUARE, seed: int = 0, dtype=torch.f
 def real_pictures(shapes=SQUARE, dtype=torch.float32) -> tuple[Tensor, Tensor]:
     """The real images of a step, of these shapes."""
     return random(1, 3, *shapes[0], seed=8).to(dtype), random(1, 3, *shapes[1], seed=9).to(dtype)
+
+
+def networks(scale: int = 0, stop_scale: int = 4, architecture: Architecture = SMALL) -> ScaleNetworks:
+    nets = ScaleNetworks(architecture, scale, stop_scale)
+    initialise(nets, stream(0, "test"))
+    return nets
 
 
 def networks_of(architecture: Architecture, geometry: AnyGeometry, scale: int, device: torch.device) -> ScaleNetworks:
