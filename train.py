@@ -23,12 +23,14 @@ from utils.device import compute_deterministically, pick_device
 from utils.errors import StopRequest, UserError
 from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image, save_images, simplified
-from utils.measures import measure
+from utils.measures import FLAT, measure
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, Excerpt, is_clip
 
-POOR_LOOK = 0.048  # distance of a learned image's patches; docs/measurements.md has the runs it was chosen on
+# Distance of a learned image's patches, in standard deviations of the image that gives the look; docs/measurements.md
+# has the runs it was chosen on.
+POOR_LOOK = 0.14
 Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
 
@@ -136,12 +138,16 @@ def write_results(
 
 def warn_of_poor_looks(translations: dict[str, torch.Tensor], reals: Reals) -> None:
     """A line where neither learned translation has come near its image's patches."""
-    real_a, real_b = reals[0][-1], reals[1][-1]
-    measured = [measure(translations["a2b"], real_a, real_b), measure(translations["b2a"], real_b, real_a)]
-    distances = [each["sliced_wasserstein"] for each in measured if each]  # None of images too small to tell.
+    distances = []
+    for name, layout, look in (("a2b", 0, 1), ("b2a", 1, 0)):
+        measured = measure(translations[name], reals[layout][-1], reals[look][-1])
+        if measured:  # nothing of images too small to tell
+            contrast = reals[look][-1].std(dim=(2, 3)).mean().item()
+            distances.append(measured["sliced_wasserstein"] / max(contrast, FLAT))
     if distances and min(distances) > POOR_LOOK:
-        found = ", ".join(f"{distance:.3f}" for distance in distances)
+        found = ", ".join(f"{distance:.2f}" for distance in distances)
         print(
-            f"note: neither translation comes near the look wanted (patch distances {found}; good: below {POOR_LOOK}). "
+            f"note: neither translation comes near the look wanted (patch distances {found} of the look's contrast; "
+            f"good: below {POOR_LOOK}). "
             "The steps may be too few, or A and B have too little in common: see 'When it goes wrong' in README.md"
         )

@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from finishing.canvas import white, white_side
+from finishing.canvas import white
 from finishing.field import copied_share, enlarge, search, settle, source_of
+from finishing.fill import fill, forgotten_border
 from finishing.finished import Finished
 from finishing.motion import Motion, carried, moved
 from finishing.references import References
@@ -18,9 +17,7 @@ from utils.geometry import ceil_side
 from utils.resize import resampled, resize, resize_weights
 
 FAINT = 0.01  # standard deviation, [-1, 1], below which a colour's variation counts as none
-SIDE = 13  # pixels of a learned image that grow in one piece; with 7 stones came apart, and trees grew in the air
-BORDER = 4  # pixels of it on either side of a tile's border
-MOST = 2**15  # pieces to choose from
+FILLED_REACH = 1 / 4  # of the longer side: over what colours are evened out in a hole that follows no learned image
 
 
 @torch.no_grad()
@@ -58,11 +55,16 @@ def finish(
     else:
         colours = colour_map(learned, references.palette) if last is None else last.colours
     learned = torch.einsum("ij,njhw->nihw", colours[:, :3], learned) + colours[:, 3].view(1, 3, 1, 1)
-    learned = guide(learned.clamp(-1, 1), references, kept)
+    learned, alone = learned.clamp(-1, 1), kept is not None and references.weight == 0 and not kept[1].all()
+    if kept is None and any(tile):
+        learned = forgotten_border(learned, references, check)
 
     # From pass to pass; `image` is at `size`, the last field's places are in `canvas`.
     image, size, canvas, field, matches = learned, scale, None, None, []
-    for index, factor in enumerate(references.factors):
+    if alone:
+        _, image, size, field, canvas = fill(*kept, references, check)
+    first = 0 if field is None else references.factors.index(size) + 1
+    for index, factor in list(enumerate(references.factors))[first:]:
         check()
         here = [ceil_side(side * factor) for side in shape]
         level = references.level(index, check)
@@ -86,7 +88,8 @@ def finish(
             stays = white(kept[1], factor, here, tile)
             image = torch.where(stays, resize(kept[0], factor, here, tile), image)
     free = None if kept is None else ~stays.numpy()
-    finished = seamless(image, field, canvas, 1 / scale, check, free)  # over a pixel of the learned image
+    reach = FILLED_REACH * max(shape) if alone else 1 / scale  # a pixel of the learned image
+    finished = seamless(image, field, canvas, reach, check, free)
     if last is not None:  # by less than a pixel, which patches cannot
         share = drift / np.float32(drift.shape[1:])[:, None, None]
         finished = moved(finished, share).clamp(-1, 1)
@@ -118,52 +121,3 @@ def _root(matrix: Tensor) -> Tensor:
     """The positive root of a symmetric, positive matrix."""
     values, vectors = torch.linalg.eigh(matrix)
     return vectors * values.clamp_min(0).sqrt() @ vectors.T
-
-
-def guide(learned: Tensor, references: References, kept: tuple[Tensor, Tensor] | None) -> Tensor:
-    """The learned image, (1, 3, h, w), as patches are to follow it.
-
-    A tile's border, and with `structure` 0 what was in a hole, is forgotten and grows anew from what is beside it.
-    """
-    tile, scale, shape = references.tile, references.scale, learned.shape[-2:]
-    free = np.zeros(shape, np.bool_)
-    if kept is None:
-        near = [np.arange(length) + BORDER for length in shape]
-        across = [each % length < 2 * BORDER for each, length in zip(near, shape, strict=True)]
-        free |= (across[0] & tile[0])[:, None] | across[1] & tile[1]
-    elif references.weight == 0:  # structure 0
-        free = ~white(kept[1], scale, shape, tile).numpy()
-        learned = resize(kept[0], scale, shape, tile)
-    if not free.any():
-        return learned
-    grown = grow(learned[0].permute(1, 2, 0).numpy().copy(), free, references)
-    return torch.from_numpy(grown).permute(2, 0, 1)[None].clamp(-1, 1)
-
-
-def grow(image: np.ndarray, free: np.ndarray, references: References) -> np.ndarray:
-    """Fill the `free` pixels, (h, w) bool, of an image, (h, w, 3), with pieces of the references of its size.
-
-    From the rim inwards, each with the piece that fits best what is there (Criminisi, Perez, Toyama 2004). Both are
-    changed.
-    """
-    masks = [white(mask, references.scale) for mask in references.masks]
-    side, pieces = min(SIDE, *free.shape, max(map(white_side, masks))), []
-    if side < 1:
-        return image
-    for small, mask in zip(references.small, masks, strict=True):
-        windows = sliding_window_view(small[0].numpy(), (side, side), (1, 2)).transpose(1, 2, 3, 4, 0)
-        pieces += list(windows[sliding_window_view(mask.numpy(), (side, side)).all(axis=(2, 3))])
-    pieces = np.stack(pieces[:: len(pieces) // MOST + 1])
-    modes = ["wrap" if around else "constant" for around in references.tile]
-    while free.any():
-        near = uniform_filter((~free).astype(np.float32), side, mode=modes)
-        centre = np.unravel_index(np.where(free, near, -1).argmax(), free.shape)
-        window = []
-        for at, length, around in zip(centre, free.shape, references.tile, strict=True):
-            first = at - side // 2 if around else min(max(0, at - side // 2), length - side)
-            window.append(np.arange(first, first + side) % length)
-        window = np.ix_(*window)
-        there, empty = image[window], free[window]
-        best = pieces[((pieces[:, ~empty] - there[~empty]) ** 2).sum(axis=(1, 2)).argmin()]
-        image[window], free[window] = np.where(empty[..., None], best, there), False
-    return image

@@ -99,12 +99,14 @@ class Finisher:
             parts.append((slice(low, high), slice(round(low * length / side), round(high * length / side))))
         return tuple(zip(*parts, strict=True))
 
-    def prepared(self, learned: Shape, shape: Shape | None = None, *, lasting: bool = False) -> "References":
+    def prepared(
+        self, learned: Shape, shape: Shape | None = None, *, lasting: bool = False, start: float | None = None
+    ) -> "References":
         """The references for learned images, and finished ones, of a (height, width).
 
         Args:
             shape: of the finished ones; None: what `sizes` says.
-            lasting: see `References`.
+            lasting, start: see `References`.
         """
         from finishing.references import References  # loads numba, which only finishing needs
 
@@ -112,18 +114,20 @@ class Finisher:
         by_size = list(zip(self.references.values(), factors, strict=True))
         images = [resize(image_to_tensor(one), by) for one, by in by_size]
         masks = [white(opaque(one), by).float() for one, by in by_size]
-        return References(images, learned, shape or whole, self.structure, masks, self.tile, lasting)
+        return References(images, learned, shape or whole, self.structure, masks, self.tile, lasting, start)
 
     def __call__(self, learned: Tensor, progress: Callable[[float], object] | None = None) -> Finished:
         """Finish a learned image, (1, 3, h, w) in [-1, 1]; for `progress` see `finishing.coarse_to_fine.finish`."""
         from finishing.coarse_to_fine import finish
+        from finishing.fill import start_of
 
         if self.kept is None:
             return finish(learned, self.prepared(tuple(learned.shape[-2:])), progress=progress)
         there, near = self.around_holes(learned.shape[-2:])
         learned, image, mask = learned[(..., *there)], image_to_tensor(self.kept), opaque(self.kept)
-        kept = image[(..., *near)], mask[near]
-        references = self.prepared(tuple(learned.shape[-2:]), tuple(kept[1].shape))
+        kept = image[(..., *near)] * mask[near], mask[near]  # nothing of what is in a hole
+        start = None if self.structure else start_of(kept[1])
+        references = self.prepared(tuple(learned.shape[-2:]), tuple(kept[1].shape), start=start)
         part = finish(learned, references, progress=progress, kept=kept)
 
         # Put it where it belongs.

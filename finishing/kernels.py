@@ -212,12 +212,12 @@ def sweep(
 
 
 @compiled
-def vote(first, last, values, width, field, weights, out):
+def vote(first, last, values, width, field, weights, trust, out):
     """Every pixel of rows `first` to `last`: the weighted average of the matched patches over it.
 
     Args:
         values: (places, 3), the canvas.
-        weights: (rows, columns), of the pixels of a patch.
+        weights: (rows, columns), of the pixels of a patch. trust: as `field`, of the patches.
         out: (H, W, 3), written; (H - rows + 1, W - columns + 1) is the field's shape.
     """
     rows, columns = weights.shape
@@ -227,7 +227,7 @@ def vote(first, last, values, width, field, weights, out):
             for dy in range(max(0, y - field.shape[0] + 1), min(rows, y + 1)):
                 for dx in range(max(0, x - field.shape[1] + 1), min(columns, x + 1)):
                     place = field[y - dy, x - dx] + dy * width + dx
-                    weight = weights[dy, dx]
+                    weight = weights[dy, dx] * trust[y - dy, x - dx]
                     red += weight * values[place, 0]
                     green += weight * values[place, 1]
                     blue += weight * values[place, 2]

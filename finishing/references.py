@@ -33,6 +33,7 @@ class References:
         masks: (H, W) float each, 1 where patches may be copied from, else 0; not given: everywhere.
         tile: whether the finished images go around.
         lasting: whether what is made for one image is held for the next, where it is not too large.
+        start: about the ratio of the first pass's size to the finished image; None: what suits `structure`.
 
     Attributes:
         scale: ratio of a learned image to the finished one.
@@ -51,16 +52,17 @@ class References:
         masks: Sequence[Tensor] = (),
         tile: Tile = PLAIN,
         lasting: bool = False,
+        start: float | None = None,
     ) -> None:
         bounded = min(structure, 1.0)
         self.weight = 8 * structure  # of the anchors' features, squared in distances; at 1 as a patch's pixels
         self.reach = 2 * 4**-bounded  # distance of the anchors' samples, in pixels of the learned image
-        start = 0.75 * (64 / 27) ** bounded  # ratio of the first level to the learned image
         self.masks = masks or [torch.ones(image.shape[-2:]) for image in images]
         self.barred = not all(mask.all() for mask in self.masks)
         sides = [*shape, *(side for image in images for side in image.shape[-2:])]
         self.scale = min(1.0, math.sqrt(math.prod(learned) / math.prod(shape)))
-        self.factors = pass_factors(start * self.scale, min(*sides, *map(white_side, self.masks)), max(sides))
+        start = start or 0.75 * (64 / 27) ** bounded * self.scale
+        self.factors = pass_factors(start, min(*sides, *map(white_side, self.masks)), max(sides))
         self.images, self.shape, self.small = images, shape, [resize(image, self.scale) for image in images]
         shares = [resize(mask, self.scale) for mask in self.masks]
         chosen = [image[0][:, share > 0.9 * share.max()] for image, share in zip(self.small, shares, strict=True)]
@@ -76,7 +78,9 @@ class References:
 
     def level(self, index: int, check: Check) -> "Level":
         """The references at the size of a pass."""
-        level = self.levels.get(index) or Level(self, index, check)
+        factor = self.factors[index]
+        before = min(self.factors[index - 1] if index else self.scale, factor)
+        level = self.levels.get(index) or Level(self, before, factor, check)
         if self.lasting and len(level.keys) <= MOST_KEPT:
             self.levels[index] = level
         return level
@@ -89,16 +93,16 @@ class Level:
     the learned image, and of the references at its size.
 
     Args:
-        index: of the pass.
+        before: ratio to the finished size of what the patches' images were enlarged from, at most `factor`.
+        factor: ratio of this size to the finished one.
         check: called now and then; may raise to stop.
 
     Attributes:
         keys: (places, K) float32, the features of all patches of the canvas.
     """
 
-    def __init__(self, references: References, index: int, check: Check) -> None:
-        scale, factor = references.scale, references.factors[index]
-        before = min(references.factors[index - 1] if index else scale, factor)
+    def __init__(self, references: References, before: float, factor: float, check: Check) -> None:
+        scale = references.scale
         blurred, sharp = references.at(before), references.at(factor)
 
         def enlarged(images: Sequence[Tensor], ratio: float) -> list[Tensor]:

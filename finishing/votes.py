@@ -16,9 +16,21 @@ SHARPNESS = 0.8  # standard deviation of the votes' weights about a patch's cent
 EDGE = 0.5  # distance of neighbours' colours in [-1, 1] from which on a seam is an edge of things, which stays
 
 
-def averaged(field: np.ndarray, canvas: Canvas, check: Check = None) -> Tensor:
-    """The image (1, 3, H, W) of a field: every pixel the average of the patches over it, most of those centred near."""
-    return torch.from_numpy(_votes(canvas.values, canvas, field, (PATCH, PATCH), check)).permute(2, 0, 1)[None]
+def averaged(
+    field: np.ndarray,
+    canvas: Canvas,
+    check: Check = None,
+    spread: float = SHARPNESS,
+    trust: np.ndarray | None = None,
+) -> Tensor:
+    """The image (1, 3, H, W) of a field: every pixel the average of the patches over it, most of those centred near.
+
+    Args:
+        spread: standard deviation of the weights about a patch's centre, pixels.
+        trust: (h, w) float32, by what each patch's votes count; None: alike.
+    """
+    voted = _votes(canvas.values, canvas, field, (PATCH, PATCH), check, spread, trust)
+    return torch.from_numpy(voted).permute(2, 0, 1)[None]
 
 
 def seamless(
@@ -45,8 +57,6 @@ def seamless(
         there = tuple(map(slice, voted.shape))
         np.subtract(voted, steps_of(pixels, axis, canvas.tile[axis])[there], out=lack[there], dtype=np.float64)
         weight = np.exp(-(lack**2).sum(axis=2, keepdims=True) / EDGE**2)
-        if free is not None:
-            weight[free != np.roll(free, -1, axis)] = 1  # the joint is a seam, whatever meets there
         lacking.append(lack * weight)
     change = torch.from_numpy(correction(lacking, reach, canvas.tile, free).astype(np.float32)).permute(2, 0, 1)
     return (image + change).clamp(-1, 1).contiguous()
@@ -88,14 +98,24 @@ def correction(lacking: Sequence[np.ndarray], reach: float, tile: Tile, free: np
     return found
 
 
-def _votes(values: np.ndarray, canvas: Canvas, field: np.ndarray, sides: Sequence[int], check: Check) -> np.ndarray:
+def _votes(
+    values: np.ndarray,
+    canvas: Canvas,
+    field: np.ndarray,
+    sides: Sequence[int],
+    check: Check,
+    spread: float = SHARPNESS,
+    trust: np.ndarray | None = None,
+) -> np.ndarray:
     """(H, W, 3): at every pixel the weighted average of `values` (places, 3) in patches of (rows, columns) pixels."""
-    bells = [np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / SHARPNESS) ** 2) for side in sides]
+    bells = [np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / spread) ** 2) for side in sides]
     # Around the border the patches are put there once more.
     more, shape = [(PATCH - 1) * around for around in canvas.tile], field.shape
-    field = np.pad(field, [(margin, 0) for margin in more], mode="wrap")
+    trust = np.ones(shape, np.float32) if trust is None else trust
+    field, trust = (np.pad(each, [(margin, 0) for margin in more], mode="wrap") for each in (field, trust))
     out = np.empty((*np.add(field.shape, sides) - 1, 3), np.float32)
-    in_bands(vote, len(out), values, canvas.width, field, np.outer(*bells).astype(np.float32), out, check=check)
+    weights = np.outer(*bells).astype(np.float32)
+    in_bands(vote, len(out), values, canvas.width, field, weights, trust, out, check=check)
     for axis, margin in enumerate(more):
         out = out.take(range(margin, margin + shape[axis]), axis) if margin else out
     return out

@@ -115,6 +115,23 @@ def test_a_correction_takes_steps_back(tile):
         assert np.abs(found - c - (found - c).mean(axis=(0, 1)) * (mask is None)).max() < 1e-4
 
 
+def test_a_hole_over_a_horizon_is_filled_as_the_picture_was():
+    y, x = np.indices((144, 192))
+    rng = np.random.default_rng(0)
+    picture = np.where(y < 70 + 0.1 * x, 160 + x / 4, 120 * rng.integers(0, 2, x.shape)).astype(np.uint8)
+    kept, filled = np.full(picture.shape, 255, np.uint8), []
+    kept[30:120, 60:130] = 0
+    image = Image.fromarray(picture * (kept > 0)).convert("RGB")
+    image.putalpha(Image.fromarray(kept))
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        finisher = Finisher({"itself": image}, picture.shape, 192, 0.0, image)
+        filled.append(127.5 * finisher(torch.zeros(1, 3, 120, 160)).image[0, 0].numpy() + 127.5)
+    assert np.array_equal(*filled)
+    rough = [np.abs(np.diff(each.astype(float), axis=1))[31:119, 61:129] > 20 for each in (filled[0], picture)]
+    assert np.corrcoef(*(each.mean(axis=1) for each in rough))[0, 1] > 0.9
+
+
 def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
     a, hole, pit = (np.asarray(Image.open(files / f"{name}.png")) for name in ("a", "hole", "pit"))
     hole = hole == 0
