@@ -7,6 +7,9 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
 
 from config import parse_finish, recorded
 from finishing.canvas import PATCH, opaque
@@ -32,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return apply(options, out, inputs)
     image = masked(open_image(options.input, "--input", PATCH), options.keep_mask, "--keep_mask")
     like = image if options.like is None else open_image(options.like, "--like", PATCH)
-    originals = {path: open_image(path, "--reference", PATCH) for path in options.reference}
-    for path, mask in zip(options.reference, options.source_mask, strict=False):
-        originals[path] = masked(originals[path], mask, "--source_mask")
+    kept = image if options.keep_mask is not None else None
+    if kept and opaque(kept).all():
+        raise UserError(f"--keep_mask {options.keep_mask}: has no black, and so no hole to fill")
+    originals = open_references(options, kept)
     turns, references = TURNS if options.turn else TURNS[:1], {}
     for index, turn in enumerate(turns):
         references |= {
@@ -43,7 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.sources and options.sources.exists() and not options.overwrite:
         raise UserError(f"--sources {options.sources}: is there already; --overwrite replaces it")
     tile = tuple(options.tile in (axis, "both") for axis in "yx")
-    kept = image if options.keep_mask is not None else None
     if kept and any(opaque(image).roll(1, axis).narrow(axis, 0, 2).any() for axis in (0, 1) if tile[axis]):
         raise UserError(f"--keep_mask: white at the border, which --tile {options.tile} makes anew; paint that black")
     longer = max(image.size)
@@ -83,6 +86,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.note(finished=True)
     print(f"{out.path / 'finished.png'}: {100 * full.copied:.0f} % of patches copied with their neighbours")
     return 0
+
+
+def open_references(options: FinishOptions, kept: Image.Image | None) -> dict[Path, Image.Image]:
+    """By path; transparent where nothing may be copied: what a mask bars, and of the input itself its holes.
+
+    A tile's border is no such hole: there is nothing wrong with it.
+    """
+    originals = {path: open_image(path, "--reference", PATCH) for path in options.reference}
+    if kept and not options.tile:
+        originals |= {path: kept for path in originals if path.samefile(options.input)}
+    for path, mask in zip(options.reference, options.source_mask, strict=False):
+        originals[path] = masked(originals[path], mask, "--source_mask")
+    return originals
 
 
 def apply(options: FinishOptions, out: RunFolder, inputs: dict) -> int:

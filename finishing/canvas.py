@@ -92,5 +92,11 @@ def white(mask: Tensor, *how: object) -> Tensor:
 
 
 def white_side(mask: Tensor) -> int:
-    """The side of the largest white square, or one less where something is black."""
-    return min(mask.shape) if mask.all() else 2 * int(distance_transform_cdt(np.pad(mask, 1)).max()) - 1
+    """The side of the largest white square, 0 for none."""
+    if mask.all():
+        return min(mask.shape)
+    # A transform knows squares with a middle pixel; those of an even side have one where 2x2 pixels count as one.
+    padded = np.pad(mask.bool().numpy(), 1)
+    twos = padded[1:, 1:] & padded[:-1, 1:] & padded[1:, :-1] & padded[:-1, :-1]
+    odd, even = (2 * int(distance_transform_cdt(each).max()) for each in (padded, twos))
+    return max(odd - 1, even, 0)

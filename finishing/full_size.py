@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from finishing.references import References
 
 MARGIN = 1 / 6  # of a picture's longer side, around a hole: what filling it looks at
-BYTES = 400  # of memory, at most about, for each pixel of the finished image and of its references
+# Of memory, at most about, for each pixel of the finished image and of its references: with structure, and without.
+BYTES, BYTES_FREE = 400, 260
 MUCH = 4e9  # bytes; who needs more is told so
 
 
@@ -76,14 +77,16 @@ class Finisher:
                 raise ValueError(f"{name}, shrunk for {longer} pixels, would be narrower than a patch ({PATCH} pixels)")
             if image.mode == "RGBA" and white_side(opaque(image)) * factor < LEAST_SIDE:
                 side = math.ceil(LEAST_SIDE / factor)
-                raise ValueError(f"{name}: its source mask leaves no white square of {side} pixels to copy from")
+                raise ValueError(f"{name}: its mask leaves no white square of {side} pixels to copy from")
         notes = []
         if longer < self.size:
             has = "{}x{}".format(*self.references[limit].size)
             notes.append(f"is limited to {width}x{height}: {limit} has only {has} pixels and is never enlarged")
         images = zip(self.references.values(), factors, strict=True)
         worked = height * width if self.kept is None else opaque(self.kept)[self.around_holes(self.like)[1]].numel()
-        needed = BYTES * (worked + sum(math.prod(image.size) * factor**2 for image, factor in images))
+        needed = (BYTES if self.structure else BYTES_FREE) * (
+            worked + sum(math.prod(image.size) * factor**2 for image, factor in images)
+        )
         if needed > MUCH:
             notes.append(f"needs about {needed / 1e9:.0f} GB of memory")
         return (height, width), factors, notes

@@ -111,16 +111,18 @@ class Level:
         # What was enlarged is compared with references enlarged likewise, or blur would find blur.
         if before < factor:
             blurred = enlarged(blurred, factor / before)
-        small = enlarged(references.small, factor / scale)
+        small = enlarged(references.small, factor / scale) if references.weight else sharp
         self.spacing = max(1, round(references.reach * factor / scale))
         self.margin = ANCHOR // 2 * self.spacing - PATCH // 2  # negative where the samples lie inside the patch
         self.patches = principal_components(blurred, PATCH, 1, COMPONENTS)
-        wide = [padded(image, self.margin) for image in small]
-        self.anchors = principal_components(wide, ANCHOR, self.spacing, ANCHOR_COMPONENTS)
-        self.anchors *= np.float32(references.weight * PATCH / ANCHOR)
+        self.anchors = np.empty((0, 3, ANCHOR, ANCHOR), np.float32)
+        if references.weight:
+            wide = [padded(image, self.margin) for image in small]
+            self.anchors = principal_components(wide, ANCHOR, self.spacing, ANCHOR_COMPONENTS)
+            self.anchors *= np.float32(references.weight * PATCH / ANCHOR)
         masks = [white(mask, factor).numpy() for mask in references.masks] if references.barred else ()
         self.canvas = Canvas(sharp, masks, references.tile)
-        self.keys, parts = self.canvas.room((COMPONENTS + ANCHOR_COMPONENTS,), np.float32)
+        self.keys, parts = self.canvas.room((COMPONENTS + len(self.anchors),), np.float32)
         for *pictures, part in zip(blurred, small, parts, strict=True):
             self.features(*pictures, check, out=part)
 
@@ -133,14 +135,14 @@ class Level:
             image, small: (1, 3, H, W), at this size, what patches and anchors are taken from.
             out: where to, from the top left corner on; None: a new array.
         """
-        image, small = padded(image, 0, tile), padded(small, self.margin, tile)
+        image = padded(image, 0, tile)
         height, width = image.shape[-2:]
-        shape = height - PATCH + 1, width - PATCH + 1, COMPONENTS + ANCHOR_COMPONENTS
+        shape = height - PATCH + 1, width - PATCH + 1, COMPONENTS + len(self.anchors)
         out = np.empty(shape, np.float32) if out is None else out[: shape[0], : shape[1]]
-        for picture, components, spacing, part in (
-            (image, self.patches, 1, out[..., :COMPONENTS]),
-            (small, self.anchors, self.spacing, out[..., COMPONENTS:]),
-        ):
+        taken = [(image, self.patches, 1, out[..., :COMPONENTS])]
+        if len(self.anchors):
+            taken.append((padded(small, self.margin, tile), self.anchors, self.spacing, out[..., COMPONENTS:]))
+        for picture, components, spacing, part in taken:
             in_bands(project, len(out), picture[0].contiguous().numpy(), components, spacing, part, check=check)
         return out
 

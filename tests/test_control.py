@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT, TINY, make_picture
 from PIL import Image
 
-from finishing.canvas import Canvas
+from finishing.canvas import Canvas, white_side
 from finishing.field import settle
 from finishing.full_size import Finisher
 from finishing.votes import correction, steps_of
@@ -132,6 +132,25 @@ def test_a_hole_over_a_horizon_is_filled_as_the_picture_was():
     assert np.corrcoef(*(each.mean(axis=1) for each in rough))[0, 1] > 0.9
 
 
+def test_a_hole_is_not_filled_with_what_was_in_it(finish, files, cli, tmp_path):
+    hole = np.asarray(Image.open(files / "hole.png")) == 0
+    finish("--keep_mask", "hole", "--sources", tmp_path / "s.npz", reference="a")
+    reference, row, column, _ = sources(tmp_path / "s.npz")
+    assert (reference[hole] == 0).all() and not hole[row, column][hole].any()
+    Image.new("L", (48, 40), 255).save(files / "all.png")
+    words = [word for name in ("input", "reference") for word in (f"--{name}", files / "a.png")]
+    result = cli("finish.py", *words, "--keep_mask", files / "all.png", "--out", tmp_path / "none")
+    assert result.code == 2 and "has no black" in result.err
+
+
+@pytest.mark.parametrize("side", [0, 1, 2, 13, 14])
+def test_the_largest_white_square_of_a_mask(side):
+    mask = torch.zeros(30, 40)
+    mask[3 : 3 + side, 5 : 5 + 2 * side] = 1
+    assert white_side(mask) == side
+    assert white_side(torch.ones(30, 40)) == 30
+
+
 def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
     a, hole, pit = (np.asarray(Image.open(files / f"{name}.png")) for name in ("a", "hole", "pit"))
     hole = hole == 0
@@ -208,7 +227,7 @@ def test_a_turned_reference_gives_back_what_is_turned(finish, files):
         (["--source_mask", "left", "left"], ["--source_mask: 2 given for 1 --reference"]),
         (["--reference", "left", "left"], ["--reference", "twice"]),
         (["--source_mask", "hole"], ["--source_mask", "48x40", "64x48", "one size"]),
-        (["--source_mask", "speck"], ["b.png", "source mask", "no white square of"]),
+        (["--source_mask", "speck"], ["b.png", "its mask", "no white square of"]),
         (["--keep_mask", "left"], ["--keep_mask", "64x48", "48x40"]),
         (["--keep_mask", "hole", "--tile", "x"], ["--keep_mask", "--tile x", "border", "black"]),
         (["--keep_mask", "hole", "--finish_size", 40], ["--finish_size", "--keep_mask"]),
