@@ -11,7 +11,7 @@ from torch import Tensor
 
 from finishing.canvas import PATCH, Canvas, white, white_side
 from finishing.field import search
-from finishing.kernels import Check
+from finishing.kernels import Check, distances, in_bands
 from finishing.references import Level, References
 from finishing.votes import averaged
 from utils.geometry import ceil_side
@@ -118,18 +118,20 @@ def voted(
         sides = [(0, (PATCH - 1) * goes_on) for goes_on in tile]
         over = sliding_window_view(np.pad(empty.numpy(), sides, mode="wrap"), (PATCH, PATCH)).any(axis=(2, 3))
         centres = [(np.arange(n) + PATCH // 2) % length for n, length in zip(over.shape, empty.shape, strict=True)]
-        rim = DEPTH ** -distance_transform_edt(empty.numpy())[np.ix_(*centres)]
+        rim = 2**16 * DEPTH ** -distance_transform_edt(empty.numpy())[np.ix_(*centres)]
         level, field = Level(references, size, factor, check), np.zeros(over.shape, np.int32)
+        gaps = np.empty(over.shape, np.float32)
         for turn in range(PASSES):
             if turn and size < factor:  # from now on sharp against sharp
                 level, size = Level(references, factor, factor, check), factor
             queries = level.features(filled, filled, check, tile)
             field[over] = search(queries[over][None], level, check)[0]
-            gaps = ((level.keys[field] - queries) ** 2).sum(axis=2)
-            trust = rim * np.exp(-gaps / (2 * np.median(gaps[over]) + 1e-9)) + 1e-6
-            votes = averaged(field, level.canvas, check, SPREAD, trust.astype(np.float32))
+            in_bands(distances, len(field), queries, level.keys, field, gaps, check=check)
+            near = np.exp(-gaps.astype(np.float64) / (2 * np.median(gaps[over]) + 1e-9))
+            trust = (1 + np.floor(rim * near)).astype(np.float32)  # whole numbers: elsewhere exp may round otherwise
+            votes = averaged(field, level.canvas, check, SPREAD, trust)
             filled = torch.where(empty, votes, around)
-    return Filled(float(gaps[over].mean()), filled, factor, field, level.canvas)
+    return Filled(gaps[over].mean(dtype=np.float64), filled, factor, field, level.canvas)
 
 
 def blurred(image: np.ndarray, empty: np.ndarray, references: References, factor: float) -> np.ndarray:
