@@ -93,6 +93,8 @@ def parse_finish(arguments: Sequence[str] | None = None) -> FinishOptions:
     ):
         if getattr(options, flag) and (more := given.keys() - usable):
             raise UserError(f"--{min(more)}: has no effect with --{flag}; leave it out")
+    if options.keep_mask and options.learned_size and not options.structure:
+        raise UserError("--learned_size: has no effect in a hole without --structure; leave it out")
     if not options.apply and len(set(options.reference)) < len(options.reference):
         raise UserError("--reference: names a file twice; name each once")
     if options.source_mask and len(options.source_mask) != len(options.reference):

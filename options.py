@@ -43,9 +43,10 @@ PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
 FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} {HEADINGS['video']} preset keep_aspect padding_mode".split())
 
 SOURCES = "white may be copied from, black never; default: all white"
+SOURCES_OF_EACH = f"{SOURCES}, for the --input itself its --keep_mask; one per --reference"
 KEPT = "white keeps the input, at its own size; black is a hole the references fill (inpainting); default: no hole"
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
-FILLED_SIZE = 160  # likewise where a hole is filled, which may be narrow: from 64 grass grew up into a gap in a hedge
+FILLED_SIZE = 160  # likewise, of an image in whose hole a guide is painted
 AS_TRAINED = "default: the one trained on; with --samples alone: none"
 NO_OTHER = ", and nothing else is taken"
 A_KINDS = "image A, or a video, an animated image, or a folder with one image per frame"
@@ -281,17 +282,15 @@ class FinishOptions(Output):
         integer(1),
         None,
         "longer side the input is shrunk to first, pixels, which removes finer detail; default: its own, at most "
-        f"{LEARNED_SIZE}, with --keep_mask {FILLED_SIZE}, and at most --finish_size",
+        f"{LEARNED_SIZE}, with --keep_mask and --structure {FILLED_SIZE}, and at most --finish_size",
     )
-    source_mask: tuple[Path, ...] = option(pathname, (), f"{SOURCES}; one per --reference", nargs="+", metavar="MASK")
+    source_mask: tuple[Path, ...] = option(pathname, (), SOURCES_OF_EACH, nargs="+", metavar="MASK")
     keep_mask: Path | None = option(pathname, None, KEPT, metavar="MASK")
     tile: str | None = option(
         str, None, "tiling: sides that meet without a seam; default: none", choices=("x", "y", "both")
     )
     turn: bool = option(bool, False, "also copy from the references turned by right angles and mirrored; slower")
-    sources: Path | None = option(
-        pathname, None, "record each pixel's source in this file; default: not", metavar="NPZ"
-    )
+    sources: Path | None = option(pathname, None, "write each pixel's source to this file; default: not", metavar="NPZ")
     apply: Path | None = option(
         pathname,
         None,

@@ -55,15 +55,16 @@ def finish(
     else:
         colours = colour_map(learned, references.palette) if last is None else last.colours
     learned = torch.einsum("ij,njhw->nihw", colours[:, :3], learned) + colours[:, 3].view(1, 3, 1, 1)
-    learned, alone = learned.clamp(-1, 1), kept is not None and references.weight == 0 and not kept[1].all()
+    learned = learned.clamp(-1, 1)
+    alone = kept is not None and references.weight == 0 and not kept[1].all()  # a hole that follows no learned image
     if kept is None and any(tile):
         learned = forgotten_border(learned, references, check)
 
     # From pass to pass; `image` is at `size`, the last field's places are in `canvas`.
-    image, size, canvas, field, matches = learned, scale, None, None, []
+    first, image, size, canvas, field, matches = 0, learned, scale, None, None, []
     if alone:
-        _, image, size, field, canvas = fill(*kept, references, check)
-    first = 0 if field is None else references.factors.index(size) + 1
+        (_, image, field, canvas), first = fill(*kept, references, check)
+        size = references.factors[first - 1]
     for index, factor in list(enumerate(references.factors))[first:]:
         check()
         here = [ceil_side(side * factor) for side in shape]

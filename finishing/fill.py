@@ -1,6 +1,6 @@
 """Filling: a hole, or a tile's border, made anew from the references while it is small."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,13 +32,12 @@ class Filled(NamedTuple):
 
     Args:
         gap: mean squared distance of the patches over the hole to their matches.
-        image: (1, 3, h, w) in [-1, 1]. factor: ratio of its size to the finished one.
+        image: (1, 3, h, w) in [-1, 1].
         field: (h, w) int32, places in the `canvas`; only those over the hole mean something.
     """
 
     gap: float
     image: Tensor
-    factor: float
     field: np.ndarray
     canvas: Canvas
 
@@ -55,40 +54,41 @@ def forgotten_border(learned: Tensor, references: References, check: Check) -> T
     if min(*shape, *map(white_side, masks)) < PATCH:
         return learned
     small = References(references.small, shape, shape, 0.0, masks, tile, start=1.0)
-    found = fill(learned, known, small, check)
+    found, _ = fill(learned, known, small, check)
     return torch.where(known.bool(), learned, averaged(found.field, found.canvas, check))  # sharper than its image
 
 
-def fill(image: Tensor, known: Tensor, references: References, check: Check) -> Filled:
+def fill(image: Tensor, known: Tensor, references: References, check: Check) -> tuple[Filled, int]:
     """An image, (1, 3, H, W), filled from the references but where it is `known`, (H, W) float, 1 or 0; while small.
 
     From several beginnings: blur suits what goes on across a hole, and pieces what has to be sharp to be found. The one
     whose patches come nearest to the references' is carried on.
 
     Returns:
-        What is made at the last of those `references.factors` that are for small images.
+        What is made at the last of those `references.factors` that are for small images, and how many these are.
     """
-    factors, hole = references.factors, white_side(1 - known)
+    factors, hole, size = references.factors, white_side(1 - known), 0.0
     pixels = [known.numel() * factor**2 for factor in factors[:-1]]
     few, count = (max(1, sum(each <= most for each in pixels)) for most in (MOST_TRIED, MOST_FILLED))
-    begins = [(begin, sum(factor * hole < 0.99 * side for factor in factors[: few - 1])) for begin, side in BEGINNINGS]
-    tried = []
-    for begin, first in dict.fromkeys(begins):
-        around, empty = at_size(image, known, references, factors[first])
-        begun = begin(around[0].permute(1, 2, 0).numpy().copy(), empty.numpy().copy(), references, factors[first])
-        begun = torch.from_numpy(begun).permute(2, 0, 1)[None].clamp(-1, 1)
-        tried.append(voted(begun, factors[first], factors[first:few], image, known, references, check))
-    best = min(tried, key=lambda each: each.gap)
-    if few == count:
-        return best
-    return voted(best.image, best.factor, factors[few:count], image, known, references, check)
-
-
-def at_size(image: Tensor, known: Tensor, references: References, factor: float) -> tuple[Tensor, Tensor]:
-    """An image and, (h, w) bool, where it is not known, at a size."""
-    shape = [ceil_side(length * factor) for length in known.shape]
-    around, stays = (resize(image, factor, shape, references.tile), white(known, factor, shape, references.tile))
-    return around, ~stays
+    # Where each beginning is; a hair less than its side is as good.
+    firsts = [(begin, sum(factor * hole < 0.99 * side for factor in factors[: few - 1])) for begin, side in BEGINNINGS]
+    tried: list[Filled] = []
+    for index, factor in enumerate(factors[:count]):
+        if index == few:
+            tried = [min(tried, key=lambda each: each.gap)]
+        shape, tile = [ceil_side(length * factor) for length in known.shape], references.tile
+        around, empty = resize(image, factor, shape, tile), ~white(known, factor, shape, tile)
+        likewise = Level(references, size, factor, check) if tried else None  # blurred as what was enlarged
+        sharp, begun = Level(references, factor, factor, check), []
+        for begin, first in dict.fromkeys(firsts):
+            if first == index:
+                made = begin(around[0].permute(1, 2, 0).numpy().copy(), empty.numpy().copy(), references, factor)
+                begun.append(torch.from_numpy(made).permute(2, 0, 1)[None].clamp(-1, 1))
+        enlarged = [resize(each.image, factor / size, shape, tile) for each in tried]
+        tried = [voted(each, around, empty, (likewise, sharp), check) for each in enlarged]
+        tried += [voted(each, around, empty, (sharp, sharp), check) for each in begun]
+        size = factor
+    return min(tried, key=lambda each: each.gap), count
 
 
 def start_of(known: Tensor) -> float:
@@ -96,42 +96,31 @@ def start_of(known: Tensor) -> float:
     return min(1.0, min(side for _, side in BEGINNINGS) / max(1, white_side(1 - known)))
 
 
-def voted(
-    filled: Tensor,
-    size: float,
-    factors: Sequence[float],
-    image: Tensor,
-    known: Tensor,
-    references: References,
-    check: Check,
-) -> Filled:
-    """What is `filled`, at a `size`, at larger ones: patches over the hole search and vote in turn.
+def voted(image: Tensor, around: Tensor, empty: Tensor, levels: tuple[Level, Level], check: Check) -> Filled:
+    """An image whose `empty` pixels, (h, w) bool, were filled somehow: patches over the hole search and vote in turn.
 
-    Source: Wexler, Shechtman, Irani 2007. For the other arguments see `fill`.
+    Source: Wexler, Shechtman, Irani 2007.
+
+    Args:
+        around: the image where it is not empty.
+        levels: of this size, for the first search and for all others.
     """
-    tile = references.tile
-    for factor in factors:
-        around, empty = at_size(image, known, references, factor)
-        filled = torch.where(empty, resize(filled, factor / size, around.shape[-2:], tile), around)
-
-        # Of the patches over it, those count most that are near the rim and have near matches.
-        sides = [(0, (PATCH - 1) * goes_on) for goes_on in tile]
-        over = sliding_window_view(np.pad(empty.numpy(), sides, mode="wrap"), (PATCH, PATCH)).any(axis=(2, 3))
-        centres = [(np.arange(n) + PATCH // 2) % length for n, length in zip(over.shape, empty.shape, strict=True)]
-        rim = 2**16 * DEPTH ** -distance_transform_edt(empty.numpy())[np.ix_(*centres)]
-        level, field = Level(references, size, factor, check), np.zeros(over.shape, np.int32)
-        gaps = np.empty(over.shape, np.float32)
-        for turn in range(PASSES):
-            if turn and size < factor:  # from now on sharp against sharp
-                level, size = Level(references, factor, factor, check), factor
-            queries = level.features(filled, filled, check, tile)
-            field[over] = search(queries[over][None], level, check)[0]
-            in_bands(distances, len(field), queries, level.keys, field, gaps, check=check)
-            near = np.exp(-gaps.astype(np.float64) / (2 * np.median(gaps[over]) + 1e-9))
-            trust = (1 + np.floor(rim * near)).astype(np.float32)  # whole numbers: elsewhere exp may round otherwise
-            votes = averaged(field, level.canvas, check, SPREAD, trust)
-            filled = torch.where(empty, votes, around)
-    return Filled(gaps[over].mean(dtype=np.float64), filled, factor, field, level.canvas)
+    tile, filled = levels[1].canvas.tile, torch.where(empty, image, around)
+    # Of the patches over the hole, those count most that are near the rim and have near matches.
+    sides = [(0, (PATCH - 1) * goes_on) for goes_on in tile]
+    over = sliding_window_view(np.pad(empty.numpy(), sides, mode="wrap"), (PATCH, PATCH)).any(axis=(2, 3))
+    centres = [(np.arange(n) + PATCH // 2) % length for n, length in zip(over.shape, empty.shape, strict=True)]
+    rim = 2**16 * DEPTH ** -distance_transform_edt(empty.numpy())[np.ix_(*centres)]
+    field, gaps = np.zeros(over.shape, np.int32), np.empty(over.shape, np.float32)
+    for turn in range(PASSES):
+        level = levels[min(turn, 1)]
+        queries = level.features(filled, filled, check, tile)
+        field[over] = search(queries[over][None], level, check)[0]
+        in_bands(distances, len(field), queries, level.keys, field, gaps, check=check)
+        near = np.exp(-gaps.astype(np.float64) / (2 * np.median(gaps[over]) + 1e-9))
+        trust = (1 + np.floor(rim * near)).astype(np.float32)  # whole numbers: elsewhere exp may round otherwise
+        filled = torch.where(empty, averaged(field, level.canvas, check, SPREAD, trust), around)
+    return Filled(gaps[over].mean(dtype=np.float64), filled, field, level.canvas)
 
 
 def blurred(image: np.ndarray, empty: np.ndarray, references: References, factor: float) -> np.ndarray:

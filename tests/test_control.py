@@ -230,6 +230,7 @@ def test_a_turned_reference_gives_back_what_is_turned(finish, files):
         (["--source_mask", "speck"], ["b.png", "its mask", "no white square of"]),
         (["--keep_mask", "left"], ["--keep_mask", "64x48", "48x40"]),
         (["--keep_mask", "hole", "--tile", "x"], ["--keep_mask", "--tile x", "border", "black"]),
+        (["--keep_mask", "hole", "--learned_size", 20], ["--learned_size", "--structure"]),
         (["--keep_mask", "hole", "--finish_size", 40], ["--finish_size", "--keep_mask"]),
         (["--apply", "a"], ["--input", "--apply"]),
         (["--tile", "z"], ["--tile"]),
