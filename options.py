@@ -24,31 +24,31 @@ Settings = TypeVar("Settings")
 # The help: its headings, and the options that stand under each.
 HEADINGS = {
     "files": "input_a input_b input reference load out overwrite",
-    "machine and randomness": "gpu_id not_cuda manualSeed",
+    "machine and randomness": "gpu_id not_cuda manualSeed deterministic save_memory",
     "run": "niter dry_run print_interval save_every tensorboard",
     "pyramid": "img_size min_size max_size scale_factor",
     "networks": "nfc min_nfc max_nfc num_layer switch_res ker_size padd_size nc_z nc_im stride",
     "optimisation": "alpha beta lambda_g lambda_grad lambda_self lr_g lr_d beta1 noise_amp_a noise_amp_b",
-    "evaluation": "inject_levels",
+    "evaluation": "inject_levels metrics",
     "video": "start frames every fps compare quant_level",
     "refinement": "start_scale quantise",
     "finishing (not in the paper)": "finish_size structure like learned_size",
     "control of what is copied (not in the paper)": "source_mask source_mask_a source_mask_b keep_mask tile turn "
     "sources apply",
     "departures from the paper": "preset keep_aspect padding_mode rec_noise real_start lambda_layout lr_decay "
-    "save_memory deterministic inject_scale out_size samples choices metrics",
+    "inject_scale out_size samples choices",
 }
 # What belongs to a call, not to the run that is resumed, and what such a run has fixed for good.
 PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
 FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} {HEADINGS['video']} preset keep_aspect padding_mode".split())
 
-SOURCES = "white may be copied from, black never; default: all white"
-SOURCES_OF_EACH = f"{SOURCES}, for the --input itself its --keep_mask; one per --reference"
+SOURCES = "copy from white only; default: all white"
+SOURCES_OF_EACH = f"{SOURCES}, for the --input itself its --keep_mask (not with --tile); one per --reference"
 KEPT = "white keeps the input, at its own size; black is a hole the references fill (inpainting); default: no hole"
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 FILLED_SIZE = 160  # likewise, of an image in whose hole a guide is painted
-AS_TRAINED = "default: the one trained on; with --samples alone: none"
-NO_OTHER = ", and nothing else is taken"
+AS_TRAINED = "default: the one trained on; none with --samples alone"
+NO_OTHER = ", the only value accepted"
 A_KINDS = "image A, or a video, an animated image, or a folder with one image per frame"
 
 
@@ -72,8 +72,8 @@ def pick(kind: type[Settings], options: object, **more: Any) -> Settings:
 class Output:
     """Options of every script."""
 
-    out: Path = option(pathname, None, "folder for the results, made if missing (required)", metavar="DIR")
-    overwrite: bool = option(bool, False, "replace the results --out already holds")
+    out: Path = option(pathname, None, "results folder, made if missing (required unless resuming)", metavar="DIR")
+    overwrite: bool = option(bool, False, "replace the results in --out; eval.py and finish.py replace no training run")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class Training(Computing):
     load: Path | None = option(
         pathname_or_none,
         None,
-        "resume the run in DIR; options not given are its own; default: a new run",
+        "resume the run in DIR, or, if it is finished, only make its results again; default: a new run",
         metavar="DIR",
     )
     dry_run: bool = option(bool, False, "check everything, print the scales and an estimate of the time, and stop")
@@ -101,7 +101,7 @@ class Training(Computing):
     tensorboard: bool = option(bool, False, "also log losses and samples to TensorBoard, which must be installed")
     nfc: int = option(integer(1), Architecture.nfc, "channels of a network's first layer at scales 0 to 3")
     min_nfc: int = option(integer(1), Architecture.min_nfc, "fewest channels of the inner layers at scales 0 to 3")
-    max_nfc: int = option(integer(1), Architecture.max_nfc, "upper limit of both, which double every four scales")
+    max_nfc: int = option(integer(1), Architecture.max_nfc, "limit of both, which double every four scales")
 
     @property
     def schedule(self) -> Schedule:
@@ -113,15 +113,15 @@ class TrainOptions(Excerpt, Training):
     """Train on one pair of images, coarse to fine, by default as in the paper."""
 
     input_a: Path = option(
-        pathname, None, f"{A_KINDS}; defaults for a video: {told(VIDEO)} (required, but not with --load)", metavar="A"
+        pathname, None, f"{A_KINDS}; defaults for a video: {told(VIDEO)} (required unless --load)", metavar="A"
     )
-    input_b: Path = option(pathname, None, "image B (required, but not with --load)", metavar="B")
+    input_b: Path = option(pathname, None, "image B (required unless --load)", metavar="B")
     niter: int = option(integer(1), Schedule.niter, "steps per scale")
     img_size: int = option(integer(1), Geometry.img_size, "side of the finest scale, pixels")
     min_size: int = option(integer(1), Geometry.min_size, "side of the coarsest scale, pixels")
-    max_size: int = option(integer(1), Geometry.max_size, "scales are counted up to this side only, pixels")
+    max_size: int = option(integer(1), Geometry.max_size, "below --img_size: fewer scales, same finest side; pixels")
     scale_factor: float = option(
-        number(0, 1, above=True), Geometry.scale_factor, "approximate ratio of a scale's side to the next finer one's"
+        number(0, 1, above=True), Geometry.scale_factor, "wanted ratio of neighbouring scales; the one used is nearer 1"
     )
     num_layer: int = option(integer(2), Architecture.num_layer, "convolutions per network")
     switch_res: int = option(
@@ -143,7 +143,7 @@ class TrainOptions(Excerpt, Training):
     noise_amp_a: float = option(number(), 0.1, "strength of A's noise, relative to A's reconstruction error")
     noise_amp_b: float = option(number(), 0.1, "strength of B's noise, relative to B's reconstruction error")
     quant_level: int = option(
-        integer(0), 0, "first reduce a video to few inverted greys (2 in the paper for some); 0: off"
+        integer(0), 0, "first reduce a video to a few inverted greys (the paper: 2, for some); 0: off"
     )
     preset: str = preset_option(QUICK)
     keep_aspect: bool = option(
@@ -167,17 +167,17 @@ class TrainOptions(Excerpt, Training):
     lambda_layout: float = option(
         number(),
         LossWeights.lambda_layout,
-        "weight of the layout loss: local contrast where the source image has it, and nowhere else",
+        "weight of the layout loss: local contrast only where the source image has it",
     )
     lr_decay: float = option(
-        number(0, 1), OptimiserSettings.lr_decay, "final share of a scale's steps, in which learning rates fall to 0"
+        number(0, 1), OptimiserSettings.lr_decay, "final share of a scale's steps, over which learning rates fall to 0"
     )
-    finish_size: int = option(integer(0), 0, "longer side of the finished images, pixels; 0: do not finish")
+    finish_size: int = option(integer(0), 0, "longer side of the finished images, pixels, --img_size or more; 0: none")
     structure: float = option(
         number(), 1.0, "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 very closely"
     )
     save_memory: bool = option(bool, False, "use less memory (gradient checkpointing); about as fast on a CPU")
-    deterministic: bool = option(bool, False, "make runs reproducible on a GPU, too; slower there")
+    deterministic: bool = option(bool, False, "meant to make runs reproducible on a GPU, too; slower there, untested")
 
     @property
     def geometry(self) -> Geometry:
@@ -201,13 +201,11 @@ class TrainOptions(Excerpt, Training):
 class RefineOptions(Training):
     """Clean up a translated image with a pyramid trained on a reference alone (SinGAN)."""
 
-    input: Path = option(pathname, None, "image to refine (required, but not with --load)")
-    reference: Path = option(
-        pathname, None, "image whose patches the result should have (required, but not with --load)"
-    )
+    input: Path = option(pathname, None, "image to refine (required unless --load)")
+    reference: Path = option(pathname, None, "image whose patches the result should have (required unless --load)")
     niter: int = option(integer(1), 2000, "steps per scale")
     start_scale: int | None = option(integer(1), None, "scale to start from, 1 or more; default: one image from each")
-    quantise: bool = option(bool, False, "reduce the input to 5 colours first, and retrain --start_scale for them")
+    quantise: bool = option(bool, False, "reduce the input to 5 colours first, and retrain that --start_scale on them")
     min_size: int = option(integer(1), 25, "shorter side of the coarsest scale, pixels")
     max_size: int = option(integer(1), 250, "upper limit of the finest scale's longer side, pixels")
     preset: str = preset_option(REFINE_QUICK)
@@ -225,7 +223,7 @@ def as_trained(name: str, only: str = "") -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions(Excerpt, Computing):
-    """Translate images with a trained pair, or draw new ones."""
+    """Translate images with a trained pair, or sample new ones."""
 
     input_a: Path | None = option(pathname, None, f"{A_KINDS}; {AS_TRAINED}", metavar="A")
     input_b: Path | None = option(
@@ -243,17 +241,17 @@ class EvalOptions(Excerpt, Computing):
     inject_scale: int | None = option(
         integer(0),
         None,
-        "inject at this scale only (0: coarsest); default: the --inject_levels finest, for a video one",
+        "inject at this scale only (0: coarsest); default: the --inject_levels finest; for a video, one",
     )
     keep_aspect: bool = option(
         bool, False, "keep the images' aspect ratios even if training did not; sizes: see train.py"
     )
     out_size: int | None = option(integer(1), None, "side of the learned results, pixels; default: as trained")
-    samples: int | None = option(integer(1), None, "number of new images to draw, with translations; default: none")
+    samples: int | None = option(integer(1), None, "new images to draw per domain, with translations; default: none")
     finish_size: int | None = as_trained("finish_size")
     structure: float | None = as_trained("structure")
-    source_mask_a: Path | None = option(pathname, None, f"{SOURCES}; of the A trained on", metavar="MASK")
-    source_mask_b: Path | None = option(pathname, None, f"{SOURCES}; of the B trained on", metavar="MASK")
+    source_mask_a: Path | None = option(pathname, None, f"mask of the A trained on: {SOURCES}", metavar="MASK")
+    source_mask_b: Path | None = option(pathname, None, f"mask of the B trained on: {SOURCES}", metavar="MASK")
     compare: bool = option(bool, False, "also write compare.mp4: the video beside its translation")
     choices: bool = option(
         bool, False, "also write choices.png: each injection scale at three values of --structure, finished small"
@@ -267,33 +265,33 @@ class EvalOptions(Excerpt, Computing):
 class FinishOptions(Output):
     """Rebuild any image at full size from patches of reference images."""
 
-    input: Path = option(pathname, None, "image to finish (required)")
+    input: Path = option(pathname, None, "image to finish (required unless --apply)")
     reference: tuple[Path, ...] = option(pathname, (), "one or more images to take patches from (required)", nargs="+")
     finish_size: int | None = option(
-        integer(LEAST_SIDE), None, "longer side of the result, pixels; default: 512, with --keep_mask the input's"
+        integer(LEAST_SIDE), None, "longer side of the result, pixels; default: 512; not with --keep_mask"
     )
-    like: Path | None = option(pathname, None, "image whose aspect ratio the result gets; default: the input's own")
+    like: Path | None = option(pathname, None, "image whose aspect ratio the result gets; default: --input")
     structure: float | None = option(
         number(),
         None,
-        "how closely to follow the input: 0 loosely (in a hole: not), 1 closely; default: 1, with --keep_mask 0",
+        "how closely to follow the input: 0 loosely (in a hole: not at all), 1 closely; default: 1, with --keep_mask 0",
     )
     learned_size: int | None = option(
         integer(1),
         None,
         "longer side the input is shrunk to first, pixels, which removes finer detail; default: its own, at most "
-        f"{LEARNED_SIZE}, with --keep_mask and --structure {FILLED_SIZE}, and at most --finish_size",
+        f"{LEARNED_SIZE} ({FILLED_SIZE} in a hole with --structure) and --finish_size",
     )
     source_mask: tuple[Path, ...] = option(pathname, (), SOURCES_OF_EACH, nargs="+", metavar="MASK")
     keep_mask: Path | None = option(pathname, None, KEPT, metavar="MASK")
     tile: str | None = option(
         str, None, "tiling: sides that meet without a seam; default: none", choices=("x", "y", "both")
     )
-    turn: bool = option(bool, False, "also copy from the references turned by right angles and mirrored; slower")
-    sources: Path | None = option(pathname, None, "write each pixel's source to this file; default: not", metavar="NPZ")
+    turn: bool = option(bool, False, "also copy from the references rotated and mirrored; slower, more memory")
+    sources: Path | None = option(pathname, None, "record each pixel's source here; default: not", metavar="NPZ")
     apply: Path | None = option(
         pathname,
         None,
-        "only make the image that --sources recorded, of other maps, the --reference; default: finish",
+        "only redo what --sources recorded, with other maps as --reference; default: finish",
         metavar="NPZ",
     )

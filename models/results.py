@@ -152,10 +152,11 @@ def save_choices(
         images: A and B, as given.
         injected: by injection scale, the learned "a2b" and "b2a", made with `seed`.
     """
+    size = "" if originals.size else " --finish_size 512"  # where the run's own is 0, they would finish nothing
     finishers = replace(originals, size=CHOICE_SIDE).finishers(DIRECTIONS, [image.size[::-1] for image in images])
     wanted = [
         (
-            f"{name}: --inject_scale {scale} --structure {each:g} --seed {seed}",
+            f"{name}: --inject_scale {scale} --structure {each:g} --seed {seed}{size}",
             learned[name],
             replace(finisher, structure=each),
         )

@@ -2,12 +2,12 @@
 # Train a grid of settings on one or many pairs, several runs at a time; sweeps/example.txt explains the grid.
 #
 #   scripts/sweep.sh [-j JOBS] GRID OUT A.png B.png   one pair
-#   scripts/sweep.sh [-j JOBS] GRID OUT PAIRS         a folder (NAME_A.png and NAME_B.png) or a list (sweeps/pairs.txt)
+#   scripts/sweep.sh [-j JOBS] GRID OUT PAIRS         a folder (NAME_A.* and NAME_B.*) or a list (sweeps/pairs.txt)
 #
 # JOBS runs at a time; without -j one per GPU, without a GPU one per core. On the CPU a run
 # uses one thread and one core, or as many of both as the environment variable OMP_NUM_THREADS says.
 # Every run gets a folder OUT/PAIR/NAME and a log OUT/PAIR/NAME.log. Start the sweep again to resume: finished runs are
-# skipped, stopped ones continued. Ctrl-C stops all runs, and each saves. For schedulers (scripts/sweep.slurm):
+# skipped, stopped ones resumed. Ctrl-C saves and stops all runs. For schedulers (scripts/sweep.slurm):
 #   --prepare GRID OUT PAIRS   write OUT/sweep.jobs and print the number of runs
 #   --run N OUT                do run N (from 1) of OUT/sweep.jobs
 # PYTHON names the interpreter; default: .venv/bin/python or python3. Exit: 0 all finished, 1 some not, 2 wrong usage.

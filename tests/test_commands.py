@@ -1,8 +1,6 @@
 """Command lines: the ones the program prints run where they are pasted; paths on the ones it is given."""
 
-import os
 import shlex
-import subprocess
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from folders import contents
 from interrupted import stop_after
 
 from scripts import report
-from utils.errors import command
 
 
 @pytest.fixture
@@ -39,16 +36,6 @@ def test_every_script_says_what_it_does(capsys, script):
 
 
 # Printed commands.
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a shell as POSIX has it")
-def test_words_arrive_as_they_were(monkeypatch, tmp_path, elsewhere):
-    monkeypatch.chdir(tmp_path)
-    odd = [Path("my run"), Path("it's  two"), 'a"b$HOME`x`!', "tab\tand\nline", "ü 日本", "#~*"]
-    line = command("-c", "import sys; print(*sys.argv[1:], sep='|')", *odd)
-    done = subprocess.run(["/bin/sh", "-c", line], cwd=elsewhere, capture_output=True, text=True, check=True)
-    wanted = [str(tmp_path / word) if isinstance(word, Path) else word for word in odd]
-    assert done.stdout == "|".join(wanted) + "\n"
 
 
 def test_the_hints_for_resuming_run_elsewhere(cli, monkeypatch, beside, elsewhere):

@@ -5,13 +5,12 @@ import copy
 import pytest
 import torch
 from memory import peak_of
-from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, networks_of, pair_steps, real_pictures
+from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, networks, pair_steps, real_pictures
 
 from models.networks import Architecture, ScaleNetworks
 from training.domains import DomainThreads, one_by_one
 from training.state import OptimiserSettings, ScaleState
 from training.step import LossWeights, training_step
-from utils.geometry import Geometry
 
 CPU = torch.device("cpu")
 CASES = {
@@ -41,7 +40,7 @@ def three_steps(nets: ScaleNetworks, shapes, weights: LossWeights, both, recompu
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("way", ["the other way round", "on threads", "recomputed", "recomputed on threads"])
 def test_no_bit_depends_on_the_order_the_threads_or_what_is_kept(case, way):
-    start = networks_of(Architecture(nfc=4, min_nfc=4), Geometry(), 0, CPU)
+    start = networks()
     torch.set_num_threads(2)
     with DomainThreads() as threads:  # one each, here as there
         both = b_first if way == "the other way round" else threads if "threads" in way else one_by_one
@@ -81,7 +80,7 @@ def test_save_memory_takes_less():
         own = ScaleState(0, nets, OptimiserSettings()), inputs_for(weights, shapes), real_pictures(shapes)
         training_step(*own, weights, one_by_one, recompute)
 
-    nets, taken = networks_of(Architecture(nfc=16, min_nfc=16), Geometry(), 0, CPU), []
+    nets, taken = networks(architecture=Architecture(nfc=16, min_nfc=16)), []
     for recompute in (False, True):
         step(recompute)  # whatever is set up once
         taken.append(peak_of(lambda recompute=recompute: step(recompute)))

@@ -263,8 +263,3 @@ def test_choices_are_of_every_injection_scale_and_structure(cli, run, inputs, tm
     labels = [label for row in sheets["choices.png"] for label, _ in row]
     assert len(labels) == len(set(labels)) == 2 * 2 * 3
     assert labels[4] == "b2a: --inject_scale 2 --structure 0.5 --seed 7"
-
-
-def test_choices_are_of_stills(refused, run, tmp_path):
-    words = ["--load", run, "--samples", 1, "--choices", "--out", tmp_path / "out"]
-    assert "--choices" in refused(["eval.py", *words])

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from clips import GREYS, film
 from conftest import make_frames
 from PIL import Image
 
@@ -25,12 +24,6 @@ def test_a_step_sees_the_frame_of_its_turn(tmp_path, shape):
         assert torch.equal(shown, wanted[frame_of_step(step, 7, seed=1, scale=1)])
         shown.zero_()  # In its own memory: the next one is whole again.
     assert [path.name for path in tmp_path.iterdir()] == ["frames"]  # nameless
-
-
-def test_frames_of_a_film(tmp_path):
-    real = frames(Clip(film(tmp_path / "x.mp4"), "--input_a"), 0, ((8, 8),), 1, CPU, tmp_path)(0)
-    levels = sorted((real(step).mean().item() + 1) * 127.5 for step in range(len(GREYS)))
-    assert levels == pytest.approx(GREYS, abs=2)
 
 
 def test_the_order_of_frames():

@@ -9,7 +9,6 @@ from conftest import TINY, make_frames, run_process
 from interrupted import same_results, stop_after
 from tiny_steps import GEOMETRY, one_image_steps, pair_steps
 
-import training.pair
 from models.networks import Architecture
 from training.frames import frames
 from training.step import LossWeights
@@ -106,20 +105,3 @@ def test_a_run_goes_on_on_another_device(cli, monkeypatch, inputs, tmp_path, fir
     # It meets the same random numbers, so for a few steps it computes the same.
     for name in ("G/reconstruction_a", "G/reconstruction_b", "D/penalty_a", "D/penalty_b"):
         assert run[7][name] == pytest.approx(whole[7][name], rel=2e-2), name
-
-
-def test_memory_does_not_grow(cli, monkeypatch, inputs, tmp_path):
-    held, real_step = [], training.pair.training_step
-
-    def measured(*arguments, **more):
-        taken = real_step(*arguments, **more)
-        held.append(torch.cuda.memory_allocated())
-        return taken
-
-    monkeypatch.setattr(training.pair, "training_step", measured)
-    words = [*inputs, *ON_GPU, "--niter", 216]
-    assert cli("train.py", *words, "--out", tmp_path / "run").code == 0
-    # At the same place of a chunk of draws, of every scale.
-    for scale in range(len(held) // 216):
-        own = held[216 * scale : 216 * (scale + 1)]
-        assert own[207] <= own[15] + 2**16, scale

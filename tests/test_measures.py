@@ -259,8 +259,9 @@ def test_looks_are_measured_against_the_images_that_were_trained_on(cli, inputs,
     assert found["direct_b2a"]["layout_agreement"] != own["direct_b2a"]["layout_agreement"]
 
 
-def test_nothing_to_measure_is_an_error(refused, trained, tmp_path):
-    command = ["eval.py", "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1, "--metrics"]
+@pytest.mark.parametrize("flag", ["--metrics", "--choices"])
+def test_nothing_to_measure_or_choose_from_is_an_error(refused, trained, tmp_path, flag):
+    command = ["eval.py", "--load", trained, "--out", tmp_path / "out", "--gpu_id", -1, flag]
     (folder := tmp_path / "clip").mkdir()
     assert "--input_a" in refused([*command, "--samples", 1])
     assert "still images" in refused([*command, "--input_a", folder])

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_steps import random
+from tiny_steps import networks, random
 
 from models.inference import refined_from
-from models.networks import Architecture, Generator, ScaleNetworks, initialise
+from models.networks import Architecture, Generator
 from models.pyramid import Pyramid
 from models.run import Run
 from training.one_image import OneImageRecipe, one_image_step
@@ -17,7 +17,6 @@ from training.state import OptimiserSettings, ScaleState
 from utils.geometry import ImageGeometry
 from utils.image import main_colours, recolour
 from utils.resize import upsample
-from utils.rng import stream
 from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
@@ -50,12 +49,6 @@ def test_sizes_of_an_images_pyramid(size, finest, scales, sides):
     assert list(upright.shapes) == shapes
 
 
-@pytest.mark.parametrize("size", [(25, 100), (100, 20), (2000, 100), (25, 25)])
-def test_images_too_small_for_two_scales(size):
-    with pytest.raises(ValueError, match="second scale"):
-        ImageGeometry(height=size[1], width=size[0])
-
-
 def test_generator_pads_its_input_by_what_its_layers_trim():
     generator, image, base = Generator(SMALL, 0, 0), random(1, 3, 14, 17), random(1, 3, 14, 17, seed=1)
     by_hand = torch.tanh(generator.net(F.pad(image, (5, 5, 5, 5)))) + base
@@ -70,12 +63,6 @@ def recipe_for(**changes) -> OneImageRecipe:
     return OneImageRecipe(**(dict(reals=reals, seed=3) | changes))
 
 
-def networks_for(scale: int) -> ScaleNetworks:
-    nets = ScaleNetworks(SMALL, scale, 3)
-    initialise(nets, stream(scale, "test"))
-    return nets
-
-
 @pytest.fixture
 def steps_of(monkeypatch):
     """What `one_image_step` is given in the first two steps at a scale: (inputs, real, rec) each."""
@@ -85,8 +72,8 @@ def steps_of(monkeypatch):
         monkeypatch.setattr("training.one_image.one_image_step", lambda *given: seen.append(given[1:]))
         ran = Run(RunFolder(Path("nowhere")), GEOMETRY, SMALL, CPU)
         for coarser in range(scale):
-            ran.add_scale(networks_for(coarser), (1.0 if coarser == 0 else 0.2,))
-        state = ScaleState(scale, networks_for(scale), OptimiserSettings())
+            ran.add_scale(networks(coarser, 3, SMALL), (1.0 if coarser == 0 else 0.2,))
+        state = ScaleState(scale, networks(scale, 3, SMALL), OptimiserSettings())
         with recipe.steps(ran, state) as take:
             for step in range(2):
                 take(step)
@@ -162,7 +149,7 @@ def test_the_steps_of_a_small_scale_take_one_thread(steps_of):
 @pytest.mark.usefixtures("sharing")
 def test_a_step_is_three_discriminator_and_three_generator_updates():
     # In double precision: else Adam makes much of the rounding in gradients that are zero.
-    nets, (real, noise, *pictures) = networks_for(0).double(), random(7, 3, 16, 15).double().split(1)
+    nets, (real, noise, *pictures) = networks(0, 3, SMALL).double(), random(7, 3, 16, 15).double().split(1)
     reference = copy.deepcopy(nets)
     state = ScaleState(0, nets, OptimiserSettings(lr_d=0.01, lr_g=0.01))
     bases, rec = pictures[:3], tuple(pictures[3:])
@@ -204,7 +191,7 @@ def test_refinement_starts_at_a_scale_from_a_picture_enlarged():
     shapes, factor = GEOMETRY.shapes, GEOMETRY.factor
     pyramid = Pyramid(shapes, factor)
     for scale in range(len(shapes)):
-        pyramid.append(networks_for(scale).generators[0], 0.0)  # without noise it can be followed
+        pyramid.append(networks(scale, 3, SMALL).generators[0], 0.0)  # without noise it can be followed
     coarse = random(1, 3, *shapes[1], seed=5)
     start = upsample(coarse, factor, shapes[2])
     expected = start

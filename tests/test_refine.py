@@ -54,13 +54,6 @@ def test_what_a_refinement_leaves(refined):
     ]
 
 
-def test_dry_run_writes_nothing(cli, image_inputs, tmp_path):
-    result = cli("refine.py", *image_inputs, "--out", tmp_path / "out", *SMALL, "--dry_run")
-    assert result.code == 0
-    assert all(words in result.out for words in ("32x25", "36x29", "40x32", "3 scales, 9 steps"))
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_finished_pyramid_is_used_for_another_picture(cli, refined, tmp_path):
     before, other = contents(refined), make_picture(tmp_path / "other.png", 9, size=(70, 33))
     words = ["--load", refined, "--input", other, "--gpu_id", -1]

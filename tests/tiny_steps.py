@@ -59,23 +59,18 @@ def real_pictures(shapes=SQUARE, dtype=torch.float32) -> tuple[Tensor, Tensor]:
 
 
 def networks(scale: int = 0, stop_scale: int = 4, architecture: Architecture = SMALL) -> ScaleNetworks:
+    """A scale's networks, always the same."""
     nets = ScaleNetworks(architecture, scale, stop_scale)
-    initialise(nets, stream(0, "test"))
+    initialise(nets, stream(scale, "test"))
     return nets
-
-
-def networks_of(architecture: Architecture, geometry: AnyGeometry, scale: int, device: torch.device) -> ScaleNetworks:
-    """A scale's networks, the same on every device."""
-    networks = ScaleNetworks(architecture, scale, geometry.stop_scale).to(device)
-    initialise(networks, stream(scale, "test"))
-    return networks
 
 
 def run_of(geometry: AnyGeometry, architecture: Architecture, scales: int, device: torch.device) -> Run:
     """A run with so many finished scales, that is nowhere on the disk."""
     run = Run(RunFolder(Path("nowhere")), geometry, architecture, device)
     for scale in range(scales):
-        run.add_scale(networks_of(architecture, geometry, scale, device), (0.1,) * len(run.pyramids))
+        nets = networks(scale, geometry.stop_scale, architecture).to(device)
+        run.add_scale(nets, (0.1,) * len(run.pyramids))
     return run
 
 
@@ -98,8 +93,8 @@ def take_steps(
     watch: Watch,
 ) -> Taken:
     """Steps of a scale, from 0, and what is made once for them, under a watch."""
-    networks = networks_of(architecture, geometry, scale, device)
-    state = ScaleState(scale, networks, recipe.optimiser, (0.1,) * len(geometry.domain_shapes))
+    nets = networks(scale, geometry.stop_scale, architecture).to(device)
+    state = ScaleState(scale, nets, recipe.optimiser, (0.1,) * len(geometry.domain_shapes))
     run = run_of(geometry, architecture, scale, device)
     taken: Taken = []
     with watch(), recipe.steps(run, state) as take_step:

@@ -30,8 +30,8 @@ class Excerpt:
     """Which frames of a clip are used."""
 
     start: float = option(seconds, 0.0, "use a video from this time on, seconds or [h:]m:s")
-    frames: int | None = option(integer(1), None, "use so many frames of it at most; default: all")
-    every: int = option(integer(1), 1, "use one of so many frames of it; the speed stays")
+    frames: int | None = option(integer(1), None, "use at most this many frames; default: all")
+    every: int = option(integer(1), 1, "use every Nth frame; the speed stays")
     fps: float | None = option(number(above=True), None, f"frames per second of a folder of frames; default: {RATE}")
 
 
