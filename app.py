@@ -27,7 +27,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import gradio as gr
 
 EXAMPLES = {"Two landscapes": ("autumn_ridge", "alpine_path"), "Balloons and jellyfish": ("balloons", "jellyfish")}
-PRESETS = [("Quick: minutes on a laptop", "quick"), ("As in the paper: needs a GPU, or days", "paper")]
+PRESETS = [("Quick: minutes on a laptop", "quick"), ("As published: needs a GPU, or days", "paper")]
 MORE = {"quick": ["--print_interval", "30"], "paper": ["--finish_size", "512"]}  # pictures early, and large ones
 SAMPLES = {"fake_a": "New, like A", "a2b": "with B's look", "fake_b": "New, like B", "b2a": "with A's look"}
 CSS = "footer {display: none !important} .grid-wrap {max-height: none !important}"

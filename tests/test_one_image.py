@@ -229,9 +229,8 @@ def test_main_colours_are_the_clusters_of_rgb_triples():
 
 
 def test_every_pixel_takes_the_nearest_colour():
-    image = torch.tensor([[0.9, -0.8, -1.0], [-0.9, 0.7, 0.2], [0.4, 0.3, 0.5], [-0.8, -0.7, -0.6]]).T.reshape(
-        1, 3, 2, 2
-    )
+    near = [[0.9, -0.8, -1.0], [-0.9, 0.7, 0.2], [0.4, 0.3, 0.5], [-0.8, -0.7, -0.6]]
+    image = torch.tensor(near).T.reshape(1, 3, 2, 2)
     found = recolour(torch.cat([image, image.flip(3)]), COLOURS)
     expected = COLOURS.T.reshape(1, 3, 2, 2)
     assert torch.equal(found, torch.cat([expected, expected.flip(3)]))

@@ -37,11 +37,6 @@ def test_the_first_sample_is_the_one_a_run_ends_with(evaluate, trained):
         assert (out / f"sample_000_{name}.png").read_bytes() == (trained / f"final_{name}.png").read_bytes()
 
 
-def test_samples_beside_translations(evaluate, trained, inputs):
-    out = evaluate(trained, "--samples", 2, *inputs, "--inject_levels", 1)
-    assert names(out) == eval_files([3]) | sample_files(2) | {"samples.png"}
-
-
 def test_the_sheet_shows_the_first_samples_only(evaluate, trained, monkeypatch):
     shown = []
     monkeypatch.setattr("models.results.SHEET_SAMPLES", 2)

@@ -118,10 +118,8 @@ def pair_steps(
 ) -> Taken:
     """Steps of a pair; changes are of the recipe."""
     reals = [still(own) for own in reals_of(geometry, device)]
-    settings = dict(weights=LossWeights(), noise_amps=(0.1, 0.1), coarsest_sigmas=(0.1, 0.1))
-    settings |= dict(
-        fixed_rec=False, real_start=0.0, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5), seed=1
-    )
+    settings = dict(weights=LossWeights(), noise_amps=(0.1, 0.1), coarsest_sigmas=(0.1, 0.1), seed=1)
+    settings |= dict(fixed_rec=False, real_start=0.0, recompute=False, optimiser=OptimiserSettings(lr_decay=0.5))
     reals = (real_a or reals[0], reals[1])
     recipe = PairRecipe(**(settings | changes), reals=reals)
     return take_steps(recipe, geometry, architecture, scale, count, device, watch)
