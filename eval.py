@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     originals = Originals()
     if any(masks) and not (finish_size or options.choices):
         raise UserError("--source_mask_a, --source_mask_b: are for finishing; give --finish_size")
+    if masks[0] and isinstance(inputs[0], Clip):
+        raise UserError("--source_mask_a: has no effect on a video, which gets B's patches; leave it out")
     if finish_size or options.choices or options.metrics:
         structure = as_trained["structure"] if options.structure is None else options.structure
         originals = Originals.find(pair, inputs, masks, finish_size, structure)

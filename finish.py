@@ -6,13 +6,15 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
     run_script("finish")
 
 import sys
+import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
+import numpy as np
 from PIL import Image
+from scipy.ndimage import label
 
 from config import parse_finish, recorded
-from finishing.canvas import PATCH, opaque
+from finishing.canvas import PATCH, Tile, opaque
 from finishing.finished import TURNS, apply_sources, legend, save_sources
 from finishing.full_size import Finisher, finish_all
 from options import FILLED_SIZE, LEARNED_SIZE, FinishOptions
@@ -38,15 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = image if options.keep_mask is not None else None
     if kept and opaque(kept).all():
         raise UserError(f"--keep_mask {options.keep_mask}: has no black, and so no hole to fill")
-    originals = open_references(options, kept)
+    tile = tuple(options.tile in (axis, "both") for axis in "yx")
+    originals = open_references(options, kept, tile)
     turns, references = TURNS if options.turn else TURNS[:1], {}
     for index, turn in enumerate(turns):
-        references |= {
-            f"--reference {path}" + f" turned {index}" * (index > 0): turn(one) for path, one in originals.items()
-        }
-    if options.sources and options.sources.exists() and not options.overwrite:
-        raise UserError(f"--sources {options.sources}: is there already; --overwrite replaces it")
-    tile = tuple(options.tile in (axis, "both") for axis in "yx")
+        references |= {name + f" turned {index}" * (index > 0): turn(one) for name, one in originals.items()}
+    check_sources(options)
     if kept and any(opaque(image).roll(1, axis).narrow(axis, 0, 2).any() for axis in (0, 1) if tile[axis]):
         raise UserError(f"--keep_mask: white at the border, which --tile {options.tile} makes anew; paint that black")
     longer = max(image.size)
@@ -61,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _, factors, notes = finisher.sizes()
     except ValueError as error:
-        raise UserError(f"--input {options.input}: cannot be finished: {error}") from None
+        flag, path = ("like", options.like) if options.like else ("input", options.input)
+        raise UserError(f"--{flag} {path}: cannot be finished: {error}") from None
     out.check_free("finish.py", inputs, options.overwrite)
 
     # Finish.
@@ -88,17 +88,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def open_references(options: FinishOptions, kept: Image.Image | None) -> dict[Path, Image.Image]:
-    """By path; transparent where nothing may be copied: what a mask bars, and of the input itself its holes.
+def open_references(options: FinishOptions, kept: Image.Image | None, tile: Tile) -> dict[str, Image.Image]:
+    """By what messages call them; transparent where a mask bars copying, and of the input itself in its holes.
 
-    A tile's border is no such hole: there is nothing wrong with it.
+    A hole at the border of a tile is none there: it is made anew for where it is, not for what it shows.
     """
-    originals = {path: open_image(path, "--reference", PATCH) for path in options.reference}
-    if kept and not options.tile:
-        originals |= {path: kept for path in originals if path.samefile(options.input)}
-    for path, mask in zip(options.reference, options.source_mask, strict=False):
-        originals[path] = masked(originals[path], mask, "--source_mask")
+    originals = {}
+    for index, path in enumerate(options.reference):
+        image, name = open_image(path, "--reference", PATCH), f"--reference {path}"
+        if options.source_mask:
+            mask = options.source_mask[index]
+            image, name = masked(image, mask, "--source_mask"), f"{name} with --source_mask {mask}"
+        elif kept and path.samefile(options.input):
+            holes, _ = label(opaque(kept).numpy() == 0)
+            border = [holes.take((0, -1), axis) for axis in (0, 1) if tile[axis]]
+            inner = (holes > 0) & ~np.isin(holes, np.concatenate(border, axis=None) if border else [])
+            image.putalpha(Image.fromarray(~inner))
+            name = f"{name} with --keep_mask {options.keep_mask}"
+        originals[name] = image
     return originals
+
+
+def check_sources(options: FinishOptions) -> None:
+    """UserError where --sources cannot be written, before all is computed."""
+    if (path := options.sources) is None:
+        return
+    if path.suffix != ".npz" or path.is_dir():
+        raise UserError(f"--sources {path}: must be the name of a file that ends in .npz")
+    if path.exists() and not options.overwrite:
+        raise UserError(f"--sources {path}: is there already; --overwrite replaces it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UserError(f"--sources {path}: cannot be written: {error.strerror}") from None
 
 
 def apply(options: FinishOptions, out: RunFolder, inputs: dict) -> int:

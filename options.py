@@ -43,7 +43,7 @@ PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
 FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} {HEADINGS['video']} preset keep_aspect padding_mode".split())
 
 SOURCES = "copy from white only; default: all white"
-SOURCES_OF_EACH = f"{SOURCES}, for the --input itself its --keep_mask (not with --tile); one per --reference"
+SOURCES_OF_EACH = f"{SOURCES}, for the --input itself its --keep_mask; one per --reference"
 KEPT = "white keeps the input, at its own size; black is a hole the references fill (inpainting); default: no hole"
 LEARNED_SIZE = 64  # pixels, of an image that is not said to be of another size
 FILLED_SIZE = 160  # likewise, of an image in whose hole a guide is painted

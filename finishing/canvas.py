@@ -12,13 +12,14 @@ from PIL import Image
 from scipy.ndimage import distance_transform_cdt, distance_transform_edt
 from torch import Tensor
 
-from utils.resize import resize
+from utils.resize import both_weights, resampled
 
 Shape = tuple[int, int]  # height, width
 Tile = tuple[bool, bool]  # whether an image's last row goes on in its first; likewise of its columns
 PLAIN = (False, False)
 
 PATCH = 7  # pixels, side
+BLACK = 1e-4  # share of black in a resized pixel from which on it counts as black
 LEAST_SIDE = 2 * PATCH  # pixels; below it nothing has room for a few patches, and what comes out shows nothing
 
 
@@ -86,9 +87,14 @@ def opaque(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image.convert("RGBA"))[..., 3] >= 128).float()
 
 
-def white(mask: Tensor, *how: object) -> Tensor:
-    """Where an image resized with its mask, (H, W) float, has nothing of what is black there: bool, see `resize`."""
-    return (resize(mask, *how) - 1).abs() < 0.01
+def white(mask: Tensor, factor: float, shape: Shape | None = None, tile: Tile = PLAIN) -> Tensor:
+    """Where an image resized with its mask, (H, W) float, has nothing of what is black there: bool, see `resize`.
+
+    A single black pixel counts at every size, and what it adds is not made up for by what another takes away.
+    """
+    if factor == 1:
+        return mask == 1
+    return resampled(1 - mask, *map(abs, both_weights(mask.shape, factor, shape, tile))) < BLACK
 
 
 def white_side(mask: Tensor) -> int:

@@ -19,6 +19,7 @@ from utils.resize import resize
 
 BORDER = 4  # pixels of a learned image on either side of a tile's border
 MOST_TRIED, MOST_FILLED = 2**12, 2**14  # pixels of the largest image that is made of each beginning, and of the best
+MUCH_LARGER = 16  # ratio of the references' pixels to the image's from which on theirs count
 PASSES = 4  # at every size
 SPREAD = 3.0  # standard deviation of the votes' weights about a patch's centre, pixels
 DEPTH = 1.3  # by what a patch counts less for every pixel that its centre lies deeper in a hole
@@ -68,8 +69,10 @@ def fill(image: Tensor, known: Tensor, references: References, check: Check) -> 
         What is made at the last of those `references.factors` that are for small images, and how many these are.
     """
     factors, hole, size = references.factors, white_side(1 - known), 0.0
-    pixels = [known.numel() * factor**2 for factor in factors[:-1]]
-    few, count = (max(1, sum(each <= most for each in pixels)) for most in (MOST_TRIED, MOST_FILLED))
+    # References much larger than the image take the time.
+    most = max(known.numel(), sum(mask.numel() for mask in references.masks) / MUCH_LARGER)
+    pixels = [most * factor**2 for factor in factors[:-1]]
+    few, count = (max(1, sum(each <= limit for each in pixels)) for limit in (MOST_TRIED, MOST_FILLED))
     # Where each beginning is; a hair less than its side is as good.
     firsts = [(begin, sum(factor * hole < 0.99 * side for factor in factors[: few - 1])) for begin, side in BEGINNINGS]
     tried: list[Filled] = []
@@ -135,12 +138,14 @@ def grown(image: np.ndarray, empty: np.ndarray, references: References, factor: 
 
     Source: Criminisi, Perez, Toyama 2004. Both arrays are changed.
     """
-    masks, pieces = [white(mask, factor) for mask in references.masks], []
+    masks = [white(mask, factor) for mask in references.masks]
     side = min(PIECE, *empty.shape, max(map(white_side, masks)))
-    for picture, mask in zip(references.at(factor), masks, strict=True):
+    usable = [np.argwhere(sliding_window_view(mask.numpy(), (side, side)).all(axis=(2, 3))) for mask in masks]
+    step, pieces = sum(map(len, usable)) // MOST + 1, []
+    for picture, places in zip(references.at(factor), usable, strict=True):
         windows = sliding_window_view(picture[0].numpy(), (side, side), (1, 2)).transpose(1, 2, 3, 4, 0)
-        pieces += list(windows[sliding_window_view(mask.numpy(), (side, side)).all(axis=(2, 3))])
-    pieces = np.stack(pieces[:: len(pieces) // MOST + 1])
+        pieces.append(windows[tuple(places[::step].T)])
+    pieces = np.concatenate(pieces)
     modes = ["wrap" if around else "constant" for around in references.tile]
     while empty.any():
         near = uniform_filter((~empty).astype(np.float32), side, mode=modes)

@@ -2,13 +2,14 @@
 
 import colorsys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from finishing.canvas import Shape
@@ -102,7 +103,6 @@ def save_sources(
         row, column = np.minimum(at.astype(int), np.subtract(places.shape, 1)[:, None])
         out[0, here], out[1:, here] = index, np.divmod(places[row, column], width)
     arrays = [*out, np.array([image.size[::-1] for image in images], np.int32)]
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **dict(zip(ARRAYS, arrays, strict=True)))
 
@@ -124,11 +124,18 @@ def apply_sources(path: Path, maps: Sequence[Path]) -> tuple[str, bytes]:
         raise UserError(f"--reference: {len(maps)} given, --apply {path} needs {len(sizes)}, in the order recorded")
     out = None
     for index, (file, size) in enumerate(zip(maps, sizes, strict=True)):
-        name = f"--reference {file}"
-        with opened(file, name) as image:
-            upright = image.getexif().get(ORIENTATION, 1) == 1
+        name, upright, shown = f"--reference {file}", True, None
+        with suppress(UserError):  # Pillow knows no colours in floating point
+            with opened(file, name) as image:
+                upright = image.getexif().get(ORIENTATION, 1) == 1
+            with opened(file, name) as image:  # anew: a TIFF is turned while it is loaded
+                shown = ImageOps.exif_transpose(image)
         how = cv2.IMREAD_UNCHANGED if upright else cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR  # which turns it
-        pixels = cv2.imdecode(np.fromfile(file, np.uint8), how)
+        pixels = cv2.imdecode(np.fromfile(file, np.uint8), how) if file.is_file() else None
+        if shown and pixels is not None and pixels.dtype == np.uint8:  # OpenCV changes colours by transparency
+            kind = "RGBA" if shown.has_transparency_data else "L" if shown.mode in ("L", "1") else "RGB"
+            pixels = np.asarray(shown.convert(kind))
+            pixels = pixels if kind == "L" else pixels[..., [2, 1, 0, 3][: len(kind)]]
         if pixels is None or pixels.shape[:2] != tuple(size):
             has = "cannot be read" if pixels is None else "is {1}x{0} pixels".format(*pixels.shape)
             raise UserError(f"{name}: {has}; --apply needs a PNG or TIFF of {size[1]}x{size[0]} here")

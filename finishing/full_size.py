@@ -70,14 +70,15 @@ class Finisher:
         longer = min(self.size, math.floor(available[limit] + 1e-6)) if self.kept is None else max(self.like)
         height, width = (max(1, round(longer * side / max(self.like))) for side in self.like)
         if min(height, width) < PATCH:
-            raise ValueError(f"at {width}x{height} pixels it would be narrower than a patch ({PATCH} pixels)")
+            cause = f", all that {limit} allows," if longer < self.size else ""
+            raise ValueError(f"at {width}x{height} pixels{cause} it would be narrower than a patch ({PATCH} pixels)")
         factors = [min(1.0, longer / most) if self.kept is None else 1.0 for most in available.values()]
         for (name, image), factor in zip(self.references.items(), factors, strict=True):
             if ceil_side(min(image.size) * factor) < PATCH:
                 raise ValueError(f"{name}, shrunk for {longer} pixels, would be narrower than a patch ({PATCH} pixels)")
             if image.mode == "RGBA" and white_side(opaque(image)) * factor < LEAST_SIDE:
                 side = math.ceil(LEAST_SIDE / factor)
-                raise ValueError(f"{name}: its mask leaves no white square of {side} pixels to copy from")
+                raise ValueError(f"{name}: no white square of {side} pixels is left to copy from")
         notes = []
         if longer < self.size:
             has = "{}x{}".format(*self.references[limit].size)
@@ -156,9 +157,10 @@ def finish_all(
     """
     with Bar(len(wanted)) as bar:
         for index, (name, learned, finisher) in enumerate(wanted):
+            what = f"finishing {name.removeprefix('finished').lstrip('_')}".rstrip()
 
-            def progress(share: float, index: int = index, name: str = name) -> None:
-                bar.show(index + share, f"finishing {name}")
+            def progress(share: float, index: int = index, what: str = what) -> None:
+                bar.show(index + share, what)
                 stop.check()
 
             finished = finisher(learned, progress=progress)

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TINY, make_picture
+from conftest import ROOT, TINY, make_frames, make_picture
 from PIL import Image
 
-from finishing.canvas import Canvas, white_side
+from finishing.canvas import Canvas, white, white_side
 from finishing.field import settle
 from finishing.full_size import Finisher
 from finishing.votes import correction, steps_of
@@ -40,7 +40,9 @@ def files(tmp_path_factory):
         "alpha": (np.indices((48, 64)).sum(axis=0)[..., None] + [0, 50, 100, 140]).astype(np.uint8),
     }.items():
         Image.fromarray(pixels).save(folder / f"{name}.png")
+    Image.open(folder / "alpha.png").save(folder / "alpha.tiff")
     cv2.imwrite(str(folder / "deep.png"), noise.astype(np.uint16))
+    cv2.imwrite(str(folder / "float.tiff"), noise.astype(np.float32) / 65536)
     return folder
 
 
@@ -137,6 +139,13 @@ def test_a_hole_is_not_filled_with_what_was_in_it(finish, files, cli, tmp_path):
     finish("--keep_mask", "hole", "--sources", tmp_path / "s.npz", reference="a")
     reference, row, column, _ = sources(tmp_path / "s.npz")
     assert (reference[hole] == 0).all() and not hole[row, column][hole].any()
+    # Of a tile, too, whose border is open: only what is wrong with it is not to be copied.
+    border = np.pad(np.ones((28, 36), bool), 6) & ~hole
+    Image.fromarray(border).save(files / "border.png")
+    words = ["--keep_mask", "border", "--tile", "both", "--sources", tmp_path / "t.npz"]
+    finish(*words, input="a", reference="a", out="tile")
+    reference, row, column, _ = sources(tmp_path / "t.npz")
+    assert not hole[row, column][~border].any() and (~border)[row, column][~border].any()
     Image.new("L", (48, 40), 255).save(files / "all.png")
     words = [word for name in ("input", "reference") for word in (f"--{name}", files / "a.png")]
     result = cli("finish.py", *words, "--keep_mask", files / "all.png", "--out", tmp_path / "none")
@@ -149,6 +158,14 @@ def test_the_largest_white_square_of_a_mask(side):
     mask[3 : 3 + side, 5 : 5 + 2 * side] = 1
     assert white_side(mask) == side
     assert white_side(torch.ones(30, 40)) == 30
+
+
+@pytest.mark.parametrize("factor", [1, 0.5, 0.04])
+def test_a_single_black_pixel_counts_at_every_size(factor):
+    mask = torch.ones(300, 400)
+    mask[150, 200] = 0
+    black = ~white(mask, factor)
+    assert black[int(150.5 * factor), int(200.5 * factor)] and black.sum() <= 25
 
 
 def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
@@ -201,12 +218,12 @@ def test_sources_are_exact_and_apply_to_other_maps_as_they_are(finish, files, tm
     assert reference.shape == image.shape[:2] and not reference.any() and sizes.tolist() == [[48, 64]]
     unvoted = b[row, column].astype(int)
     assert np.abs(unvoted - image).mean() < 12  # before votes and seams
-    for name in ("b", "grey", "deep", "alpha"):
-        applied = cv2.imread(finish_again(tmp_path / "s.npz", [files / f"{name}.png"], tmp_path / name), -1)
-        pixels = cv2.imread(str(files / f"{name}.png"), -1)
+    for name in ("b.png", "grey.png", "deep.png", "alpha.png", "alpha.tiff", "float.tiff"):
+        applied = cv2.imread(finish_again(tmp_path / "s.npz", [files / name], tmp_path / name), -1)
+        pixels = cv2.imread(str(files / name.replace("alpha.tiff", "alpha.png")), -1)
         assert applied.dtype == pixels.dtype
         assert np.array_equal(applied, pixels[row, column])
-    assert cv2.imread(str(tmp_path / "grey" / "applied.png"), -1).dtype == np.uint16
+    assert cv2.imread(str(tmp_path / "grey.png" / "applied.png"), -1).dtype == np.uint16
 
 
 def test_a_turned_reference_gives_back_what_is_turned(finish, files):
@@ -227,14 +244,15 @@ def test_a_turned_reference_gives_back_what_is_turned(finish, files):
         (["--source_mask", "left", "left"], ["--source_mask: 2 given for 1 --reference"]),
         (["--reference", "left", "left"], ["--reference", "twice"]),
         (["--source_mask", "hole"], ["--source_mask", "48x40", "64x48", "one size"]),
-        (["--source_mask", "speck"], ["b.png", "its mask", "no white square of"]),
+        (["--source_mask", "speck"], ["b.png with --source_mask", "no white square of"]),
         (["--keep_mask", "left"], ["--keep_mask", "64x48", "48x40"]),
         (["--keep_mask", "hole", "--tile", "x"], ["--keep_mask", "--tile x", "border", "black"]),
         (["--keep_mask", "hole", "--learned_size", 20], ["--learned_size", "--structure"]),
         (["--keep_mask", "hole", "--finish_size", 40], ["--finish_size", "--keep_mask"]),
         (["--apply", "a"], ["--input", "--apply"]),
         (["--tile", "z"], ["--tile"]),
-        (["--sources", "a"], ["--sources", "--overwrite"]),
+        (["--sources", "a"], ["--sources", "ends in .npz"]),
+        (["--sources", "/dev/null/x.npz"], ["--sources", "cannot be written"]),
     ],
 )
 def test_what_control_cannot_use(refused, files, tmp_path, words, told):
@@ -246,13 +264,11 @@ def test_what_control_cannot_use(refused, files, tmp_path, words, told):
 
 def test_what_apply_cannot_use(finish, refused, files, tmp_path):
     finish("--sources", tmp_path / "s.npz")
-    for path, maps, told in (
-        ("s.npz", "a", "64x48"),
-        ("s.npz", "b b", "2 given"),
-        ("gone.npz", "b", "--apply"),
-    ):
+    for path, maps, told in (("s.npz", "a", "64x48"), ("s.npz", "b b", "2 given"), ("gone.npz", "b", "--apply")):
         words = ["--apply", tmp_path / path, "--reference", *(files / f"{name}.png" for name in maps.split())]
         assert told in refused(["finish.py", *words, "--out", tmp_path / "other"])
+    words = ["--input", files / "a.png", "--reference", files / "b.png", "--sources", tmp_path / "s.npz"]
+    assert "--overwrite" in refused(["finish.py", *words, "--out", tmp_path / "other"])
 
 
 def test_a_trained_pair_takes_masks(cli, refused, files, tmp_path):
@@ -270,3 +286,12 @@ def test_a_trained_pair_takes_masks(cli, refused, files, tmp_path):
     free, left = (pair.sample(finish_size=40, source_masks=(None, mask)) for mask in (None, files / "left.png"))
     assert [name for name in free if free[name] != left[name]] == ["a2b", "fake_b"]  # those of B's patches
     assert "64x48" in refused([*words[:-1], files / "hole.png", "--finish_size", 40, "--out", tmp_path / "none"])
+    words += [
+        "--source_mask_a",
+        files / "hole.png",
+        "--input_a",
+        make_frames(tmp_path / "clip", 1),
+        "--finish_size",
+        40,
+    ]
+    assert "--source_mask_a: has no effect on a video" in refused([*words, "--out", tmp_path / "none"])

@@ -51,12 +51,17 @@ def resize(
     `shape` (height, width) cuts the result at the bottom and right; default: ceil(H * factor) x ceil(W * factor).
     `tile`: whether rows, and columns, go on at the other side; that axis becomes what `shape` says, whole.
     """
-    height, width = image.shape[-2:]
-    shape = shape or (ceil_side(height * factor), ceil_side(width * factor))
-    if factor == 1 and tuple(shape) == (height, width):
+    if factor == 1 and tuple(shape or image.shape[-2:]) == image.shape[-2:]:
         return image
-    rows = resize_weights(height, factor, shape[0], tile[0])
-    return resampled(image, rows, resize_weights(width, factor, shape[1], tile[1]))
+    return resampled(image, *both_weights(image.shape[-2:], factor, shape, tile))
+
+
+def both_weights(
+    size: tuple[int, int], factor: float, shape: tuple[int, int] | None = None, tile: tuple[bool, bool] = (False, False)
+) -> tuple[csr_array, csr_array]:
+    """The `resize_weights` of rows and of columns for a (height, width), see `resize`."""
+    shape = shape or tuple(ceil_side(side * factor) for side in size)
+    return tuple(map(resize_weights, size, (factor, factor), shape, tile))
 
 
 def resampled(image: Tensor, rows: csr_array, columns: csr_array) -> Tensor:
