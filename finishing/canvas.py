@@ -19,7 +19,7 @@ Tile = tuple[bool, bool]  # whether an image's last row goes on in its first; li
 PLAIN = (False, False)
 
 PATCH = 7  # pixels, side
-BLACK = 1e-4  # share of black in a resized pixel from which on it counts as black
+BLACK = 0.01  # share of black in a resized pixel from which on it counts as black
 LEAST_SIDE = 2 * PATCH  # pixels; below it nothing has room for a few patches, and what comes out shows nothing
 
 
@@ -90,11 +90,11 @@ def opaque(image: Image.Image) -> Tensor:
 def white(mask: Tensor, factor: float, shape: Shape | None = None, tile: Tile = PLAIN) -> Tensor:
     """Where an image resized with its mask, (H, W) float, has nothing of what is black there: bool, see `resize`.
 
-    A single black pixel counts at every size, and what it adds is not made up for by what another takes away.
+    A single black pixel counts at every size: in the pixel next to it by its kernel's peak, at least 0.3 factor^2.
     """
     if factor == 1:
         return mask == 1
-    return resampled(1 - mask, *map(abs, both_weights(mask.shape, factor, shape, tile))) < BLACK
+    return resampled(1 - mask, *map(abs, both_weights(mask.shape, factor, shape, tile))) < min(BLACK, 0.3 * factor**2)
 
 
 def white_side(mask: Tensor) -> int:
