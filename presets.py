@@ -3,12 +3,12 @@
 # Learned in minutes on a laptop; docs/measurements.md says how each was chosen.
 QUICK = {
     "img_size": 64,
-    "min_size": 32,
+    "min_size": 20,
     "scale_factor": 0.5,
     "max_nfc": 32,
-    "switch_res": 3,
-    "niter": 180,
-    "print_interval": 90,
+    "switch_res": 4,
+    "niter": 160,
+    "print_interval": 80,
     "lr_g": 0.004,
     "lr_d": 0.001,
     "lr_decay": 0.5,

@@ -15,7 +15,7 @@ fail() { echo "error: $*" >&2; exit 1; }
 # tiny COMMAND: the flags that make it quick; the last of two equal flags wins.
 tiny() {
     case $1 in
-        *train.py*) echo "--img_size 24 --min_size 16 --finish_size 48 $NETS" ;;
+        *train.py*) echo "--img_size 24 --min_size 11 --finish_size 48 $NETS" ;;
         *refine.py*--load*) echo "--gpu_id -1" ;;
         *refine.py*) echo "--max_size 40 $NETS" ;;
         *eval.py*) echo "--gpu_id -1" ;;
@@ -30,7 +30,7 @@ promised() {
         *train.py*) echo results.png finished_a2b.png finished_b2a_source.png real_a2b.png real_b2a.png final_a2b.png losses.png scale_00.safetensors config.json ;;
         *--samples*) echo samples.png sample_000_finished_a2b.png sample_000_fake_a.png sample_000_a2b.png sample_003_b2a.png ;;
         *eval.py*--load\ output_video*) echo a2b.mp4 learned_a2b.mp4 preview.png ;;
-        *--inject_scale*) echo results.png inject_02_a2b.png ;;
+        *--inject_scale*) echo results.png inject_03_a2b.png ;;
         *--apply*) echo applied.png ;;
         *finish.py*) echo finished.png finished_source.png results.png metrics.json ;;
         *refine.py*--start_scale*) echo results.png refined_02.png ;;

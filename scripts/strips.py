@@ -35,8 +35,8 @@ SINGLE = {
     "demo_results.jpg": ("output_demo/results.png", 1200),
     "refine.jpg": ("output_refine/results.png", 1200),
 }
-GUIDED = ("real_a", "inject_02_redrawn_a", "inject_02_a2b", "finished_a2b")
-FINISH = {"input": "guided/inject_02_a2b", "finished": "finish/finished", "source": "finish/finished_source"}
+GUIDED = ("real_a", "inject_03_redrawn_a", "inject_03_a2b", "finished_a2b")
+FINISH = {"input": "guided/inject_03_a2b", "finished": "finish/finished", "source": "finish/finished_source"}
 ERASED = {"input": "images/autumn_ridge.jpg", "--keep_mask": "images/autumn_ridge_fir.png"}
 HEIGHT = {"height": "images/gravel_height.png", "the tile's": "output_height/applied.png"}
 KINDS = {"learned {}": "real_{}", "finished {}": "finished_{}", "source of {}": "finished_{}_source"}
