@@ -73,7 +73,7 @@ def test_defaults_of_a_clip(tmp_path):
     for clip in (tmp_path, film(tmp_path / "clip.mp4")):
         assert parsed(clip) == (24000, 22, 1)
         # A preset wins over them, what is given wins over all.
-        assert parsed(clip, "--preset", "quick") == (180, 32, 1)
+        assert parsed(clip, "--preset", "quick") == (160, 20, 1)
         assert parsed(clip, *given) == (20000, 18, 0)
     assert parsed("a.png") == (20000, 18, 0)
 
