@@ -32,12 +32,6 @@ def test_areas_are_those_of_the_squares_where_the_aspect_is_kept():
     assert (geometry.stop_scale, geometry.factor) == (10, Geometry().factor)
 
 
-def test_another_size_keeps_the_number_of_scales_and_their_ratio():
-    shapes = Geometry().shapes_for(2.0, 440)
-    assert len(shapes) == 11
-    assert (shapes[-1], shapes[0]) == ((312, 623), (26, 51))
-
-
 @pytest.mark.parametrize("aspect", [1, 4 / 3, 188 / 250, 3, 1 / 7])
 @pytest.mark.parametrize("side", [None, 64, 333])
 def test_a_scale_enlarged_reaches_the_next(aspect, side):

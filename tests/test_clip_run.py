@@ -194,11 +194,6 @@ def test_bad_clips(refused, clip_run, pair, tmp_path, script):
         assert "--input_a" in line and name in line
 
 
-def test_a_clip_as_b(refused, clip, clip_inputs, tmp_path):
-    line = refused(["train.py", *clip_inputs, "--out", tmp_path / "out", *TINY, "--input_b", clip])
-    assert f"--input_b {clip}: cannot be read: not a still image" in line
-
-
 def test_an_animation_is_not_translated_without_the_package_for_films(cli, clip_run, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "av", None)
     first, second = (Image.fromarray(flat(grey)) for grey in GREYS[:2])

@@ -1,6 +1,5 @@
 """What must survive a crash, files and the log; stopping; and the small helpers of a run."""
 
-import json
 import os
 import signal
 
@@ -11,18 +10,8 @@ from models.networks import Architecture, ScaleNetworks
 from training.state import OptimiserSettings, ScaleState
 from utils import progress
 from utils.errors import StopRequest
-from utils.files import write_atomic, write_json
+from utils.files import write_atomic
 from utils.run_folder import RunFolder
-
-
-def test_a_file_is_replaced_whole(tmp_path):
-    record = {"out": "Übersicht/日本", "beta": 10.0, "load": None}
-    for content in ({}, record):
-        write_json(tmp_path / "x.json", content)
-        assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == content
-    (tmp_path / "ordinary").touch()
-    assert (tmp_path / "x.json").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
-    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
