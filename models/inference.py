@@ -208,9 +208,11 @@ class TrainedPair(Run):
         """A new image of each domain with its translation: fake_a, a2b, fake_b, b2a, as `eval.py --samples` makes them.
 
         Args:
-            index: which of a seed's samples.
+            index: which of a seed's samples, from 0.
             finish_size, structure: see `translate`; source_masks: likewise, of A and of B.
         """
+        if index < 0:
+            raise ValueError(f"index must be 0 or more, not {index}")
         images = sample(self.pyramids, seed, self.device, index)
         if finish_size:
             originals = [masked(self.original(x), source_masks[x], "source_masks") for x in (0, 1)]

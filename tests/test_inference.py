@@ -37,6 +37,8 @@ def test_wrong_arguments_say_what_is_wrong(trained_pair, pair):
     for scale in (-1, 4, 99):
         with pytest.raises(ValueError, match="inject_scale must be 0 to 3"):
             trained_pair.translate(pair[0], inject_scale=scale)
+    with pytest.raises(ValueError, match="index must be 0 or more"):
+        trained_pair.sample(index=-1)
     with pytest.raises(ValueError, match="direction"):
         trained_pair.translate(pair[0], "b2c")
     with pytest.raises(ValueError, match="structure"):
