@@ -156,7 +156,7 @@ def finished(folder: Path) -> list[Path | None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("A web page for trying pairs.")
-    parser.add_argument("--out", type=pathname, default=Path("runs"), metavar="DIR", help="the runs; default: runs")
+    parser.add_argument("--out", type=pathname, default=Path("runs"), metavar="DIR", help="of all runs; default: runs")
     parser.add_argument("--port", type=integer(1), help="default: the first free one from 7860")
     parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0 lets other machines connect")
     parser.add_argument("--password", metavar="WORD", help="the user name is 'user'; required with --listen")

@@ -9,12 +9,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image
-from scipy.ndimage import label
 
 from config import parse_finish, recorded
-from finishing.canvas import PATCH, Tile, opaque
+from finishing.canvas import PATCH, Tile, inner_holes, opaque
 from finishing.finished import TURNS, apply_sources, legend, save_sources
 from finishing.full_size import Finisher, finish_all
 from options import FILLED_SIZE, LEARNED_SIZE, FinishOptions
@@ -45,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     turns, references = TURNS if options.turn else TURNS[:1], {}
     for index, turn in enumerate(turns):
         references |= {name + f" turned {index}" * (index > 0): turn(one) for name, one in originals.items()}
-    check_sources(options)
     if kept and any(opaque(image).roll(1, axis).narrow(axis, 0, 2).any() for axis in (0, 1) if tile[axis]):
         raise UserError(f"--keep_mask: white at the border, which --tile {options.tile} makes anew; paint that black")
     longer = max(image.size)
@@ -63,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flag, path = ("like", options.like) if options.like else ("input", options.input)
         raise UserError(f"--{flag} {path}: cannot be finished: {error}") from None
     out.check_free("finish.py", inputs, options.overwrite)
+    check_sources(options)
 
     # Finish.
     with out.locked(), StopRequest("stopped; nothing was finished") as stop:
@@ -89,10 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def open_references(options: FinishOptions, kept: Image.Image | None, tile: Tile) -> dict[str, Image.Image]:
-    """By what messages call them; transparent where a mask bars copying, and of the input itself in its holes.
-
-    A hole at the border of a tile is none there: it is made anew for where it is, not for what it shows.
-    """
+    """By what messages call them; transparent where a mask bars copying, and of the input itself in its inner holes."""
     originals = {}
     for index, path in enumerate(options.reference):
         image, name = open_image(path, "--reference", PATCH), f"--reference {path}"
@@ -100,17 +95,14 @@ def open_references(options: FinishOptions, kept: Image.Image | None, tile: Tile
             mask = options.source_mask[index]
             image, name = masked(image, mask, "--source_mask"), f"{name} with --source_mask {mask}"
         elif kept and path.samefile(options.input):
-            holes, _ = label(opaque(kept).numpy() == 0)
-            border = [holes.take((0, -1), axis) for axis in (0, 1) if tile[axis]]
-            inner = (holes > 0) & ~np.isin(holes, np.concatenate(border, axis=None) if border else [])
-            image.putalpha(Image.fromarray(~inner))
+            image.putalpha(Image.fromarray(~inner_holes(opaque(kept), tile)))
             name = f"{name} with --keep_mask {options.keep_mask}"
         originals[name] = image
     return originals
 
 
 def check_sources(options: FinishOptions) -> None:
-    """UserError where --sources cannot be written, before all is computed."""
+    """UserError where --sources cannot be written, before all is computed; makes its folder where it is missing."""
     if (path := options.sources) is None:
         return
     if path.suffix != ".npz" or path.is_dir():

@@ -177,7 +177,7 @@ class TrainOptions(Excerpt, Training):
         number(), 1.0, "how closely finishing follows the learned image: 0 loosely, 1 closely, 2 very closely"
     )
     save_memory: bool = option(bool, False, "use less memory (gradient checkpointing); about as fast on a CPU")
-    deterministic: bool = option(bool, False, "meant to make runs reproducible on a GPU, too; slower there, untested")
+    deterministic: bool = option(bool, False, "meant to make runs reproducible on a GPU, too; untested")
 
     @property
     def geometry(self) -> Geometry:
@@ -288,7 +288,7 @@ class FinishOptions(Output):
         str, None, "tiling: sides that meet without a seam; default: none", choices=("x", "y", "both")
     )
     turn: bool = option(bool, False, "also copy from the references rotated and mirrored; slower, more memory")
-    sources: Path | None = option(pathname, None, "record each pixel's source here; default: not", metavar="NPZ")
+    sources: Path | None = option(pathname, None, "record each pixel's source here; default: none", metavar="NPZ")
     apply: Path | None = option(
         pathname,
         None,

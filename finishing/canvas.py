@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
-from scipy.ndimage import distance_transform_cdt, distance_transform_edt
+from scipy.ndimage import distance_transform_cdt, distance_transform_edt, label
 from torch import Tensor
 
 from utils.resize import both_weights, resampled
@@ -95,6 +95,17 @@ def white(mask: Tensor, factor: float, shape: Shape | None = None, tile: Tile = 
     if factor == 1:
         return mask == 1
     return resampled(1 - mask, *map(abs, both_weights(mask.shape, factor, shape, tile))) < min(BLACK, 0.3 * factor**2)
+
+
+def inner_holes(mask: Tensor, tile: Tile) -> np.ndarray:
+    """(H, W) bool: what is black in a mask, but for holes at the border of a tile.
+
+    Those are made anew for where they are; there is nothing wrong with what they show.
+    """
+    holes, _ = label(mask.numpy() == 0)
+    for axis in np.flatnonzero(tile):
+        holes[np.isin(holes, holes.take((0, -1), axis))] = 0
+    return holes > 0
 
 
 def white_side(mask: Tensor) -> int:

@@ -131,7 +131,8 @@ def apply_sources(path: Path, maps: Sequence[Path]) -> tuple[str, bytes]:
             with opened(file, name) as image:  # anew: a TIFF is turned while it is loaded
                 shown = ImageOps.exif_transpose(image)
         how = cv2.IMREAD_UNCHANGED if upright else cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR  # which turns it
-        pixels = cv2.imdecode(np.fromfile(file, np.uint8), how) if file.is_file() else None
+        content = np.fromfile(file, np.uint8) if file.is_file() else np.empty(0)
+        pixels = cv2.imdecode(content, how) if content.size else None
         if shown and pixels is not None and pixels.dtype == np.uint8:  # OpenCV changes colours by transparency
             kind = "RGBA" if shown.has_transparency_data else "L" if shown.mode in ("L", "1") else "RGB"
             pixels = np.asarray(shown.convert(kind))

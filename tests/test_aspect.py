@@ -17,8 +17,9 @@ LONGER, SHORTER = (21, 24, 27, 30), (14, 16, 18, 20)
 # Geometry; (height, width).
 
 
-def test_square_pictures_have_the_published_sides():  # the parity card has these
+def test_square_pictures_have_the_published_sides():
     assert Geometry().domain_shapes == (Geometry().shapes,) * 2
+    assert [height for height, _ in Geometry().shapes] == [18, 24, 30, 39, 49, 63, 81, 104, 134, 172, 220]
     assert Geometry(keep_aspect=True).of_images((7, 7), (300, 300)).domain_shapes == Geometry().domain_shapes
     assert Geometry().of_images((400, 300), (3, 4)) == Geometry()
 

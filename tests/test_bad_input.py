@@ -65,20 +65,10 @@ WRONG_OPTIONS = [
     "--min_size 21",  # larger than --img_size 20
     "--max_size 6",  # leaves one scale
     "--min_size 9",  # nothing left for the discriminator
-    "--img_size 0",
-    "--niter abc",
-    "--scale_factor 1",
-    "--scale_factor nan",
-    "--lr_d 0",
+    *("--img_size 0", "--niter abc", "--scale_factor 1", "--scale_factor nan", "--lr_d 0", "--alpha inf"),
+    *("--nc_z 4", "--preset fast", "--gpu_id -2", "--netG x", "--nite 1", "stray"),
     *("--quant_level 2", "--start 1", "--frames 2", "--every 2", "--fps 5"),  # of clips
     *("--start 1:x", "--start 1:2:3:4"),
-    "--alpha inf",
-    "--nc_z 4",
-    "--preset fast",
-    "--gpu_id -2",
-    "--netG x",
-    "--nite 1",
-    "stray",
 ]
 
 

@@ -134,6 +134,7 @@ def test_dry_run_prints_no_seed_that_the_run_will_not_have(cli, pair, tmp_path):
         result = cli(*words, "--dry_run")
         assert "seed random" in result.out.splitlines() and result.err == ""
         assert "seed 3" in cli(*words, "--dry_run", "--seed", 3).out.splitlines()
+    assert not list(tmp_path.iterdir())
 
 
 PUBLISHED_TRAIN = "--input_a A --input_b B --gpu_id 0 --out ./output0/ --beta 10.0 --alpha 1.0"

@@ -183,7 +183,7 @@ def test_frames_are_simplified_as_trained(cli, clip_inputs, evaluate, monkeypatc
 
 
 @pytest.mark.parametrize("script", ["train", "eval"])
-def test_bad_clips(refused, clip_run, pair, tmp_path, script):
+def test_bad_clips(refused, clip_run, clip, pair, tmp_path, script):
     (tmp_path / "no images").mkdir()
     (tmp_path / "text.mp4").write_text("This is not a film.\n")
     film(tmp_path / "small.mp4", size=(10, 10))
@@ -192,6 +192,8 @@ def test_bad_clips(refused, clip_run, pair, tmp_path, script):
         words = ["--input_a", tmp_path / name, "--input_b", pair[1], "--out", tmp_path / "out"]
         line = refused([f"{script}.py", *words, *more])
         assert "--input_a" in line and name in line
+    line = refused([f"{script}.py", "--input_a", pair[0], "--input_b", clip, "--out", tmp_path / "out", *more])
+    assert f"--input_b {clip}: cannot be read: not a still image" in line
 
 
 def test_an_animation_is_not_translated_without_the_package_for_films(cli, clip_run, monkeypatch, tmp_path):

@@ -264,11 +264,18 @@ def test_what_control_cannot_use(refused, files, tmp_path, words, told):
 
 def test_what_apply_cannot_use(finish, refused, files, tmp_path):
     finish("--sources", tmp_path / "s.npz")
-    for path, maps, told in (("s.npz", "a", "64x48"), ("s.npz", "b b", "2 given"), ("gone.npz", "b", "--apply")):
-        words = ["--apply", tmp_path / path, "--reference", *(files / f"{name}.png" for name in maps.split())]
+    (files / "empty.png").touch()
+    cases = [("s", "a", "64x48"), ("s", "b b", "2 given"), ("gone", "b", "--apply")]
+    for path, maps, told in [
+        *cases,
+        ("s", "empty", "empty.png: cannot be read"),
+        ("s", "no", "no.png: cannot be read"),
+    ]:
+        words = ["--apply", tmp_path / f"{path}.npz", "--reference", *(files / f"{name}.png" for name in maps.split())]
         assert told in refused(["finish.py", *words, "--out", tmp_path / "other"])
-    words = ["--input", files / "a.png", "--reference", files / "b.png", "--sources", tmp_path / "s.npz"]
-    assert "--overwrite" in refused(["finish.py", *words, "--out", tmp_path / "other"])
+    words = ["--input", files / "a.png", "--reference", files / "b.png", "--out", tmp_path / "other", "--sources"]
+    assert "--overwrite" in refused(["finish.py", *words, tmp_path / "s.npz"])
+    refused(["finish.py", *words, tmp_path / "new" / "s.npz", "--learned_size", 60])  # and no folder is made
 
 
 def test_a_trained_pair_takes_masks(cli, refused, files, tmp_path):
@@ -286,12 +293,6 @@ def test_a_trained_pair_takes_masks(cli, refused, files, tmp_path):
     free, left = (pair.sample(finish_size=40, source_masks=(None, mask)) for mask in (None, files / "left.png"))
     assert [name for name in free if free[name] != left[name]] == ["a2b", "fake_b"]  # those of B's patches
     assert "64x48" in refused([*words[:-1], files / "hole.png", "--finish_size", 40, "--out", tmp_path / "none"])
-    words += [
-        "--source_mask_a",
-        files / "hole.png",
-        "--input_a",
-        make_frames(tmp_path / "clip", 1),
-        "--finish_size",
-        40,
-    ]
+    words += ["--source_mask_a", files / "hole.png", "--finish_size", 40]
+    words += ["--input_a", make_frames(tmp_path / "clip", 1)]
     assert "--source_mask_a: has no effect on a video" in refused([*words, "--out", tmp_path / "none"])

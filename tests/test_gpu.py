@@ -11,6 +11,7 @@ from tiny_steps import GEOMETRY, one_image_steps, pair_steps
 
 from models.networks import Architecture
 from training.frames import frames
+from training.state import ScaleState
 from training.step import LossWeights
 from utils.geometry import Geometry
 from utils.video import Clip
@@ -105,3 +106,12 @@ def test_a_run_goes_on_on_another_device(cli, monkeypatch, inputs, tmp_path, fir
     # It meets the same random numbers, so for a few steps it computes the same.
     for name in ("G/reconstruction_a", "G/reconstruction_b", "D/penalty_a", "D/penalty_b"):
         assert run[7][name] == pytest.approx(whole[7][name], rel=2e-2), name
+
+
+def test_memory_does_not_grow(cli, monkeypatch, inputs, tmp_path):
+    held, add = [], ScaleState.add
+    monkeypatch.setattr(ScaleState, "add", lambda *given: add(*given) or held.append(torch.cuda.memory_allocated()))
+    assert cli("train.py", *inputs, *ON_GPU, "--niter", 216, "--out", tmp_path / "run").code == 0
+    for scale in range(len(held) // 216):
+        own = held[216 * scale : 216 * (scale + 1)]
+        assert own[207] <= own[15] + 2**16, scale

@@ -102,6 +102,8 @@ def test_a_folder_filled_by_another_script_says_so(refused, inputs, pair, traine
     line = refused(["train.py", *inputs, *TINY, "--out", out])
     assert "results of eval.py" in line and "--load" not in line and "--overwrite" in line
     assert "training run" in refused(["finish.py", "--input", pair[0], "--reference", pair[1], "--out", run])
+    words = ["eval.py", *inputs, "--load", trained, "--gpu_id", -1, "--overwrite", "--out", run]
+    assert "training run" in refused(words)
     words = ["refine.py", "--input", pair[0], "--load", run, "--out", tmp_path / "new"]
     assert "holds results of train.py" in refused(words)
 
