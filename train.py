@@ -28,9 +28,9 @@ from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
 from utils.video import Clip, Excerpt, is_clip
 
-# Distance of a learned image's patches, in standard deviations of the image that gives the look; docs/measurements.md
-# has the runs it was chosen on.
-POOR_LOOK = 0.14
+# From what score on a run counts as failed, and the weight in it of what the discriminators still tell apart;
+# docs/measurements.md has the runs they were chosen on.
+POOR_LOOK, TOLD_APART = 0.24, 0.15
 Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
 
@@ -126,8 +126,9 @@ def write_results(
         if scale == default_injection_scale(run.geometry.shapes):
             chosen = translations
     save_images({"real_a2b": chosen["a2b"], "real_b2a": chosen["b2a"]}, folder)
-    warn_of_poor_looks(chosen, reals)
-    save_loss_curves(folder.logged(), folder.claim("losses.png"))
+    logged = folder.logged()
+    warn_of_poor_looks(chosen, reals, logged[-1] if logged else {})
+    save_loss_curves(logged, folder.claim("losses.png"))
 
     # Finish.
     images = [simplified(stills[0], options.quant_level, stills[0].size[::-1]), stills[1]]
@@ -136,18 +137,21 @@ def write_results(
     save_sheet([first_row, *rows], folder.claim("results.png"))
 
 
-def warn_of_poor_looks(translations: dict[str, torch.Tensor], reals: Reals) -> None:
-    """A line where neither learned translation has come near its image's patches."""
-    distances = []
+def warn_of_poor_looks(translations: dict[str, torch.Tensor], reals: Reals, losses: dict[str, float]) -> None:
+    """A line where neither domain's look was learned, as far as numbers can tell.
+
+    The distance of a translation's patches, in standard deviations of the image that gives the look, alone misses pairs
+    of unlike things; the last scores of the discriminators (`losses`, of a log line) alone would flag dark images.
+    """
+    distances, margins = [], []
     for name, layout, look in (("a2b", 0, 1), ("b2a", 1, 0)):
-        measured = measure(translations[name], reals[layout][-1], reals[look][-1])
-        if measured:  # nothing of images too small to tell
-            contrast = reals[look][-1].std(dim=(2, 3)).mean().item()
-            distances.append(measured["sliced_wasserstein"] / max(contrast, FLAT))
-    if distances and min(distances) > POOR_LOOK:
-        found = ", ".join(f"{distance:.2f}" for distance in distances)
+        real, x = reals[look][-1], "ab"[look]
+        if measured := measure(translations[name], reals[layout][-1], real):  # nothing of images too small to tell
+            distances.append(measured["sliced_wasserstein"] / max(real.std(dim=(2, 3)).mean().item(), FLAT))
+        margins.append(-losses.get(f"D/real_{x}", 0.0) - losses.get(f"D/fake_{x}", 0.0))
+    score = min(distances, default=0.0) + TOLD_APART * min(margins)
+    if distances and score > POOR_LOOK:
         print(
-            f"note: neither translation comes near the look wanted (patch distances {found} of the look's contrast; "
-            f"good: below {POOR_LOOK}). "
-            "The steps may be too few, or A and B have too little in common: see 'When it goes wrong' in README.md"
+            f"note: neither look was learned well (score {score:.2f}; good: below {POOR_LOOK}). The steps may be too "
+            "few, or A and B have too little in common: see 'When it goes wrong' in README.md"
         )
