@@ -18,7 +18,7 @@ from pathlib import Path
 from models.inference import DIRECTIONS, TrainedPair, default_injection_scale
 from models.results import finish_again
 from training.turns import Training
-from utils.arguments import LineParser, integer, pathname
+from utils.arguments import LineParser, number, pathname
 from utils.device import pick_device
 from utils.errors import ROOT, StopRequest, UserError
 from utils.run_folder import RunFolder
@@ -85,6 +85,8 @@ class Page:
         if [file.is_relative_to(self.out.resolve() / "uploads") for file in pair] != [True, True]:
             raise UserError("choose two images first, A and B")
         name = "_".join([*(re.sub(r"\W+", "_", file.stem)[:30] for file in pair), time.strftime("%Y%m%d_%H%M%S")])
+        if name in self.trainings:  # a second click
+            return self.runs(name)
         words = ["--preset", preset, "--keep_aspect", *MORE[preset], "--seed", seed, *(more or "").split()]
         # Of an option that is given twice the last one counts: `more` chooses no files.
         words += ["--load=", "--input_a", pair[0], "--input_b", pair[1], "--out", self.out / name]
@@ -157,7 +159,7 @@ def finished(folder: Path) -> list[Path | None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("A web page for trying pairs.")
     parser.add_argument("--out", type=pathname, default=Path("runs"), metavar="DIR", help="of all runs; default: runs")
-    parser.add_argument("--port", type=integer(1), help="default: the first free one from 7860")
+    parser.add_argument("--port", type=number(1, 65536, kind=int), help="default: the first free one from 7860")
     parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0 lets other machines connect")
     parser.add_argument("--password", metavar="WORD", help="the user name is 'user'; required with --listen")
     options = parser.parse_args(arguments)

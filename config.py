@@ -15,6 +15,7 @@ from typing import Any
 from options import (
     FIXED,
     HEADINGS,
+    OF_RESULTS,
     PER_CALL,
     Computing,
     EvalOptions,
@@ -164,7 +165,8 @@ def _loaded_options(parser: Parser, folder: Path) -> dict[str, Any]:
     """The options a run was trained with, from its config.json, checked like a command line."""
     run = RunFolder(folder)
     found = run.options(parser.prog)
-    used = [f for f in fields(parser.settings) if f.name not in PER_CALL and found.get(f.name) is not None]
+    past = PER_CALL | (OF_RESULTS if run.record.get("finished") else set())
+    used = [f for f in fields(parser.settings) if f.name not in past and found.get(f.name) is not None]
     switches = {f.name: bool(found[f.name]) for f in used if f.metadata["type"] is bool}
     words = [f"--{f.name}={found[f.name]}" for f in used if f.name not in switches]
     try:

@@ -23,7 +23,7 @@ from utils.image import image_pyramid, image_to_tensor, open_image, save_images,
 from utils.measures import measure_saved, save_metrics
 from utils.run_folder import RunFolder
 from utils.sheet import save_sheet
-from utils.video import Clip, Excerpt, is_clip
+from utils.video import Clip, Excerpt, open_input
 
 Inputs = tuple[Image.Image | Clip | None, Image.Image | None]
 
@@ -105,21 +105,21 @@ def size_to_finish_at(options: EvalOptions, geometry: Geometry, trained_size: in
 
 def open_inputs(options: EvalOptions, pair: TrainedPair) -> Inputs:
     """A, an image or a clip, and B."""
-    a, b, coarsest = options.input_a, options.input_b, min(pair.geometry.shapes[0])
-    inputs: list[Image.Image | Clip | None] = [None, None]
-    if b:
-        inputs[1] = open_image(b, "--input_b", coarsest)
-    if a and is_clip(a):
+    coarsest, a, b = min(pair.geometry.shapes[0]), options.input_a, options.input_b
+    inputs = (
+        open_input(a, "--input_a", coarsest, pick(Excerpt, options)) if a else None,
+        open_image(b, "--input_b", coarsest) if b else None,
+    )
+    if isinstance(inputs[0], Clip):
         import av  # noqa: F401  (an error now, not when the old results are cleared)
         import cv2  # noqa: F401
-
-        inputs[0] = Clip(a, "--input_a", coarsest, pick(Excerpt, options))
-    elif a:
-        inputs[0] = open_image(a, "--input_a", coarsest)
     for flag, image in zip(("--input_a", "--input_b"), inputs, strict=True):
-        if image is not None and min(pair.shapes_for(image.size)[0]) < 2:
-            raise UserError(f"{flag}: is too long and thin for --keep_aspect; leave the option out, or crop the image")
-    return tuple(inputs)
+        try:
+            if image is not None:
+                pair.shapes_for(image.size)
+        except ValueError as error:
+            raise UserError(f"{flag}: {error}") from None
+    return inputs
 
 
 def translate_images(

@@ -40,6 +40,7 @@ HEADINGS = {
 }
 # What belongs to a call, not to the run that is resumed, and what such a run has fixed for good.
 PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
+OF_RESULTS = {"start_scale", "quantise"}  # likewise, once the results are there
 FIXED = set(f"{HEADINGS['pyramid']} {HEADINGS['networks']} {HEADINGS['video']} preset keep_aspect padding_mode".split())
 
 SOURCES = "copy from white only; default: all white"

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-import torch
-from PIL import Image
 from torch import Tensor
 
 from config import parse_refine, recorded
@@ -57,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     run = Run(RunFolder(options.out), geometry, options.architecture, device)
-    recipe = one_image_recipe(options, geometry, reference, device)
+    finest = resize(image_to_tensor(reference, device=device), geometry.shrink, geometry.finest)
+    reals = [shrunk(finest, geometry, scale) for scale in range(geometry.stop_scale + 1)]
+    recipe = OneImageRecipe(reals=reals, seed=options.manualSeed)
     carry_out(
         "refine.py",
         run,
@@ -73,16 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result_options=("input", "reference", "start_scale", "quantise", "manualSeed"),
     )
     return 0
-
-
-def one_image_recipe(
-    options: RefineOptions, geometry: ImageGeometry, reference: Image.Image, device: torch.device
-) -> OneImageRecipe:
-    """What is to be trained."""
-    whole = image_to_tensor(reference, reference.size[::-1], device)
-    finest = resize(whole, geometry.shrink, geometry.finest) if geometry.shrink < 1 else whole
-    reals = [shrunk(finest, geometry, scale) for scale in range(geometry.stop_scale + 1)]
-    return OneImageRecipe(reals=reals, seed=options.manualSeed)
 
 
 def shrunk(image: Tensor, geometry: ImageGeometry, scale: int) -> Tensor:

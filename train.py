@@ -5,6 +5,7 @@ if __name__ == "__main__":  # before the imports below: of them, too, one may be
 
     run_script("train")
 
+import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -19,29 +20,34 @@ from options import TrainOptions, pick
 from training.frames import frames, still
 from training.pair import PairRecipe
 from training.resume import carry_out
-from utils.device import compute_deterministically, pick_device
+from utils.device import pick_device
 from utils.errors import StopRequest, UserError
 from utils.geometry import Geometry
 from utils.image import fingerprint, image_pyramid, open_image, save_images, simplified
 from utils.measures import FLAT, measure
 from utils.run_folder import RunFolder
 from utils.sheet import save_loss_curves, save_sheet
-from utils.video import Clip, Excerpt, is_clip
+from utils.video import Clip, Excerpt, open_input
 
 # From what score on a run counts as failed, and the weight in it of what the discriminators still tell apart;
 # docs/measurements.md has the runs they were chosen on.
 POOR_LOOK, TOLD_APART = 0.24, 0.15
-Inputs = tuple[Image.Image | Clip, Image.Image]
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     # Parse and check everything before anything is written.
     options = parse_train(arguments)
-    compute_deterministically(options.deterministic)
+    if options.deterministic:  # or an error where PyTorch has no such operation
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
+        torch.use_deterministic_algorithms(True)
     device = pick_device(options.gpu_id, options.not_cuda)
-    a, b = inputs = open_inputs(options)
-    run = Run(RunFolder(options.out), fitted_geometry(options, inputs), options.architecture, device)
+    coarsest = min(options.geometry.shapes[0])
+    a = open_input(options.input_a, "--input_a", coarsest, pick(Excerpt, options))
+    b = open_image(options.input_b, "--input_b", coarsest)
+    if isinstance(a, Clip):
+        print(f"A: {len(a)} frames, {float(a.times[-1]):.1f} s; every scale reads them, in about {a.took:.1f} s")
+    run = Run(RunFolder(options.out), fitted_geometry(options, (a.size, b.size)), options.architecture, device)
     stills = (next(iter(a)) if isinstance(a, Clip) else a, b)
     shapes_a, shapes_b = run.geometry.domain_shapes
     real_a = image_pyramid(simplified(stills[0], options.quant_level, shapes_a[-1]), shapes_a, device)
@@ -65,20 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def open_inputs(options: TrainOptions) -> Inputs:
-    """An image or a clip, and an image; UserError where one cannot be used."""
-    coarsest = min(options.geometry.shapes[0])
-    b = open_image(options.input_b, "--input_b", coarsest)
-    if not is_clip(options.input_a):
-        return open_image(options.input_a, "--input_a", coarsest), b
-    clip = Clip(options.input_a, "--input_a", coarsest, pick(Excerpt, options))
-    print(f"A: {len(clip)} frames, {float(clip.times[-1]):.1f} s; every scale reads them, in about {clip.took:.1f} s")
-    return clip, b
-
-
-def fitted_geometry(options: TrainOptions, inputs: Inputs) -> Geometry:
-    """The pyramids' sizes for these images; UserError where one is too long and thin for its shape to be kept."""
-    geometry = options.geometry.of_images(*(image.size for image in inputs))
+def fitted_geometry(options: TrainOptions, sizes: tuple[tuple[int, int], tuple[int, int]]) -> Geometry:
+    """The pyramids' sizes for images of these (width, height); UserError where one is too thin to keep its shape."""
+    geometry = options.geometry.of_images(*sizes)
     for x, shapes in zip("ab", geometry.domain_shapes, strict=True):
         try:
             options.architecture.check_fits(shapes[0])

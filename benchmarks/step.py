@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from models.networks import Architecture, ScaleNetworks, initialise
 from models.pyramid import Pyramid
 from presets import QUICK
-from training.domains import Both, DomainThreads, one_by_one
+from training.domains import Both, one_by_one, side_by_side
 from training.pair import StepDraws
 from training.state import OptimiserSettings, ScaleState
 from training.step import DomainInputs, LossWeights, training_step
@@ -55,7 +56,7 @@ class Published:
         self.optimiser_g = torch.optim.Adam(both_g.parameters(), lr=RATES.lr_g, betas=(RATES.beta1, 0.999))
         self.optimiser_d = torch.optim.Adam(both_d.parameters(), lr=RATES.lr_d, betas=(RATES.beta1, 0.999))
 
-    def __call__(self, _: int) -> list[float]:
+    def __call__(self, *_: object) -> list[float]:
         """Update both discriminators, then both generators; the weighted loss terms."""
         a, b = self.inputs(0), self.inputs(1)
         (g_a, g_b), (d_a, d_b), (real_a, real_b) = self.networks.generators, self.networks.discriminators, self.reals
@@ -127,13 +128,13 @@ def batch_normalised(network: nn.Module) -> nn.Module:
     return network
 
 
-def program(start: Start, both: Both) -> Callable[[int], object]:
+def program(start: Start) -> Callable[[int, Both], object]:
     """The program's own step."""
     networks, pyramids, sigmas, reals = start
     scale = len(pyramids[0].generators)
     state, draws = ScaleState(scale, networks, RATES), StepDraws(pyramids, scale, 1, CPU, sigmas=sigmas)
 
-    def take(step: int) -> object:
+    def take(step: int, both: Both) -> object:
         return training_step(state, both(lambda x: draws(x, step, reals[x])), reals, WEIGHTS, both)
 
     return take
@@ -155,15 +156,15 @@ def starting_point(scale: int, geometry: Geometry, architecture: Architecture) -
 
 def medians(scale: int, geometry: Geometry, architecture: Architecture, repeats: int) -> list[float]:
     """Milliseconds of a step: published, one by one, side by side."""
-    starts, threads = [starting_point(scale, geometry, architecture) for _ in range(3)], DomainThreads()
-    forms = [(Published(starts[0]), nullcontext()), (program(starts[1], one_by_one), nullcontext())]
-    forms.append((program(starts[2], threads), threads))
+    starts = [starting_point(scale, geometry, architecture) for _ in range(3)]
+    takes = Published(starts[0]), program(starts[1]), program(starts[2])
+    ways = nullcontext, partial(nullcontext, one_by_one), side_by_side
     times: list[list[float]] = [[], [], []]
     for step in range(repeats + 1):  # the first warms up
-        for (take, context), own in zip(forms, times, strict=True):
-            with context:
+        for take, way, own in zip(takes, ways, times, strict=True):
+            with way() as both:
                 start = time.perf_counter()
-                take(step)
+                take(step, both)
                 own.append(1000 * (time.perf_counter() - start))
     return [statistics.median(own[1:]) for own in times]
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from finishing.canvas import white
@@ -20,6 +21,7 @@ FAINT = 0.01  # standard deviation, [-1, 1], below which a colour's variation co
 FILLED_REACH = 1 / 4  # of the longer side: over what colours are evened out in a hole that follows no learned image
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # of matrices this small a team is slower, much so on a busy machine
 @torch.no_grad()
 def finish(
     learned: Tensor,

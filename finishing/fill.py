@@ -73,8 +73,9 @@ def fill(image: Tensor, known: Tensor, references: References, check: Check) -> 
     most = max(known.numel(), sum(mask.numel() for mask in references.masks) / MUCH_LARGER)
     pixels = [most * factor**2 for factor in factors[:-1]]
     few, count = (max(1, sum(each <= limit for each in pixels)) for limit in (MOST_TRIED, MOST_FILLED))
-    # Where each beginning is; a hair less than its side is as good.
-    firsts = [(begin, sum(factor * hole < 0.99 * side for factor in factors[: few - 1])) for begin, side in BEGINNINGS]
+    # Where each beginning is; a hair less than its side is as good. Of an image that is large from the start, only one.
+    beginnings = BEGINNINGS if pixels[0] <= MOST_FILLED else BEGINNINGS[:1]
+    firsts = [(begin, sum(factor * hole < 0.99 * side for factor in factors[: few - 1])) for begin, side in beginnings]
     tried: list[Filled] = []
     for index, factor in enumerate(factors[:count]):
         if index == few:

@@ -222,9 +222,14 @@ class TrainedPair(Run):
         return {name: Image.fromarray(to_uint8(image)) for name, image in images.items()}
 
     def shapes_for(self, size: tuple[int, int]) -> Shapes:
-        """(height, width) of every scale for an image of this (width, height)."""
+        """(height, width) of every scale for an image of this (width, height); ValueError where that is too thin."""
         aspect = aspect_of(size) if self.geometry.keep_aspect or self.keep_aspect else 1.0
-        return self.geometry.shapes_for(aspect, self.out_size)
+        shapes = self.geometry.shapes_for(aspect, self.out_size)
+        if min(shapes[0]) < 2:
+            raise ValueError(
+                "the image is too long and thin for --keep_aspect; leave the option out, or crop the image"
+            )
+        return shapes
 
     def reshaped(self, *shapes: Shapes) -> Pyramids:
         """The pyramids for images of other shapes, a's and b's: the networks are convolutional."""
@@ -245,7 +250,7 @@ class TrainedPair(Run):
             return given
         path, flag = Path(options[f"input_{DOMAINS[domain]}"]), f"{DOMAINS[domain].upper()} of training,"
         if is_clip(path):
-            clip = Clip(path, flag, excerpt=Excerpt(start=options["start"], frames=1))
+            clip = Clip(path, flag, excerpt=Excerpt(start=options["start"], frames=1, fps=options["fps"]))
             image = simplified(next(iter(clip)), options["quant_level"], clip.size[::-1])
             found = clip.fingerprint()
         else:

@@ -105,9 +105,6 @@ def finish_pair(
 
     Returns:
         The finished images by name, and the first row of a sheet: A, B, and these.
-
-    Raises:
-        Stopped: a stop was asked for; what is finished is written.
     """
     finishers = originals.finishers(DIRECTIONS, [image.size[::-1] for image in images])
     wanted = [(f"finished_{name}", translations[name], finisher) for name, finisher in finishers.items()]
@@ -171,11 +168,7 @@ def save_choices(
 def draw_samples(
     folder: RunFolder, pair: TrainedPair, count: int, seed: int, originals: Originals, stop: StopRequest
 ) -> None:
-    """New images of each domain, each with its analogy in the other, finished too: "paired generation".
-
-    Raises:
-        Stopped: a stop was asked for; what is drawn and finished is written.
-    """
+    """New images of each domain, each with its analogy in the other, finished too: "paired generation"."""
     # Draw.
     shapes = [own.shapes[-1] for own in pair.pyramids]
     shapes = [image.size[::-1] if image else shape for image, shape in zip(originals.images, shapes, strict=True)]

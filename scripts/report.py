@@ -71,7 +71,7 @@ def read_run(path: Path, top: Path) -> Row:
     run = RunFolder(path)
     options = run.record.get("options", {}) | run.record.get("results", {})
     state = "finished" if run.record.get("finished") else "unfinished" if options else "not begun"
-    name = path.relative_to(top).as_posix() if path != top else top.resolve().name
+    name = path.relative_to(top).as_posix() if path != top else top.name
     pair = " / ".join(Path(options.get(f"input_{x}", "?")).stem for x in "ab")
     row = Row(name, state, pair, options, {}, path)
     log = path.with_name(path.name + ".log")
@@ -148,7 +148,7 @@ def render(rows: Sequence[Row], top: Path) -> str:
     values = {name: {str(each.get(name)) for each in options} for name in names}
     template = Path(__file__).with_suffix(".html").read_text(encoding="utf-8")
     return jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True).render(
-        title=top.resolve().name,
+        title=top.name,
         written=datetime.now().strftime("%Y-%m-%d %H:%M"),
         rows=rows,
         flags=[name for name in names if len(values[name]) > 1],
@@ -163,7 +163,7 @@ def render(rows: Sequence[Row], top: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = LineParser("Write RUNS_DIR/report.html, a page that compares the training runs below a folder.")
     parser.add_argument("runs", type=pathname, metavar="RUNS_DIR", help="every run below it gets a row")
-    top = parser.parse_args(arguments).runs
+    top = parser.parse_args(arguments).runs.resolve()
     if not (folders := find_runs(top)):
         raise UserError(f"RUNS_DIR {top}: contains no runs")
     rows = [read_run(path, top) for path in tqdm(folders, unit="run", disable=None)]

@@ -20,6 +20,8 @@ PYTHON=${PYTHON:-python3}
 
 usage() { sed -n '2,13s/^# \{0,1\}//p' "$SELF"; }
 fail() { echo "error: $*" >&2; exit 2; }
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) && xargs --version >/dev/null 2>&1 && command -v nproc >/dev/null ||
+    fail "sweeps need bash 4.4 or newer, and xargs and nproc of GNU, which macOS lacks"
 
 finished() { grep -q '"finished": true' "$1/config.json" 2>/dev/null; }
 prepare() { "$PYTHON" "$HERE/scripts/sweep_jobs.py" "$@"; }

@@ -34,8 +34,8 @@ def read_lines(path: Path) -> list[tuple[str, str, str]]:
     return found
 
 
-def settings(grid: Path) -> list[tuple[str, list[str]]]:
-    """Name and options of every run of a pair; UserError where train.py would refuse them."""
+def settings(grid: Path) -> list[tuple[str, str, list[str]]]:
+    """Every run of a pair: where it stands, its name and its options."""
     lines, found = read_lines(grid), []
     common = " ".join(rest for _, name, rest in lines if name == "*")
     for where, name, rest in [line for line in lines if line[1] != "*"]:
@@ -44,10 +44,9 @@ def settings(grid: Path) -> list[tuple[str, list[str]]]:
             parts[1::2] = [value.strip() for value in values]
             try:
                 words = shlex.split("".join(parts))
-                parse_train(["--input_a", "A", "--input_b", "B", "--out", "out", *words])
-            except (UserError, ValueError) as error:
+            except ValueError as error:
                 raise UserError(f"{where}: {error}") from None
-            found.append(("_".join([name, *(value.replace("/", "-") for value in parts[1::2])]), words))
+            found.append((where, "_".join([name, *(value.replace("/", "-") for value in parts[1::2])]), words))
     return found
 
 
@@ -82,10 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in (a, b):
             if not path.exists():
                 raise UserError(f"{path}: no such file")
-        for run, words in runs:
+        for where, run, words in runs:
             if f"{pair}/{run}" in jobs:
                 raise UserError(f"two runs would be called {pair}/{run}")
             inputs = ["--input_a", str(a.absolute()), "--input_b", str(b.absolute())]
+            try:
+                parse_train([*words, *inputs, "--out", "out"])
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
             jobs[f"{pair}/{run}"] = shlex.join([*words, *inputs])
     if not jobs:
         raise UserError(f"{options.grid}, {options.pairs[0]}: no runs, or no pairs")

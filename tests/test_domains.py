@@ -8,7 +8,7 @@ from memory import peak_of
 from tiny_steps import SQUARE, WIDE_AND_TALL, inputs_for, networks, pair_steps, real_pictures
 
 from models.networks import Architecture, ScaleNetworks
-from training.domains import DomainThreads, one_by_one
+from training.domains import one_by_one, side_by_side
 from training.state import OptimiserSettings, ScaleState
 from training.step import LossWeights, training_step
 
@@ -42,7 +42,7 @@ def three_steps(nets: ScaleNetworks, shapes, weights: LossWeights, both, recompu
 def test_no_bit_depends_on_the_order_the_threads_or_what_is_kept(case, way):
     start = networks()
     torch.set_num_threads(2)
-    with DomainThreads() as threads:  # one each, here as there
+    with side_by_side() as threads:  # one each, here as there
         both = b_first if way == "the other way round" else threads if "threads" in way else one_by_one
         found = three_steps(start, *CASES[case], both, "recomputed" in way)
         wanted = three_steps(start, *CASES[case], one_by_one)
@@ -52,17 +52,17 @@ def test_no_bit_depends_on_the_order_the_threads_or_what_is_kept(case, way):
 def test_the_threads_are_given_back_and_an_error_in_either_is_raised():
     torch.set_num_threads(4)
     for culprit in (0, 1):
-        with pytest.raises(ZeroDivisionError), DomainThreads() as both:
+        with pytest.raises(ZeroDivisionError), side_by_side() as both:
             assert torch.get_num_threads() == 2
             both(lambda domain, culprit=culprit: 1 / (domain != culprit))
         assert torch.get_num_threads() == 4
 
 
 @pytest.mark.parametrize(
-    ("threads", "save_memory", "small", "side_by_side"), [(1, 0, 1, 0), (2, 0, 0, 1), (2, 1, 1, 1), (2, 1, 0, 0)]
+    ("threads", "save_memory", "small", "apart"), [(1, 0, 1, 0), (2, 0, 0, 1), (2, 1, 1, 1), (2, 1, 0, 0)]
 )
 def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
-    monkeypatch, threads, save_memory, small, side_by_side
+    monkeypatch, threads, save_memory, small, apart
 ):
     used = []
     if not small:
@@ -71,7 +71,7 @@ def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
     torch.set_num_threads(threads)
     pair_steps(CPU, recompute=bool(save_memory))
     ((both, recompute),) = used
-    assert isinstance(both, DomainThreads) is bool(side_by_side) and recompute is bool(save_memory)
+    assert (both is not one_by_one) is bool(apart) and recompute is bool(save_memory)
 
 
 def test_save_memory_takes_less():

@@ -122,7 +122,7 @@ def test_sigma_is_measured_with_the_first_steps_own_reconstruction_draw_per_doma
         recipe = PairRecipe(reals=sources, weights=LossWeights(), noise_amps=(0.1, 0.3), fixed_rec=fixed_rec, **fixed)
         state = ScaleState(1, networks(1), OptimiserSettings())
         draws = StepDraws(run.pyramids, 1, seed=3, device=CPU, fixed_rec=fixed_rec)
-        with recipe.steps(run, state):
+        with recipe.steps(run, state, int):
             pass
         for x, amp in enumerate((0.1, 0.3)):
             error = F.mse_loss(draws(x, 0, reals[x]).z_prev, reals[x]).sqrt().item()

@@ -74,7 +74,7 @@ def steps_of(monkeypatch):
         for coarser in range(scale):
             ran.add_scale(networks(coarser, 3, SMALL), (1.0 if coarser == 0 else 0.2,))
         state = ScaleState(scale, networks(scale, 3, SMALL), OptimiserSettings())
-        with recipe.steps(ran, state) as take:
+        with recipe.steps(ran, state, int) as take:
             for step in range(2):
                 take(step)
         return seen, state, ran.pyramids[0]

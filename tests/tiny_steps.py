@@ -97,7 +97,7 @@ def take_steps(
     state = ScaleState(scale, nets, recipe.optimiser, (0.1,) * len(geometry.domain_shapes))
     run = run_of(geometry, architecture, scale, device)
     taken: Taken = []
-    with watch(), recipe.steps(run, state) as take_step:
+    with watch(), recipe.steps(run, state, int) as take_step:
         for _ in range(count):
             state.set_rates(count)
             taken.append(take_step(state.step))

@@ -5,8 +5,9 @@ numbers. A thread for each is faster than all threads for one after the other, a
 because no team of threads waits for its slowest member.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -20,23 +21,13 @@ def one_by_one(function: Callable[[int], Result]) -> tuple[Result, Result]:
     return function(0), function(1)
 
 
-class DomainThreads:
-    """Context manager: `one_by_one`, but side by side. Each of the two threads has half of PyTorch's for itself."""
-
-    def __enter__(self) -> "DomainThreads":
-        self.threads = torch.get_num_threads()
-        torch.set_num_threads(max(1, self.threads // 2))
-        self.pool = ThreadPoolExecutor(1)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown()
-        torch.set_num_threads(self.threads)
-
-    def __call__(self, function: Callable[[int], Result]) -> tuple[Result, Result]:
-        other = self.pool.submit(function, 1)
-        try:
-            mine = function(0)
-        finally:
-            wait([other])
-        return mine, other.result()
+@contextmanager
+def side_by_side() -> Iterator[Both]:
+    """`one_by_one`, but side by side: each of two threads has half of PyTorch's for itself."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // 2))
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            yield lambda function: tuple(pool.map(function, (0, 1)))
+    finally:
+        torch.set_num_threads(threads)

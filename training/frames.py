@@ -14,13 +14,14 @@ from utils.progress import Bar
 from utils.rng import stream
 from utils.video import Clip
 
+Check = Callable[[], object]  # called now and then; may raise to stop
 # A domain's real images: of a scale, what gives the real image of a step, (1, 3, H, W) in [-1, 1].
-RealSource = Callable[[int], Callable[[int], Tensor]]
+RealSource = Callable[[int, Check], Callable[[int], Tensor]]
 
 
 def still(pyramid: list[Tensor]) -> RealSource:
     """One image, at every scale."""
-    return lambda scale: lambda step: pyramid[scale]
+    return lambda scale, check: lambda step: pyramid[scale]
 
 
 def frames(clip: Clip, quant_level: int, shapes: Shapes, seed: int, device: torch.device, folder: Path) -> RealSource:
@@ -33,12 +34,13 @@ def frames(clip: Clip, quant_level: int, shapes: Shapes, seed: int, device: torc
         quant_level: to how many greys they are simplified, at the finest of the `shapes`; 0: not at all.
     """
 
-    def of_scale(scale: int) -> Callable[[int], Tensor]:
+    def of_scale(scale: int, check: Check) -> Callable[[int], Tensor]:
         # Written, not mapped to begin with: a full disk would then end the process without a word.
         with tempfile.TemporaryFile(dir=folder) as file, Bar(len(clip)) as bar:
             for index, each in enumerate(clip):
                 frame = image_to_tensor(simplified(each, quant_level, shapes[-1]), shapes[scale])
                 file.write(to_uint8(frame).tobytes())
+                check()
                 bar.show(index + 1, f"scale {scale}, reading frame {index + 1}/{len(clip)}")
             file.flush()
             stored = np.memmap(file, np.uint8, "r", shape=(len(clip), *shapes[scale], 3))

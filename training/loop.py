@@ -47,22 +47,22 @@ class Recipe(Protocol):
     seed: int
     passes: int  # what a step costs, in forward passes of one network
 
-    def steps(self, run: Run, state: ScaleState) -> AbstractContextManager[TakeStep]:
-        """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
+    def steps(self, run: Run, state: ScaleState, check: Callable[[], object]) -> AbstractContextManager[TakeStep]:
+        """The steps of a scale; measures the noise amplitudes of a state that has none yet.
+
+        Args:
+            check: called now and then while it prepares; may raise to stop.
+        """
 
 
-def step_costs(run: Run, passes: int) -> list[float]:
-    """The cost of a step at every scale, in floating-point operations (docs/method.md, section 9).
-
-    Args:
-        passes: see `Recipe`.
-    """
+def step_costs(run: Run, recipe: Recipe) -> list[float]:
+    """The cost of a step at every scale, in floating-point operations (docs/method.md, section 9)."""
     costs = []
     for scale in range(run.geometry.stop_scale + 1):
         channels, _ = run.architecture.widths(scale)
         per_pixel = 2 * 9 * (3 * channels + (run.architecture.num_layer - 2) * channels**2 + 3 * channels)
         pixels = sum(math.prod(shapes[scale]) for shapes in run.geometry.domain_shapes) / len(run.pyramids)
-        costs.append(OVERHEAD + passes * per_pixel * pixels)
+        costs.append(OVERHEAD + recipe.passes * per_pixel * pixels)
     return costs
 
 
@@ -95,7 +95,7 @@ def train(
         from torch.utils.tensorboard import SummaryWriter  # optional; config.py has seen that it is there
 
         writer = SummaryWriter(str(folder.claim("tensorboard")))
-    costs = step_costs(run, recipe.passes)[: last + 1]
+    costs = step_costs(run, recipe)[: last + 1]
     done = niter * sum(costs[: run.scale]) + (min(state.step, niter) if state else 0) * costs[run.scale]
     advice = SLOW if run.device.type == "cpu" else ""
     with Bar(niter * sum(costs), done, advice) as bar, writer as events:
@@ -104,7 +104,7 @@ def train(
             if state is None:
                 state = ScaleState.new(run, recipe.optimiser, recipe.seed)
             folder.forget_after(scale, state.step)
-            with recipe.steps(run, state) as take_step:
+            with recipe.steps(run, state, stop.check) as take_step:
                 saved = time.monotonic()
                 begun = saved - state.seconds
                 while state.step < niter:

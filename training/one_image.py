@@ -42,7 +42,7 @@ class OneImageRecipe:
     passes = UPDATES * (1 + 6 + 6) + UPDATES * (6 + 2)
 
     @contextmanager
-    def steps(self, run: Run, state: ScaleState) -> Iterator[TakeStep]:
+    def steps(self, run: Run, state: ScaleState, check: Callable[[], object]) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitude of a state that has none yet."""
         (pyramid,), scale, real = run.pyramids, state.scale, self.reals[state.scale]
 

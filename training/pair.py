@@ -10,8 +10,8 @@ from torch import Tensor
 
 from models.pyramid import Pyramid, gaussian_noise
 from models.run import Run
-from training.domains import DomainThreads, one_by_one
-from training.frames import RealSource
+from training.domains import one_by_one, side_by_side
+from training.frames import Check, RealSource
 from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
 from training.step import DomainInputs, LossWeights, training_step
@@ -95,14 +95,14 @@ class PairRecipe:
     passes = 24 + 42 + 8
 
     @contextmanager
-    def steps(self, run: Run, state: ScaleState) -> Iterator[TakeStep]:
+    def steps(self, run: Run, state: ScaleState, check: Check) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet."""
         scale, self_term = state.scale, bool(self.weights.lambda_self)
         small = 3 * max(math.prod(pyramid.shapes[scale]) for pyramid in run.pyramids) <= MOST_FOR_ONE_THREAD
         threads = run.device.type == "cpu" and torch.get_num_threads() > 1 and (small or not self.recompute)
-        with DomainThreads() if threads else nullcontext(one_by_one) as both:
+        with side_by_side() if threads else nullcontext(one_by_one) as both:
             # Open the real images, and measure sigma: relative to the RMSE of the first step's rec draw (section 5).
-            sources = [source(scale) for source in self.reals]
+            sources = [source(scale, check) for source in self.reals]
             draws = StepDraws(run.pyramids, scale, self.seed, run.device, self_term, self.fixed_rec, self.real_start)
 
             def measured(x: int) -> float:

@@ -56,7 +56,7 @@ def carry_out(
         state = ScaleState.load(run, recipe.optimiser, source.state)
 
     # Say what is to come.
-    print(cost_table(run, schedule.niter, recipe.passes, estimate=dry_run))
+    print(cost_table(run, schedule.niter, recipe, estimate=dry_run))
     print(f"seed {'random' if recipe.seed is None else recipe.seed}")
     if run.finished:
         print("all scales of this run are finished: only its results are remade; to train otherwise, start a new run")
@@ -79,11 +79,10 @@ def carry_out(
 
 
 @torch.no_grad()
-def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
+def cost_table(run: Run, niter: int, recipe: Recipe, *, estimate: bool) -> str:
     """The scales with their sizes, widths, kinds and steps, and the totals.
 
     Args:
-        passes: see `training.loop.Recipe`.
         estimate: time some calls of a network and say about how long the run takes. While a run goes on, its own
             steps tell that better.
     """
@@ -100,7 +99,7 @@ def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
         return "\n".join(lines)
 
     # Time the middle scale's generator; the quickest of some calls, so that other processes matter less.
-    costs, middle, took = step_costs(run, passes), len(scales) // 2, []
+    costs, middle, took = step_costs(run, recipe), len(scales) // 2, []
     generator = run.new_networks(middle).generators[0].to(run.device)
     image = torch.zeros(1, 3, *run.geometry.domain_shapes[0][middle], device=run.device)
     with few_threads(run.device, image.numel()):
@@ -108,7 +107,7 @@ def cost_table(run: Run, niter: int, passes: int, *, estimate: bool) -> str:
             start = time.perf_counter()
             generator(image, image).sum().item()  # waits for the device
             took.append(time.perf_counter() - start)
-    total = niter * sum(costs) * passes * min(took) / (costs[middle] - OVERHEAD)
+    total = niter * sum(costs) * recipe.passes * min(took) / (costs[middle] - OVERHEAD)
     hint = "; --preset quick takes minutes" if total > LONG and run.device.type == "cpu" else ""
     lines.append(f"from scratch about {duration(total)} on {device_name(run.device)}{hint}")
     return "\n".join(lines)

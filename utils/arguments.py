@@ -14,7 +14,10 @@ def pathname(text: str) -> Path:
     """An argparse type: the name of a file or a folder, `~` expanded."""
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # no user of that name
+        return Path(text)
 
 
 def pathname_or_none(text: str) -> Path | None:

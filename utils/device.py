@@ -1,7 +1,6 @@
 """The device a run computes on, and what is moved to it."""
 
 import contextlib
-import os
 import platform
 from collections.abc import Iterator
 from typing import Any
@@ -41,14 +40,6 @@ def pick_device(gpu_id: int | None, not_cuda: bool) -> torch.device:
 def device_flags(device: torch.device) -> list[str]:
     """The options that ask `pick_device` for this device, for commands that are printed."""
     return ["--gpu_id", "-1" if device.type == "cpu" else str(device.index or 0)]
-
-
-def compute_deterministically(wanted: bool) -> None:
-    """Let PyTorch use only operations that give the same numbers every time, and raise where it has none."""
-    if wanted:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
-    if wanted != torch.are_deterministic_algorithms_enabled():  # a call imports PyTorch's compiler, over a second
-        torch.use_deterministic_algorithms(wanted)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

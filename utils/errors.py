@@ -8,6 +8,7 @@ import errno
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,7 +39,7 @@ class Stopped(Exception):
 def command(*words: object) -> str:
     """A command line of this Python that runs from any folder: a Path among `words` becomes absolute."""
     paths = (os.path.abspath(word) if isinstance(word, Path) else str(word) for word in words)
-    return shlex.join([sys.executable, *paths])
+    return (subprocess.list2cmdline if os.name == "nt" else shlex.join)([sys.executable, *paths])
 
 
 @contextmanager
@@ -75,6 +76,7 @@ def run_script(module: str) -> None:
     """Import a script as a module, since its imports, too, may fail or be interrupted; exit with its `main`."""
     with one_line_errors():
         obey_quota()
+        sys.stdout.reconfigure(errors="backslashreplace")  # of a name that it cannot show
         sys.exit(import_module(module).main())
 
 

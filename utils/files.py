@@ -61,8 +61,8 @@ def save_checkpoint(tensors: dict[str, Tensor], values: dict, path: Path) -> Non
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Read a checkpoint on the CPU: its tensors and its values. UserError where there is none."""
     try:
-        tensors = safetensors.torch.load_file(path)
         with safe_open(path, framework="pt") as file:
-            return tensors, json.loads(file.metadata()[METADATA])
+            values = json.loads(file.metadata()[METADATA])
+        return safetensors.torch.load(path.read_bytes()), values  # not mapped: Windows replaces no file that is
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         raise UserError(f"--load {path}: damaged, missing, or not written by this program") from None

@@ -46,7 +46,11 @@ class RunFolder:
             record = json.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return record if isinstance(record, dict) and record.get("program") == PROGRAM else {}
+        if not isinstance(record, dict) or record.get("program") != PROGRAM:
+            return {}
+        # Of a folder that came from elsewhere, too, nothing outside it is ours.
+        record["files"] = [name for name in record.get("files", []) if Path(name).name == name != ".."]
+        return record
 
     def note(self, **entries: Any) -> None:
         """Write entries into config.json; all others in it stay."""

@@ -111,6 +111,11 @@ class Clip:
         return digest.hexdigest()
 
 
+def open_input(path: Path, flag: str, min_side: int, excerpt: Excerpt) -> Image.Image | Clip:
+    """What a path stands for, opened and checked, see `Clip` and `open_image`."""
+    return Clip(path, flag, min_side, excerpt) if is_clip(path) else open_image(path, flag, min_side)
+
+
 def is_clip(path: Path) -> bool:
     """Whether a path stands for a clip: a folder of frames, an animated image, or what FFmpeg alone can read."""
     if not path.is_file():

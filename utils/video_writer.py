@@ -34,11 +34,11 @@ def sound_of(source: tuple[Path, Fraction] | None, container: Any) -> Iterator[A
         return
     path, begin = source
     with av.open(f"file:{path}", metadata_errors="replace") as opened:
-        audio = opened.streams.best("audio")
+        kinds = {each: each.codec_context.name if each.codec_context else "unknown" for each in opened.streams.audio}
+        audio = next((each for each, kind in kinds.items() if kind in SOUNDS), None)
         if audio is None:
-            return
-        if audio.codec_context.name not in SOUNDS:
-            warn_once(f"{path}: its sound ({audio.codec_context.name}) does not fit into MP4 and is left out")
+            if kinds:
+                warn_once(f"{path}: its sound ({', '.join(kinds.values())}) does not fit into MP4 and is left out")
             return
         copy = container.add_stream_from_template(audio)
         for packet in opened.demux(audio):
