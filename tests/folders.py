@@ -1,14 +1,9 @@
 """What stands in a folder: what a command left there, or that a refused one left it as it was."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from PIL import Image
-from safetensors.torch import load_file
-
-from utils.files import load_checkpoint, save_checkpoint
 
 
 def contents(folder: Path) -> dict[str, object]:
@@ -27,24 +22,12 @@ def contents(folder: Path) -> dict[str, object]:
 
 def copy_run(run: Path, target: Path) -> Path:
     """A copy of a run that a test may damage."""
-    shutil.copytree(run, target)
-    return target
+    return shutil.copytree(run, target)
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    """Every weight of the finished scales."""
-    found = {}
-    for path in sorted(run.glob("scale_*.safetensors")):
-        for name, tensor in load_file(path).items():
-            found[f"{path.name} {name}"] = tensor
-    return found
-
-
-def rewrite(path: Path, change: Callable[[dict[str, torch.Tensor], dict], object]) -> None:
-    """Save a checkpoint again with its tensors and values changed: a whole file, its checksum right."""
-    tensors, values = load_checkpoint(path)
-    change(tensors, values)
-    save_checkpoint(tensors, values, path)
+def weights(run: Path) -> dict[str, bytes]:
+    """The files of the finished scales."""
+    return {path.name: path.read_bytes() for path in run.glob("scale_*.safetensors")}
 
 
 def names(folder) -> set[str]:

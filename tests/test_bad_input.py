@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, make_picture, train_tiny
-from folders import copy_run, rewrite
+from folders import copy_run
 from interrupted import stop_after
 from PIL import Image
 
@@ -14,6 +14,7 @@ import config
 from models.inference import TrainedPair
 from utils.device import available_gpus, device_name
 from utils.errors import Stopped, UserError
+from utils.files import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
@@ -131,7 +132,8 @@ def test_a_resumed_run_does_not_replace_another(refused, commands, trained, tmp_
 @pytest.mark.parametrize("change", [("scale", 3), ("geometry", {"img_size": 24}), ("architecture", {"nfc": 8})])
 def test_a_scale_of_another_run(trained, tmp_path, change):
     path, (name, value) = copy_run(trained, tmp_path / "run") / "scale_01.safetensors", change
-    rewrite(path, lambda _, values: values.update({name: value}))
+    tensors, values = load_checkpoint(path)
+    save_checkpoint(tensors, values | {name: value}, path)
     with pytest.raises(UserError, match=r"^--load .*scale_01\.safetensors: is not scale 1 of this run$"):
         TrainedPair.load(path.parent)
 

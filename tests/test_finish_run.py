@@ -110,7 +110,7 @@ def test_evaluation_finishes_as_trained(evaluate, run, inputs, sheets):
 
 def test_size_scale_and_structure_of_an_evaluation(evaluate, run, inputs):
     assert not names(evaluate("off", *inputs, "--finish_size", 0)) & (FINISHED | {"metrics.json"})
-    assert size(evaluate("size", *inputs, "--finish_size", 28) / "finished_a2b.png") == (28, 22)
+    assert size(evaluate("size", *inputs, "--out_size", 28, "--finish_size", 28) / "finished_a2b.png") == (28, 22)
     for words in (["--inject_scale", 0], ["--structure", 0]):
         out = evaluate(words[0], *inputs, *words)
         assert not same(out, run, ["finished_a2b.png"])

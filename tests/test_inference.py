@@ -5,7 +5,6 @@ import signal
 import numpy as np
 import pytest
 from conftest import TINY, make_picture
-from folders import eval_files, names
 from interrupted import stop_after
 from PIL import Image
 
@@ -53,13 +52,6 @@ def test_it_is_what_eval_writes(evaluate, trained_pair, trained, inputs, pair):
     out = evaluate(trained, *inputs, "--seed", 5)
     found = trained_pair.translate(pair[0], inject_scale=2, seed=5)
     assert found.tobytes() == Image.open(out / "inject_02_a2b.png").convert("RGB").tobytes()
-
-
-@pytest.mark.parametrize("size", [20, 100])
-def test_the_default_injection_scale_does_not_depend_on_the_size_of_the_result(cli, trained, inputs, tmp_path, size):
-    words = ["--load", trained, "--out", tmp_path, "--gpu_id", -1, "--out_size", size, "--finish_size", size]
-    assert cli("eval.py", *inputs, *words, "--inject_levels", 1).code == 0
-    assert {name for name in names(tmp_path) if "finished" not in name} - {"metrics.json"} == eval_files([3])
 
 
 def test_an_image_too_thin_for_its_shape_is_one_line(refused, trained, pair, tmp_path):

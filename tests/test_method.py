@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import astuple
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +12,6 @@ from torch import nn
 from models.inference import default_injection_scale, inject
 from models.networks import Architecture, ScaleNetworks
 from models.pyramid import Pyramid, gaussian_noise
-from models.run import Run
 from training.frames import still
 from training.pair import PairRecipe, StepDraws
 from training.state import OptimiserSettings, ScaleState
@@ -21,7 +19,6 @@ from training.step import LossWeights
 from utils.geometry import Geometry
 from utils.resize import upsample
 from utils.rng import stream
-from utils.run_folder import RunFolder
 
 CPU, GEOMETRY = torch.device("cpu"), Geometry(img_size=20, min_size=12)
 
@@ -72,24 +69,18 @@ def test_initialisation():
 
 
 def test_warm_start_where_the_widths_agree_also_from_residual_to_plain():
-    def start(scale: int, architecture: Architecture, previous: ScaleNetworks) -> ScaleNetworks:
-        run = Run(RunFolder(Path("run")), Geometry(), architecture, CPU)
-        for _ in range(scale):
-            run.add_scale(previous, (0.1, 0.1))
-        return ScaleState.new(run, OptimiserSettings(), seed=0).networks
+    def start(scale: int, architecture: Architecture) -> ScaleNetworks:
+        return ScaleState.new(run_of(Geometry(), architecture, scale, CPU), OptimiserSettings(), seed=0).networks
 
-    previous = {scale: networks(scale, 10, architecture=Architecture()) for scale in (2, 3, 8)}
     for scale, copied in ((3, True), (4, False), (9, True)):
-        networks_now = start(scale, Architecture(), previous[scale - 1])
-        old = previous[scale - 1].state_dict()
+        networks_now, old = start(scale, Architecture()), networks(scale - 1, 10, Architecture()).state_dict()
         same = all(v.shape == old[k].shape and torch.equal(v, old[k]) for k, v in networks_now.state_dict().items())
         assert same is copied
-    assert not start(9, Architecture(), previous[8]).generators[0].residual
+    assert not networks_now.generators[0].residual
     # Equal nfc alone is not enough: min_nfc must agree, too.
     narrow = Architecture(nfc=128, min_nfc=32)
     assert narrow.widths(3)[0] == narrow.widths(4)[0]
-    older = networks(3, 10, architecture=narrow)
-    assert start(4, narrow, older).generators[0].net[-1].weight.shape[1] == 64
+    assert start(4, narrow).generators[0].net[-1].weight.shape[1] == 64
 
 
 # Section 4: the draw.

@@ -17,16 +17,10 @@ COMMANDS = [
     for block in re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
-PARSE = {
-    "train.py": config.parse_train,
-    "eval.py": config.parse_eval,
-    "refine.py": config.parse_refine,
-    "finish.py": config.parse_finish,
-}
 
 
 def test_every_script_has_a_command():
-    assert {line.split()[1] for line in COMMANDS} == set(PARSE)
+    assert {line.split()[1] for line in COMMANDS} == {"train.py", "eval.py", "refine.py", "finish.py"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -36,7 +30,7 @@ def test_every_command_is_understood(command, monkeypatch):
     assert python == "python"
     if script == "refine.py" and "--load" in words:  # Its options come from a run that is not there yet.
         del words[words.index("--load") : words.index("--load") + 2]
-    options = PARSE[script](words)
+    options = getattr(config, f"parse_{script[:-3]}")(words)
     inputs = [getattr(options, name, None) for name in ("input_a", "input_b")]
     assert all(path is None or path.exists() for path in inputs)
 
