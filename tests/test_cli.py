@@ -50,7 +50,8 @@ def options_of(folder) -> dict:
 def test_published_defaults_reach_the_settings():
     defaults, chosen = vars(TrainOptions()), {"manualSeed", "input_a", "input_b", "out"}
     assert {name: defaults[name] for name in PUBLISHED} == PUBLISHED
-    settings = config.parse_train([*REQUIRED, "--load", ""])
+    settings = config.parse_train([*REQUIRED, "--load", "", "--input_b", "~nobody.png"])
+    assert str(settings.input_b) == "~nobody.png"
     assert {name: getattr(settings, name) for name in PUBLISHED.keys() - chosen}.items() <= PUBLISHED.items()
     for part in ("geometry", "architecture", "weights", "optimiser", "schedule"):
         for name, value in vars(getattr(settings, part)).items():

@@ -11,7 +11,7 @@ import pytest
 import torch
 from clips import GREYS, encoded, film, flat
 from conftest import TINY, make_frames, make_picture, train_tiny
-from folders import names
+from folders import copy_run, names
 from interrupted import same_results, stop_after
 from PIL import Image
 
@@ -20,6 +20,7 @@ import models.clip
 import training.pair
 from models.inference import TrainedPair
 from utils.files import load_checkpoint
+from utils.run_folder import RunFolder
 from utils.video import Clip
 from utils.video_writer import video_writer
 
@@ -85,6 +86,14 @@ def test_noise_of_the_coarsest_scale_is_1(clip_run, trained):
     of_clip, of_pair = (load_checkpoint(run / "scale_00.safetensors")[1] for run in (clip_run, trained))
     assert of_clip["sigmas"] == [1.0, 1.0]
     assert of_pair["sigmas"] == [0.1, 0.1]
+
+
+def test_the_first_frame_of_an_excerpt_is_found_again(clip_run, tmp_path):
+    run, folder = RunFolder(copy_run(clip_run, tmp_path / "run")), make_frames(tmp_path / "frames", *range(4))
+    options = run.options() | {"input_a": str(folder), "start": 0.2, "fps": 10}
+    run.note(options=options, fingerprints=[Clip(folder, "A").fingerprint(), ""])
+    found = TrainedPair.load(run.path).original(0)
+    assert found.tobytes() == list(Clip(folder, "A"))[2].tobytes()
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("film", 9), ("frames", 2)])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import texture
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from finishing import kernels, references
 from finishing.canvas import Canvas
@@ -81,11 +82,22 @@ def test_nearest_is_what_brute_force_finds():
     assert np.array_equal(found, costs.argmin(axis=1))
 
 
-def test_alike_patches_share_the_references_patches_out():
+def test_alike_patches_share_the_references_patches_out(monkeypatch):
     queries, level = random_features(Canvas([torch.zeros(1, 3, 30, 30)]), (20, 20))
     found = search(np.zeros_like(queries), level)
     assert len(np.unique(found)) > 2
     assert level.canvas.usable[found].all()
+    monkeypatch.setattr("finishing.field.MOST_COMPARED", 400 * 24**2 // 10)  # a tenth of them
+    found = search(queries, level)
+    assert 2 < len(np.unique(found)) <= 24**2 // 10 and level.canvas.usable[found].all()
+
+
+def test_blas_is_kept_to_one_thread():
+    seen = []
+    with threadpool_limits(2, "blas"):
+        look = {"x": Image.fromarray(to_uint8(texture(40, 40)))}
+        Finisher(look, (40, 40), 40, 1.0)(torch.zeros(1, 3, 16, 16), lambda _: seen.append(threadpool_info()))
+    assert seen and {each["num_threads"] for info in seen for each in info if each["user_api"] == "blas"} == {1}
 
 
 def energy(field, distance, width, coherence):

@@ -58,6 +58,8 @@ def test_an_image_too_thin_for_its_shape_is_one_line(refused, trained, pair, tmp
     make_picture(tmp_path / "thin.png", 1, size=(2000, 13))
     words = ["--input_a", tmp_path / "thin.png", "--input_b", pair[1], "--load", trained, "--out", tmp_path / "out"]
     assert "too long and thin" in refused(["eval.py", *words, "--keep_aspect", "--gpu_id", -1])
+    with pytest.raises(ValueError, match="too long and thin"):
+        TrainedPair.load(trained, keep_aspect=True).translate(tmp_path / "thin.png")
 
 
 # Records.

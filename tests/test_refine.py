@@ -95,6 +95,9 @@ def test_quantised(cli, refined, quantised, tmp_path):
         assert cli("refine.py", "--load", load, "--out", tmp_path / name, *QUANTISE, "--gpu_id", -1).code == 0
         assert (tmp_path / name / "quantised_02.png").read_bytes() == (quantised / "quantised_02.png").read_bytes()
     assert contents(tmp_path / "again" / "retrained_02") | {"config.json": None} == before
+    # Without the options it is the plain one again.
+    assert cli("refine.py", "--load", quantised, "--out", tmp_path / "plain", "--gpu_id", -1).code == 0
+    assert (tmp_path / "plain" / "refined_02.png").read_bytes() == (refined / "refined_02.png").read_bytes()
 
 
 def test_stopped_and_gone_on_with(cli, monkeypatch, image_inputs, quantised, tmp_path):

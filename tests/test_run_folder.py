@@ -64,8 +64,10 @@ def test_resuming_keeps_what_was_trained_and_beginning_does_not(filled, tmp_path
     other.resume(filled)
     assert names(other.path) == KEPT and contents(filled.path) == before
     assert (other.options(), other.record["finished"]) == ({"niter": 3}, False)
+    # What it lists outside itself, or what holds it, stays.
+    filled.note(files=[*filled.record["files"], f"../{other.path.name}", "..", str(other.path)])
     filled.begin("eval.py", {})
-    assert names(filled.path) == {"config.json", "notes.txt"}
+    assert names(filled.path) == {"config.json", "notes.txt"} and names(other.path) == KEPT
 
 
 # Inputs and other people's files.

@@ -85,6 +85,8 @@ def test_lists_expand_and_common_options_come_first(tmp_path):
     inputs = ["--input_a", str(folder / "it's z_A.png"), "--input_b", str(folder / "it's z_B.jpg")]
     own = ["--seed", "2", "--beta", "10", "--alpha", "0.5"]
     assert shlex.split(jobs["it's z/x_2_10_0.5"]) == own + inputs
+    of_video = [write(tmp_path / "grid.txt", "x: --frames 3"), tmp_path / "out", folder, folder / "y_b.png"]
+    assert sweep_jobs.main([str(word) for word in of_video]) == 0
 
 
 @pytest.mark.parametrize(

@@ -231,3 +231,9 @@ def test_sound_that_mp4_cannot_hold_is_left_out_with_a_line(tmp_path, capsys):
         write(flat(0))
     assert sound_in(tmp_path / "out.mp4") is None
     assert "its sound (pcm_s16le) does not fit into MP4" in capsys.readouterr().err
+    unknown = with_sound(tmp_path / "aac.mp4", "aac").read_bytes().replace(b"mp4a", b"apac").replace(b"esds", b"free")
+    source.write_bytes(unknown)  # nothing here decodes that
+    with video_writer(tmp_path / "out.mp4", steady(25, 1), (48, 32), (source, Fraction(0))) as write:
+        write(flat(0))
+    assert sound_in(tmp_path / "out.mp4") is None
+    assert "its sound (unknown) does not fit" in capsys.readouterr().err
