@@ -132,6 +132,7 @@ def translate_images(
 ) -> None:
     """Both images, directly and from each injection scale; one of these finished; the sheet; the measures."""
     # Translate.
+    out.claim("results.png")  # before the work, not after it
     device = pair.device
     shapes = [pair.shapes_for(image.size) for image in images]
     # A still in place of a clip is simplified as the clip was; what is shown of it, and finished, at its own size.

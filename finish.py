@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Finish.
     with out.locked(), StopRequest("stopped; nothing was finished") as stop:
         out.begin("finish.py", run_record(recorded(options), CPU))
+        out.claim("finished.png", "finished_source.png", "results.png")  # before the work, not after it
         for note in notes:
             print(f"note: the result {note}", file=sys.stderr)
         shape = tuple(max(1, round(side * length / max(finisher.like))) for length in finisher.like)

@@ -91,12 +91,13 @@ def test_no_input_is_replaced(refused, pair, trained, tmp_path, out):
 
 def test_another_programs_files_stay(cli, refused, inputs, tmp_path):
     words = ["train.py", *inputs, *TINY, "--niter", 1, "--overwrite", "--out"]
-    for name in ("config.json", "log.jsonl", "samples"):
+    for name in ("config.json", "log.jsonl", "samples", "results.png"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text('{"model_type": "bert"}')
         run = refused if name == "config.json" else lambda words: complaint(cli(*words))
         assert f"{name} exists and is not from" in run([*words, tmp_path / name])
         assert (tmp_path / name / name).read_text() == '{"model_type": "bert"}'
+        assert not list((tmp_path / name).glob("scale_*"))  # nothing was trained in vain
 
 
 def test_a_folder_filled_by_another_script_says_so(refused, inputs, pair, trained, out, tmp_path):

@@ -72,6 +72,7 @@ def carry_out(
         else:
             folder.resume(source)
             folder.note(**({"results": {name: options[name] for name in result_options}} if run.finished else record))
+        folder.claim("results.png")  # before the work, not after it
         train(run, recipe, schedule, state, stop)
         write_results(stop)
         folder.note(finished=True)

@@ -2,8 +2,9 @@
 
 Whoever needs the numbers of step 1234 has them without those of the steps before, so a resumed run repeats the
 uninterrupted one. All are drawn on the CPU and sent to where they are needed, so a run meets the same noise on every
-device; it costs milliseconds. Between devices only roundings differ: of what the networks compute and, between
-processors of different kinds, of the last bit of a normal number (docs/method.md, section 13).
+device; it costs milliseconds. Between devices only roundings differ: of what the networks compute (newer NVIDIA GPUs
+round to TF32, PyTorch's default) and, between processors of different kinds, of the last bit of a normal number
+(docs/method.md, section 13).
 """
 
 import hashlib
