@@ -112,5 +112,8 @@ def white_side(mask: Tensor) -> int:
     """The side of the largest white square, 0 for none."""
     if mask.all():
         return min(mask.shape)
-    twice = mask.bool().numpy().repeat(2, 0).repeat(2, 1)  # so that every square has a middle pixel
-    return int(distance_transform_cdt(np.pad(twice, 1)).max())
+    # A transform knows squares with a middle pixel; those of an even side have one where 2x2 pixels count as one.
+    padded = np.pad(mask.bool().numpy(), 1)
+    twos = padded[1:, 1:] & padded[:-1, 1:] & padded[1:, :-1] & padded[:-1, :-1]
+    odd, even = (2 * int(distance_transform_cdt(each).max()) for each in (padded, twos))
+    return max(odd - 1, even, 0)

@@ -16,7 +16,7 @@ SAMPLE = 512  # patches that decide how dear a use is
 # 30 to 70 % more than at 5; at 8 by 10 to 20 % less, but pieces crumbled within a hundred frames.
 USE, COHERENCE, LOYALTY = 0.3, 2.5, 5.0
 SWEEPS = 4
-MOST_COMPARED = 2**31  # patches with places of the references, in a search: some seconds on two cores
+MOST_COMPARED = 2**31  # patches with places of the references, in a search: 3 to 20 s on two cores
 
 
 def search(queries: np.ndarray, level: Level, check: Check = None) -> np.ndarray:

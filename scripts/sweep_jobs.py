@@ -34,6 +34,14 @@ def read_lines(path: Path) -> list[tuple[str, str, str]]:
     return found
 
 
+def split(text: str, where: str) -> list[str]:
+    """The words of a line, as a shell has them; UserError where a quotation does not end."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
 def settings(grid: Path) -> list[tuple[str, str, list[str]]]:
     """Every run of a pair: where it stands, its name and its options."""
     lines, found = read_lines(grid), []
@@ -42,10 +50,7 @@ def settings(grid: Path) -> list[tuple[str, str, list[str]]]:
         parts = LIST.split(f"{common} {rest}")  # options and lists in turn
         for values in itertools.product(*(text.split(",") for text in parts[1::2])):
             parts[1::2] = [value.strip() for value in values]
-            try:
-                words = shlex.split("".join(parts))
-            except ValueError as error:
-                raise UserError(f"{where}: {error}") from None
+            words = split("".join(parts), where)
             found.append((where, "_".join([name, *(value.replace("/", "-") for value in parts[1::2])]), words))
     return found
 
@@ -61,7 +66,7 @@ def pairs(words: Sequence[Path]) -> list[tuple[str, Path, Path]]:
             found.append((f"{path}, {name}", name, files))
     else:
         for where, name, rest in read_lines(path):
-            found.append((where, name, [path.parent / Path(word).expanduser() for word in shlex.split(rest)]))
+            found.append((where, name, [path.parent / pathname(word) for word in split(rest, where) if word]))
     for where, _, files in found:
         if len(files) != 2:
             raise UserError(f"{where}: must be A and B, found {', '.join(map(str, files))}")

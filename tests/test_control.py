@@ -266,11 +266,8 @@ def test_what_apply_cannot_use(finish, refused, files, tmp_path):
     finish("--sources", tmp_path / "s.npz")
     (files / "empty.png").touch()
     cases = [("s", "a", "64x48"), ("s", "b b", "2 given"), ("gone", "b", "--apply")]
-    for path, maps, told in [
-        *cases,
-        ("s", "empty", "empty.png: cannot be read"),
-        ("s", "no", "no.png: cannot be read"),
-    ]:
+    cases += [("s", name, f"{name}.png: cannot be read") for name in ("empty", "no")]
+    for path, maps, told in cases:
         words = ["--apply", tmp_path / f"{path}.npz", "--reference", *(files / f"{name}.png" for name in maps.split())]
         assert told in refused(["finish.py", *words, "--out", tmp_path / "other"])
     words = ["--input", files / "a.png", "--reference", files / "b.png", "--out", tmp_path / "other", "--sources"]

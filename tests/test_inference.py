@@ -52,6 +52,9 @@ def test_it_is_what_eval_writes(evaluate, trained_pair, trained, inputs, pair):
     out = evaluate(trained, *inputs, "--seed", 5)
     found = trained_pair.translate(pair[0], inject_scale=2, seed=5)
     assert found.tobytes() == Image.open(out / "inject_02_a2b.png").convert("RGB").tobytes()
+    # The shapes of training decide the default injection scale, not the size of the result.
+    large = TrainedPair.load(trained, out_size=100)
+    assert large.translate(pair[0], seed=5).tobytes() == large.translate(pair[0], inject_scale=3, seed=5).tobytes()
 
 
 def test_an_image_too_thin_for_its_shape_is_one_line(refused, trained, pair, tmp_path):

@@ -120,6 +120,7 @@ def test_bad_pairs_are_one_line(tmp_path, pair):
         (halves[:1], "y: must be A and B"),
         (halves[1:], "y: must be"),
         ([listed], "line 1: must be A and B"),
+        ([write(tmp_path / "open.txt", "x: it's.png b.png")], "line 1: No closing quotation"),
     ):
         with pytest.raises(UserError, match=message):
             sweep_jobs.main([str(word) for word in (grid, tmp_path / "out", *pairs)])

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from models.run import Run
+from training.frames import Check
 from training.state import OptimiserSettings, ScaleState
 from utils.errors import StopRequest
 from utils.image import save_image
@@ -47,7 +48,7 @@ class Recipe(Protocol):
     seed: int
     passes: int  # what a step costs, in forward passes of one network
 
-    def steps(self, run: Run, state: ScaleState, check: Callable[[], object]) -> AbstractContextManager[TakeStep]:
+    def steps(self, run: Run, state: ScaleState, check: Check) -> AbstractContextManager[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet.
 
         Args:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.pyramid import Noise, gaussian_noise
 from models.run import Run
+from training.frames import Check
 from training.loop import Images, Losses, TakeStep
 from training.state import OptimiserSettings, ScaleState
 from training.step import discriminator_backward
@@ -42,7 +43,7 @@ class OneImageRecipe:
     passes = UPDATES * (1 + 6 + 6) + UPDATES * (6 + 2)
 
     @contextmanager
-    def steps(self, run: Run, state: ScaleState, check: Callable[[], object]) -> Iterator[TakeStep]:
+    def steps(self, run: Run, state: ScaleState, check: Check) -> Iterator[TakeStep]:
         """The steps of a scale; measures the noise amplitude of a state that has none yet."""
         (pyramid,), scale, real = run.pyramids, state.scale, self.reals[state.scale]
 
