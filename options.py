@@ -35,8 +35,8 @@ HEADINGS = {
     "finishing (not in the paper)": "finish_size structure like learned_size",
     "control of what is copied (not in the paper)": "source_mask source_mask_a source_mask_b keep_mask tile turn "
     "sources apply",
-    "departures from the paper": "preset keep_aspect padding_mode rec_noise real_start lambda_layout lr_decay "
-    "inject_scale out_size samples choices",
+    "departures from the paper": "preset keep_aspect padding_mode rec_noise real_start penalty_every lambda_layout "
+    "lr_decay inject_scale out_size samples choices",
 }
 # What belongs to a call, not to the run that is resumed, and what such a run has fixed for good.
 PER_CALL = {"load", "out", "overwrite", "gpu_id", "not_cuda", "dry_run"}
@@ -162,6 +162,7 @@ class TrainOptions(Excerpt, Training):
         "noise to reconstruct from: fresh in each step, or fixed as in SinGAN",
         choices=("fresh", "fixed"),
     )
+    penalty_every: int = option(integer(1), 1, "take each gradient penalty every Nth step only, N times as strong")
     real_start: float = option(
         number(0, 1), 0.0, "share of the steps that start from the real images plus noise instead of noise alone"
     )

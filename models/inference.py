@@ -184,6 +184,8 @@ class TrainedPair(Run):
             if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)):
                 raise TypeError(f"image must be (H, W, 3) or (H, W), uint8, not {image.shape}, {image.dtype}")
             image = Image.fromarray(image)
+        if not isinstance(image, Image.Image | str | Path):
+            raise TypeError(f"image must be a path, a PIL image or an array, not {type(image).__name__}")
         image = as_rgb(image, "image") if isinstance(image, Image.Image) else open_image(Path(image), "image")
         shapes = self.shapes_for(image.size)
         levels = self.folder.options()["quant_level"] if direction == "a2b" else 0

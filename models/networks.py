@@ -60,18 +60,23 @@ class Architecture:
 
 
 class MirroredConv2d(nn.Conv2d):
-    """Convolution of an image that is continued beyond its edges by its mirror image about the edge pixel.
-
-    As F.pad's "reflect", whose way back adds up in any order on a GPU, so that no run there could be repeated.
-    """
+    """Convolution of an image that is continued beyond its edges by its mirror image about the edge pixel."""
 
     def forward(self, image: Tensor) -> Tensor:
-        width, image = self.padding[0], image.view_as(image)  # its gradient is summed before any other of the image
-        for axis in (3, 2):
-            before = image.narrow(axis, 1, width).flip(axis)
-            after = image.narrow(axis, image.shape[axis] - 1 - width, width).flip(axis)
-            image = torch.cat([before, image, after], axis)
+        width = self.padding[0]
+        # The way back of F.pad adds up in any order on a GPU, so that no run there could be repeated.
+        image = F.pad(image, (width,) * 4, "reflect") if image.device.type == "cpu" else mirrored(image, width)
         return F.conv2d(image, self.weight, self.bias)
+
+
+def mirrored(image: Tensor, width: int) -> Tensor:
+    """As F.pad's "reflect", by so many pixels on every side, but the same bits each time on any device."""
+    image = image.view_as(image)  # its gradient is summed before any other of the image
+    for axis in (3, 2):
+        before = image.narrow(axis, 1, width).flip(axis)
+        after = image.narrow(axis, image.shape[axis] - 1 - width, width).flip(axis)
+        image = torch.cat([before, image, after], axis)
+    return image
 
 
 def conv_stack(

@@ -58,6 +58,17 @@ def test_mirrored_padding_makes_no_frame(scale):
     assert frames["zeros"] > 1e-3
 
 
+def test_penalties_now_and_then_are_taken_in_turn_and_count_more(inputs, tmp_path):
+    def logged(every: int) -> list[float]:
+        words = ["--niter", 4, "--print_interval", 1, "--penalty_every", every]
+        return [line["D/penalty_a"] for line in RunFolder(train_tiny(tmp_path / f"{every}", *inputs, *words)).logged()]
+
+    each, second, fourth = logged(1), logged(2), logged(4)
+    assert second[0] != each[0] and second[0] == pytest.approx(each[0], rel=0.2)  # twice one of two that are alike
+    assert fourth[0] == pytest.approx(2 * second[0])
+    assert fourth[1] == fourth[3] == 0 < min(*second, fourth[2])
+
+
 def test_padding_mode_is_kept_with_the_scales(cli, inputs, tmp_path):
     run = train_tiny(tmp_path / "mirrored", *inputs, "--niter", 1, "--padding_mode", "reflect")
     opened = TrainedPair.load(run)

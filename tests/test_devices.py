@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from conftest import make_frames
 from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, reals_of, run_of
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import adam
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import training.step
 from models.inference import inject, refined_from, sample
-from models.networks import MirroredConv2d
+from models.networks import mirrored
 from training.frames import frames
 from training.step import LossWeights
 from utils.image import recolour
@@ -140,10 +140,7 @@ def test_translations_and_samples_stay_on_their_device():
 @pytest.mark.parametrize(("shape", "width"), [((2, 3, 5, 7), 1), ((1, 2, 6, 4), 2), ((1, 1, 2, 2), 1)])
 def test_the_mirror_is_pytorchs_with_a_way_back_that_can_be_repeated(shape, width):
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    ours = MirroredConv2d(shape[1], 2, 1 + width, padding=width)
-    theirs = nn.Conv2d(shape[1], 2, 1 + width, padding=width, padding_mode="reflect")
-    theirs.load_state_dict(ours.state_dict())
-    found, wanted = ours(image), theirs(image)
+    found, wanted = mirrored(image, width), F.pad(image, (width,) * 4, mode="reflect")
     assert torch.equal(found, wanted)
     weights = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(*(torch.autograd.grad(result, image, weights)[0] for result in (found, wanted)))

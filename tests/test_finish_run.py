@@ -255,11 +255,9 @@ def test_nothing_that_a_run_was_trained_on_is_cleared(refused, cli, inputs, tmp_
     assert before.items() <= contents(folder).items()
 
 
-def test_choices_are_of_every_injection_scale_and_structure(cli, run, inputs, tmp_path, monkeypatch):
-    sheets = {}
-    monkeypatch.setattr("models.results.save_sheet", lambda rows, path: sheets.setdefault(path.name, rows))
+def test_choices_are_of_every_injection_scale_and_structure(cli, run, inputs, sheets, tmp_path):
     words = [*inputs, "--load", run, "--gpu_id", -1, "--inject_levels", 2, "--seed", 7, "--choices"]
     assert cli("eval.py", *words, "--out", tmp_path / "out").code == 0
-    labels = [label for row in sheets["choices.png"] for label, _ in row]
+    labels = [label for row in sheets["choices.png"] for label in row]
     assert len(labels) == len(set(labels)) == 2 * 2 * 3
     assert labels[4] == "b2a: --inject_scale 2 --structure 0.5 --seed 7"

@@ -1,7 +1,6 @@
-"""What only a CUDA GPU can show. Skipped without one; a session with one runs `python -m pytest -m gpu`."""
+"""What only a CUDA GPU can show. Skipped without one; where there is one: `python -m pytest -m gpu`."""
 
 import contextlib
-import json
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ from training.frames import frames
 from training.state import ScaleState
 from training.step import LossWeights
 from utils.geometry import Geometry
+from utils.run_folder import RunFolder
 from utils.video import Clip
 
 pytestmark = [
@@ -91,17 +91,13 @@ def test_a_gpu_computes_what_a_cpu_does(monkeypatch, padding):
 
 @pytest.mark.parametrize(("first", "then"), [(-1, 0), (0, -1)])
 def test_a_run_goes_on_on_another_device(cli, monkeypatch, inputs, tmp_path, first, then):
-    words = [*inputs, *ON_GPU, "--niter", 5, "--print_interval", 1]
-    words += ["--rec_noise", "fixed"]
+    words = [*inputs, *ON_GPU, "--niter", 5, "--print_interval", 1, "--rec_noise", "fixed"]
     assert cli("train.py", *words, "--out", tmp_path / "whole", "--gpu_id", first).code == 0
     monkeypatch.setattr("training.resume.StopRequest", stop_after(7))
     assert cli("train.py", *words, "--out", tmp_path / "run", "--gpu_id", first).code == 130
     monkeypatch.undo()
     assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", then).code == 0
-    whole, run = (
-        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
-        for name in ("whole", "run")
-    )
+    whole, run = (RunFolder(tmp_path / name).logged() for name in ("whole", "run"))
     assert [(line["scale"], line["step"]) for line in run] == [(line["scale"], line["step"]) for line in whole]
     # It meets the same random numbers, so for a few steps it computes the same.
     for name in ("G/reconstruction_a", "G/reconstruction_b", "D/penalty_a", "D/penalty_b"):

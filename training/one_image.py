@@ -100,7 +100,7 @@ def one_image_step(
         with torch.no_grad():
             fake = generator(noisy, base)
         state.adam_d.zero_grad()
-        losses = discriminator_backward(discriminator, real, [fake], [1.0], mix, LAMBDA_GRAD)
+        losses = discriminator_backward(discriminator, real, [fake], [1.0], mix, [LAMBDA_GRAD])
         state.adam_d.step()
     noisy, base, _ = inputs[-1]
     discriminator.requires_grad_(False)

@@ -91,8 +91,11 @@ class PairRecipe:
     real_start: float
     recompute: bool
     seed: int
-    # The generators, the discriminators in their own update, the discriminators in the generators' (section 9).
-    passes = 24 + 42 + 8
+
+    @property
+    def passes(self) -> float:
+        """Generators; scores and penalties of the discriminators' update; scores in the generators' (section 9)."""
+        return 24 + 18 + 24 / self.weights.penalty_every + 8
 
     @contextmanager
     def steps(self, run: Run, state: ScaleState, check: Check) -> Iterator[TakeStep]:

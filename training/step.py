@@ -28,6 +28,8 @@ class LossWeights:
         beta: cycle, in L_G.
         lambda_g: domain b's adversarial terms in L_G; a's have weight 1.
         lambda_grad: gradient penalty, in L_D.
+        penalty_every: of each fake the penalty is taken only every so many steps, in turn, as many times as strong;
+            not the paper's (section 15).
         lambda_self: the terms of the translated noisy real image self_x, in both (docs/method.md, section 12).
         lambda_layout: that a translation has contrast where its source has, in L_G; not the paper's (section 15).
     """
@@ -36,6 +38,7 @@ class LossWeights:
     beta: float = 1.0
     lambda_g: float = 1.0
     lambda_grad: float = 0.1
+    penalty_every: int = 1
     lambda_self: float = 0.0
     lambda_layout: float = 0.0
 
@@ -113,10 +116,15 @@ def training_step(
     samples, translations = (fake_a, fake_b), (from_a, from_b)  # translations[x]: x2y and self_y, images of y
 
     # Update the discriminators.
+    every, count = weights.penalty_every, len(fake_weights)
+    due = [state.step % every == place * every // count for place in range(count)]
+    penalty_weights = [weights.lambda_grad * every * own * now for own, now in zip(fake_weights, due, strict=True)]
+
     def backward_d(x: int) -> dict[str, Tensor]:
         y2x, *self_x = translations[1 - x]
-        fakes, mix = [y2x, samples[x], *self_x], inputs[x].mix
-        losses = discriminator_backward(discriminators[x], reals[x], fakes, fake_weights, mix, weights.lambda_grad)
+        fakes = [y2x, samples[x], *self_x]
+        given = fakes, fake_weights, inputs[x].mix, penalty_weights
+        losses = discriminator_backward(discriminators[x], reals[x], *given)
         return {f"{name}_{'ab'[x]}": term for name, term in losses.items()}
 
     state.adam_d.zero_grad()
@@ -165,17 +173,18 @@ def discriminator_backward(
     fakes: Sequence[Tensor],
     fake_weights: Sequence[float],
     mix: Tensor,
-    lambda_grad: float,
+    penalty_weights: Sequence[float],
 ) -> dict[str, Tensor]:
     """The gradients of a domain's L_D. Each call of the network has a backward pass of its own: one graph is held.
 
-        L_D = sum over fakes f of weight w: w (-mean D(real) + mean D(f) + lambda_grad GP(real, f))
+        L_D = sum over fakes f of weights w and p: w (-mean D(real) + mean D(f)) + p GP(real, f)
 
     Args:
         real: (1, 3, H, W).
         fakes: N images, (1, 3, H', W') each, detached here: the translation, the sample, the self term.
         fake_weights: N numbers w.
         mix: (N,), see `gradient_penalty`.
+        penalty_weights: N numbers p; what is 0 costs nothing.
 
     Returns:
         The weighted terms, whose sum is the loss.
@@ -191,12 +200,13 @@ def discriminator_backward(
         scores = discriminator(torch.cat(images[part])).mean(dim=(1, 2, 3))
         judged += [weight * score for weight, score in zip(signs[part], scores, strict=True)]
         sum(judged[part]).backward()
-    # The same parts of the fakes alone: one image fewer, so without the last part where each image has its own.
-    for part in parts[: len(fakes)]:
-        penalty = lambda_grad * gradient_penalty(discriminator, real, torch.cat(images[1:][part]), mix[part])
-        penalties += [weight * each for weight, each in zip(fake_weights[part], penalty, strict=True)]
-        sum(penalties[part]).backward()
-    return {"D/real": judged[0], "D/fake": sum(judged[1:]), "D/penalty": sum(penalties)}
+    due = [index for index, weight in enumerate(penalty_weights) if weight]
+    for some in [due[first : first + size] for first in range(0, len(due), size)]:
+        penalty = gradient_penalty(discriminator, real, torch.cat([images[1 + index] for index in some]), mix[some])
+        penalties += [penalty_weights[index] * each for index, each in zip(some, penalty, strict=True)]
+        sum(penalties[-len(some) :]).backward()
+    penalty = sum(penalties, torch.zeros_like(judged[0]))
+    return {"D/real": judged[0], "D/fake": sum(judged[1:]), "D/penalty": penalty}
 
 
 def gradient_penalty(discriminator: Discriminator, real: Tensor, fakes: Tensor, mix: Tensor) -> Tensor:
