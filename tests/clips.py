@@ -7,10 +7,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+from conftest import make_picture
+from PIL import Image
 
 from utils.video_writer import video_writer
 
 GREYS = (20, 60, 100, 140, 180, 220)
+RATE = Fraction(24000, 1001)  # of films of which each frame lasts no whole number of milliseconds
 
 
 def flat(grey: int, size: tuple[int, int] = (48, 32)) -> np.ndarray:
@@ -29,6 +32,17 @@ def film(path: Path, *greys: int, size: tuple[int, int] = (48, 32)) -> Path:
     with video_writer(path, steady(25, len(greys)), size) as write:
         for grey in greys:
             write(flat(grey, size))
+    return path
+
+
+def moving(path: Path, count: int) -> Path:
+    """A film of a bright square that moves over a coloured ground."""
+    ground = np.asarray(Image.open(make_picture(path.with_suffix(".png"), 4, size=(48, 32))))
+    with video_writer(path, steady(RATE, count), (48, 32)) as write:
+        for index in range(count):
+            frame = ground.copy()
+            frame[8:20, 4 * index : 4 * index + 12] = 250
+            write(frame)
     return path
 
 

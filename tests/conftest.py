@@ -149,7 +149,7 @@ def refused(cli, tmp_path):
 def sharing(request, monkeypatch):
     """Pictures share the calls of a discriminator, as small ones do, or have one each, as large ones do."""
     if request.param == "alone":
-        monkeypatch.setitem(training.step.MOST_PIXELS_SHARED, "cpu", 0)
+        monkeypatch.setattr(training.step, "MOST_PIXELS_SHARED", {"cpu": 0, "gpu": 0})
     return request.param
 
 
@@ -180,6 +180,13 @@ def pair(tmp_path_factory) -> tuple[Path, Path]:
     """Two small pictures, A and B."""
     folder = tmp_path_factory.mktemp("pair")
     return make_picture(folder / "a.png", 1), make_picture(folder / "b.png", 2)
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory) -> tuple[Path, Path]:
+    """A 40x32 image, and a 36x48 one: large enough to be finished at 32 pixels."""
+    folder = tmp_path_factory.mktemp("images")
+    return make_picture(folder / "a.png", 1), make_picture(folder / "b.png", 2, size=(36, 48))
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,11 @@ def names(folder) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def differing(one: Path, other: Path, files) -> set[str]:
+    """Those of some files that are not the same in both folders."""
+    return {name for name in files if (one / name).read_bytes() != (other / name).read_bytes()}
+
+
 def eval_files(scales) -> set[str]:
     """What an evaluation leaves that injects at `scales`."""
     files = {"config.json", "results.png", "real_a.png", "real_b.png", "direct_a2b.png", "direct_b2a.png"}

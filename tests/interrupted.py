@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from folders import differing
+
 from utils.errors import StopRequest
 
 
@@ -14,8 +16,8 @@ def same_results(one: Path, other: Path, scales: int = 3) -> None:
     names = sorted(p.relative_to(one) for p in one.rglob("*") if p.suffix in {".safetensors", ".png"})
     assert names == sorted(p.relative_to(other) for p in other.rglob("*") if p.suffix in {".safetensors", ".png"})
     assert len([n for n in names if n.suffix == ".safetensors"]) == scales
-    for name in names:
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    unlike = differing(one, other, names)
+    assert not unlike, unlike
     logs = [[json.loads(line) for line in (p / "log.jsonl").read_text().splitlines()] for p in (one, other)]
     assert [r | {"seconds": 0} for r in logs[0]] == [r | {"seconds": 0} for r in logs[1]]
 

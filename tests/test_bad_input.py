@@ -175,6 +175,5 @@ def test_going_on_with_another_picture(refused, commands, trained, tmp_path):
 def test_eval_of_an_unfinished_run(refused, commands, trained, stopped, tmp_path):
     run = copy_run(trained, tmp_path / "run")
     (run / "scale_03.safetensors").unlink()
-    line = refused([*commands["eval"], "--load", run])
-    assert "3 of 4 scales" in line
+    assert "3 of 4 scales" in refused([*commands["eval"], "--load", run])
     assert "--load" in refused([*commands["eval"], "--load", stopped])

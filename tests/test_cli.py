@@ -8,12 +8,14 @@ import shutil
 import pytest
 import torch
 from conftest import ROOT, TINY, make_picture
-from folders import contents, copy_run, eval_files, names, size
+from folders import contents, copy_run, differing, eval_files, names, size
+from interrupted import stop_after
 
 import config
 from options import FIXED, HEADINGS, PER_CALL, EvalOptions, FinishOptions, RefineOptions, TrainOptions
 from presets import QUICK, REFINE_QUICK
 from train import warn_of_poor_looks
+from utils.errors import NO_MEMORY
 from utils.rng import stream
 from utils.sheet import save_loss_curves
 
@@ -75,6 +77,9 @@ def test_help_lists_every_option_with_its_default(cli, script):
         assert not ("; default:" in entry and "(default:" in entry)  # it would say two things
         assert len(entry.removesuffix(f"(default: {shown})").split()) > 3  # it says something
     assert bool(re.search(r"--manualSeed .*, --seed ", result.out)) == (script != "finish.py")
+    # What is advised where memory runs out is here, unless another script is named.
+    for flag, other in re.findall(r"(--\w+)(?: of (\w+\.py))?", NO_MEMORY):
+        assert other not in ("", script) or f"{flag} " in result.out, flag
     # The example parses; the presets say what they set.
     told = " ".join(result.out.split())
     python, name, *arguments = told.rpartition("example: ")[2].split()
@@ -114,7 +119,7 @@ def test_an_option_of_the_loaded_run_holds_unless_given(trained):
 # Training.
 
 
-def test_dry_run_writes_nothing(cli, inputs, trained, tmp_path):
+def test_dry_run_writes_nothing(cli, monkeypatch, inputs, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
     before = contents(tmp_path)
     result = cli("train.py", *inputs, "--out", tmp_path / "out", "--gpu_id", -1, "--dry_run")
@@ -122,13 +127,17 @@ def test_dry_run_writes_nothing(cli, inputs, trained, tmp_path):
     # What it will cost: sides, steps, parameters; and the way out.
     assert all(f"{side}x{side}" in result.out for side in (18, 24, 104, 220))
     assert "11 scales, 220000 steps" in result.out and "million parameters" in result.out
-    assert "--preset quick" in result.out
+    assert "from scratch about" in result.out and "--preset quick" in result.out
     assert cli("train.py", "--load", run, "--niter", 5, "--dry_run").code == 0
     assert contents(tmp_path) == before
     # It finds what the run itself would stumble over.
     assert cli("train.py", *inputs, "--out", run, *TINY, "--dry_run").code == 2
     (run / "scale_02.safetensors").write_bytes(b"")
     assert cli("train.py", "--load", run, "--dry_run").code == 2
+    # The run itself tells from its own steps how long it takes, and nothing before them.
+    monkeypatch.setattr("training.resume.StopRequest", stop_after(0))
+    begun = cli("train.py", *inputs, "--out", tmp_path / "out", "--gpu_id", -1)
+    assert begun.code == 130 and "about" not in begun.out + begun.err
 
 
 def test_dry_run_prints_no_seed_that_the_run_will_not_have(cli, pair, tmp_path):
@@ -197,32 +206,26 @@ def test_the_log_holds_every_term(trained):
         assert all(isinstance(value, float) for value in terms.values())
 
 
-def test_a_finished_run_copied_is_whole_by_itself(cli, inputs, trained, tmp_path):
+def test_a_finished_run_copied_is_whole_by_itself(cli, evaluate, inputs, trained, tmp_path):
     run = copy_run(trained, tmp_path / "run")
     out = tmp_path / "deeper" / "out"
     assert cli("train.py", *inputs, "--load", run, "--out", out, "--gpu_id", -1).code == 0
     assert contents(run) == contents(trained)
     assert names(out) == names(trained)
-    for name in names(trained) - {"config.json", "losses.png", "results.png"}:
-        assert (out / name).read_bytes() == (trained / name).read_bytes(), name
+    assert not differing(out, trained, names(trained) - {"config.json", "losses.png", "results.png"})
     # Nothing in it refers to the folder it came from.
     shutil.rmtree(run)
-    words = ["--load", out, "--out", tmp_path / "eval", "--inject_levels", 1, "--gpu_id", -1]
-    assert cli("eval.py", *inputs, *words).code == 0
+    evaluate(out, *inputs, "--inject_levels", 1)
 
 
 # Evaluation.
 
 
-def test_the_seed_decides_the_pictures(cli, inputs, trained, tmp_path):
-    def evaluate(name: str, *extra: object):
-        words = ["--load", trained, "--out", tmp_path / name, "--gpu_id", -1, "--inject_levels", 2]
-        assert cli("eval.py", *inputs, *words, *extra)[::2] == (0, "")
-        return tmp_path / name
-
+def test_the_seed_decides_the_pictures(evaluate, inputs, trained, tmp_path):
     other_a = make_picture(tmp_path / "other.png", 5, size=(70, 31))
-    first, again = (evaluate(name, "--seed", 1) for name in "12")
-    other, unseen = evaluate("3", "--manualSeed", 2), evaluate("4", "--seed", 1, "--input_a", other_a)
+    ways = ["--seed", 1], ["--seed", 1], ["--manualSeed", 2], ["--seed", 1, "--input_a", other_a]
+    words = [*inputs, "--inject_levels", 2]
+    first, again, other, unseen = (evaluate(trained, *words, *way, name=f"{i}") for i, way in enumerate(ways))
     assert names(first) == names(unseen) == eval_files([2, 3])
     for name in names(first) - {"config.json", "results.png"}:
         same = [(first / name).read_bytes() == (run / name).read_bytes() for run in (again, other, unseen)]

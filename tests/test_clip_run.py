@@ -1,15 +1,15 @@
 """A clip through the command lines: trained on, translated, resumed, refused."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable
-from fractions import Fraction
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from clips import GREYS, encoded, film, flat
+from clips import GREYS, RATE, encoded, film, flat, moving
 from conftest import TINY, make_frames, make_picture, train_tiny
 from folders import copy_run, names
 from interrupted import same_results, stop_after
@@ -22,26 +22,14 @@ from models.inference import TrainedPair
 from utils.files import load_checkpoint
 from utils.run_folder import RunFolder
 from utils.video import Clip
-from utils.video_writer import video_writer
 
-RATE, SIZE, COUNT = Fraction(24000, 1001), (48, 32), 6
+SIZE, COUNT = (48, 32), 6
 NITER = 3  # of TINY's four scales
-
-
-def moving(path, count: int = COUNT, size: tuple[int, int] = SIZE):
-    """A film of a bright square that moves over a coloured ground."""
-    ground = np.asarray(Image.open(make_picture(path.with_suffix(".png"), 4, size=size)))
-    with video_writer(path, [index / RATE for index in range(count + 1)], size) as write:
-        for index in range(count):
-            frame = ground.copy()
-            frame[8:20, (left := 4 * index % (size[0] - 12)) : left + 12] = 250
-            write(frame)
-    return path
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    return moving(tmp_path_factory.mktemp("clip") / "clip.mp4")
+    return moving(tmp_path_factory.mktemp("clip") / "clip.mp4", COUNT)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +94,8 @@ def test_a_stopped_run_goes_on_with_the_same_frames(cli, monkeypatch, clip, pair
         clip = tmp_path / "frames"
     monkeypatch.setattr("training.resume.StopRequest", stop_after(steps))
     words = ["--input_a", clip, "--input_b", pair[1], "--out", tmp_path / "run", *TINY, "--niter", NITER]
-    assert cli("train.py", *words).code == 130
+    stopped = cli("train.py", *words)
+    assert stopped.code == 130 and "A: 6 frames" in stopped.out and "every scale reads them, in about" in stopped.out
     monkeypatch.undo()
     assert cli("train.py", "--load", tmp_path / "run", "--gpu_id", -1).code == 0
     same_results(clip_run, tmp_path / "run", scales=4)
@@ -115,20 +104,28 @@ def test_a_stopped_run_goes_on_with_the_same_frames(cli, monkeypatch, clip, pair
 def test_going_on_with_another_clip(refused, clip_run, tmp_path):
     other = film(tmp_path / "other.mp4")
     line = refused(["train.py", "--load", clip_run, "--out", tmp_path / "out", "--input_a", other, "--gpu_id", -1])
-    assert "--input_a" in line
-    assert "--load" in line
+    assert "--input_a" in line and "--load" in line
 
 
 # Evaluation.
 
 
-def test_size_scale_and_what_is_written(evaluate):
-    out = evaluate("--out_size", 40, "--inject_scale", 1, "--compare", "--every", 2, "--frames", 2)
+def test_size_scale_and_what_is_written(cli, clip_run, clip, tmp_path):
+    out, words = tmp_path / "out", ["--out_size", 40, "--inject_scale", 1, "--compare", "--every", 2, "--frames", 2]
+    result = cli("eval.py", "--load", clip_run, "--input_a", clip, "--out", out, "--gpu_id", -1, *words)
+    # A size that is said is a file's, with even sides.
+    assert result[::2] == (0, "") and set(re.findall(r"\b\d+x\d+\b", result.out)) <= {"50x34", "100x34"}
     assert names(out) == {"a2b.mp4", "compare.mp4", "preview.png", "metrics.json", "config.json"}
     shown, beside = (Clip(out / name, "--out") for name in ("a2b.mp4", "compare.mp4"))
     assert (shown.size, beside.size, len(shown), len(beside)) == ((50, 34), (100, 34), 2, 2)
     assert float(shown.times[1]) == pytest.approx(float(2 / RATE), abs=1e-4)
     assert np.asarray(next(iter(beside)))[:, :50].std() > 20  # A itself
+
+
+def test_the_size_of_a_video_does_not_move_its_injection_scale(evaluate):
+    ways = [], ["--inject_scale", 3]
+    default, finest = ((evaluate("--out_size", 100, *more) / "preview.png").read_bytes() for more in ways)
+    assert default == finest
 
 
 def test_all_frames_have_the_same_noise(evaluate, monkeypatch, tmp_path):

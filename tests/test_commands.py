@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, complaint, make_frames
+from conftest import ROOT, TINY, complaint, make_frames, train_tiny
 from folders import contents
 from interrupted import stop_after
 
@@ -68,8 +68,7 @@ def test_a_run_knows_its_inputs_from_elsewhere(cli, capsys, monkeypatch, beside,
         capsys.readouterr()
         return " ".join(report.read_run(Path(run), Path(run)).problems)
 
-    words = ["--input_a", "a.png", "--input_b", "./b.png", "--out", "run", *TINY, "--niter", 1]
-    assert cli("train.py", *words).code == 0
+    train_tiny(Path("run"), "--input_a", "a.png", "--input_b", "./b.png", "--niter", 1)
     monkeypatch.chdir(elsewhere)
     assert cli("train.py", "--load", "../run", "--gpu_id", -1).code == 0
     assert problems("../run") == ""
@@ -89,8 +88,7 @@ def test_a_run_knows_its_inputs_from_elsewhere(cli, capsys, monkeypatch, beside,
 def test_a_moved_clip_and_a_moved_reference(cli, beside):
     make_frames(Path("frames"), 0, 1)
     words = ["--nfc", 4, "--min_nfc", 4, "--niter", 1, "--gpu_id", -1]
-    clip = ["--input_a", "frames", "--input_b", "b.png", "--out", "clip", *TINY, *words]
-    assert cli("train.py", *clip).code == 0
+    train_tiny(Path("clip"), "--input_a", "frames", "--input_b", "b.png", *words)
     image = ["--input", "a.png", "--reference", "b.png", "--out", "refined", "--max_size", 32, *words]
     assert cli("refine.py", *image).code == 0
     Path("frames").rename("moved")

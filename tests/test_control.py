@@ -1,8 +1,5 @@
 """What may be copied, what stays, tiles, exact sources: finish.py's control, and eval.py's."""
 
-import io
-from contextlib import redirect_stdout
-
 import cv2
 import numpy as np
 import pytest
@@ -168,7 +165,7 @@ def test_a_single_black_pixel_counts_at_every_size(factor):
     assert black[int(150.5 * factor), int(200.5 * factor)] and black.sum() <= 25
 
 
-def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
+def test_what_is_kept_stays_bit_for_bit(cli, finish, files, tmp_path):
     a, hole, pit = (np.asarray(Image.open(files / f"{name}.png")) for name in ("a", "hole", "pit"))
     hole = hole == 0
     image = finish("--keep_mask", "hole", "--sources", tmp_path / "s.npz")
@@ -188,8 +185,9 @@ def test_what_is_kept_stays_bit_for_bit(finish, files, tmp_path):
     reference, *_, sizes = sources(tmp_path / "s.npz")
     assert np.array_equal(reference == 1, ~hole)
     assert sizes.tolist() == [[48, 64], [40, 48]]
-    applied = finish_again(tmp_path / "s.npz", [files / "b.png", files / "a.png"], tmp_path / "applied")
-    assert np.array_equal(np.asarray(Image.open(applied))[~hole], a[~hole])
+    words = ["--apply", tmp_path / "s.npz", "--reference", files / "b.png", files / "a.png", "--out", tmp_path / "maps"]
+    assert cli("finish.py", *words).code == 0
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "maps" / "applied.png"))[~hole], a[~hole])
 
 
 def test_only_what_is_near_a_hole_is_computed():
@@ -202,16 +200,8 @@ def test_only_what_is_near_a_hole_is_computed():
     assert near == (slice(0, 120), slice(48, 162))
 
 
-def finish_again(path, maps, out):
-    import finish
-
-    with redirect_stdout(io.StringIO()) as said:
-        assert finish.main([str(word) for word in ("--apply", path, "--reference", *maps, "--out", out)]) == 0
-    return said.getvalue().strip()
-
-
 @pytest.mark.parametrize("words", [(), ("--turn",)])
-def test_sources_are_exact_and_apply_to_other_maps_as_they_are(finish, files, tmp_path, words):
+def test_sources_are_exact_and_apply_to_other_maps_as_they_are(cli, finish, files, tmp_path, words):
     image = finish(*words, "--sources", tmp_path / "s.npz")
     reference, row, column, sizes = sources(tmp_path / "s.npz")
     b = np.asarray(Image.open(files / "b.png"))
@@ -219,7 +209,8 @@ def test_sources_are_exact_and_apply_to_other_maps_as_they_are(finish, files, tm
     unvoted = b[row, column].astype(int)
     assert np.abs(unvoted - image).mean() < 12  # before votes and seams
     for name in ("b.png", "grey.png", "deep.png", "alpha.png", "alpha.tiff", "float.tiff"):
-        applied = cv2.imread(finish_again(tmp_path / "s.npz", [files / name], tmp_path / name), -1)
+        words = ["--apply", tmp_path / "s.npz", "--reference", files / name, "--out", tmp_path / name]
+        applied = cv2.imread(cli("finish.py", *words).out.strip(), -1)
         pixels = cv2.imread(str(files / name.replace("alpha.tiff", "alpha.png")), -1)
         assert applied.dtype == pixels.dtype
         assert np.array_equal(applied, pixels[row, column])
@@ -227,15 +218,11 @@ def test_sources_are_exact_and_apply_to_other_maps_as_they_are(finish, files, tm
 
 
 def test_a_turned_reference_gives_back_what_is_turned(finish, files):
-    b = Image.open(files / "b.png")
-    b.transpose(Image.Transpose.TRANSVERSE).save(files / "turned.png")
-    errors = [
-        np.abs(
-            finish(*more, input="turned", out=f"{more}") - np.asarray(b.transpose(Image.Transpose.TRANSVERSE))
-        ).mean()
-        for more in (["--finish_size", 64], ["--finish_size", 64, "--turn"])
-    ]
-    assert errors[1] < 0.5 * errors[0]
+    turned = Image.open(files / "b.png").transpose(Image.Transpose.TRANSVERSE)
+    turned.save(files / "turned.png")
+    found = [finish("--finish_size", 64, *more, input="turned", out=f"{more}") for more in ([], ["--turn"])]
+    plain, turning = (np.abs(each - np.asarray(turned)).mean() for each in found)
+    assert turning < 0.5 * plain
 
 
 @pytest.mark.parametrize(

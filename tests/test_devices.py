@@ -13,13 +13,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_frames
-from tiny_steps import GEOMETRY, PAIR, one_image_steps, pair_steps, reals_of, run_of
+from tiny_steps import CHANGES, GEOMETRY, PAIR, one_image_steps, pair_steps, reals_of, run_of
 from torch import Tensor
 from torch.optim import adam
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import training.step
 from models.inference import inject, refined_from, sample
 from models.networks import mirrored
 from training.frames import frames
@@ -92,26 +91,20 @@ def one_device() -> Iterator[None]:
 # Steps and pictures.
 
 
+@pytest.mark.usefixtures("sharing")
 @pytest.mark.parametrize(
     "changes",
     [
         {"scale": 0, "count": 2},
         {"architecture": replace(PAIR, padding_mode="reflect", padd_size=1)},
-        {"weights": LossWeights(lambda_self=1.0)},
-        {"weights": LossWeights(lambda_layout=1.0), "real_start": 0.5},
         {"weights": LossWeights(alpha=0.0, beta=0.0)},
-        {"fixed_rec": True},
-        {"recompute": True},
+        {"weights": LossWeights(lambda_self=1.0, lambda_layout=0.5), "real_start": 0.5},
+        *CHANGES,
     ],
     ids="-".join,
 )
 def test_a_pairs_step_stays_on_its_device(changes):
     pair_steps(META, watch=one_device, **changes)
-
-
-def test_a_pairs_step_stays_on_its_device_where_images_have_a_call_each(monkeypatch):
-    monkeypatch.setitem(training.step.MOST_PIXELS_SHARED, "gpu", 0)
-    pair_steps(META, watch=one_device, real_start=0.5, weights=LossWeights(lambda_self=1.0, lambda_layout=0.5))
 
 
 def test_a_clips_step_stays_on_its_device(tmp_path):

@@ -61,9 +61,7 @@ def test_the_threads_are_given_back_and_an_error_in_either_is_raised():
 @pytest.mark.parametrize(
     ("threads", "save_memory", "small", "apart"), [(1, 0, 1, 0), (2, 0, 0, 1), (2, 1, 1, 1), (2, 1, 0, 0)]
 )
-def test_they_are_used_on_a_cpu_of_several_threads_unless_memory_is_short(
-    monkeypatch, threads, save_memory, small, apart
-):
+def test_threads_are_used_where_there_are_several_and_memory_enough(monkeypatch, threads, save_memory, small, apart):
     used = []
     if not small:
         monkeypatch.setattr("training.pair.MOST_FOR_ONE_THREAD", 3)

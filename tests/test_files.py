@@ -1,6 +1,7 @@
 """What must survive a crash, files and the log; stopping; and the small helpers of a run."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -74,33 +75,36 @@ def test_duration(seconds, text):
 
 
 @pytest.fixture
-def clock(monkeypatch) -> list[float]:
-    """The time tqdm sees, to be set."""
+def printed(monkeypatch, capsys):
+    """What some work of 4000 steps has printed when the first ones are done, which take so many seconds each."""
     now = [100.0]
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
-    return now
+
+    def run(steps: list[float]) -> list[str]:
+        with progress.Bar(4000, advice="do less") as bar:
+            for step, seconds in enumerate(steps, start=1):
+                now[0] += seconds
+                bar.show(step, f"step {step}")
+        return capsys.readouterr().err.splitlines()
+
+    return run
 
 
-def run_for(clock: list[float], seconds: float, steps: int) -> None:
-    """Steps of equal length of some work that takes 4000 of them."""
-    with progress.Bar(4000, advice="do less") as bar:
-        for step in range(1, steps + 1):
-            clock[0] += seconds / steps
-            bar.show(step, f"step {step}")
-
-
-def test_short_work_prints_nothing_and_long_work_a_line_now_and_then(clock, capsys):
-    run_for(clock, 20, 10)
-    assert capsys.readouterr().err == ""
-    run_for(clock, 100, 100)
-    lines = capsys.readouterr().err.splitlines()
+def test_short_work_prints_nothing_and_long_work_a_line_now_and_then(printed):
+    assert printed([2] * 10) == []
+    lines = printed([1] * 100)
     assert len(lines) == 3 and lines[0] == "step 30: 1 %, 1:06:10 left"
 
 
+def test_a_slow_start_is_soon_forgotten(printed):
+    *_, last = printed([20, 20] + [0.1] * 1000)
+    step, _, minutes, seconds = map(int, re.findall(r"\d+", last))
+    assert 60 * minutes + seconds == pytest.approx((4000 - step) * 0.1, rel=0.3)
+
+
 @pytest.mark.parametrize(("per_step", "warns"), [(14, True), (10, False)])
-def test_half_a_day_is_warned_of_once(clock, capsys, per_step, warns):
-    run_for(clock, 10 * per_step, 10)
-    assert capsys.readouterr().err.count("do less") == warns
+def test_half_a_day_is_warned_of_once(printed, per_step, warns):
+    assert "".join(printed([per_step] * 10)).count("do less") == warns
 
 
 # Stopping.

@@ -11,13 +11,6 @@ from PIL import Image
 from utils.measures import COPIED
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """A 40x32 image, and a 36x48 one."""
-    folder = tmp_path_factory.mktemp("images")
-    return make_picture(folder / "a.png", 1), make_picture(folder / "b.png", 2, size=(36, 48))
-
-
 def test_any_image_is_finished(cli, images, sheets, tmp_path):
     out, words = tmp_path / "out", ["--input", images[0], "--reference", images[1], "--finish_size", 34]
     result = cli("finish.py", *words, "--out", out)

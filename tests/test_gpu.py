@@ -6,12 +6,11 @@ import pytest
 import torch
 from conftest import TINY, make_frames, run_process
 from interrupted import same_results, stop_after
-from tiny_steps import GEOMETRY, one_image_steps, pair_steps
+from tiny_steps import CHANGES, GEOMETRY, one_image_steps, pair_steps
 
 from models.networks import Architecture
 from training.frames import frames
 from training.state import ScaleState
-from training.step import LossWeights
 from utils.geometry import Geometry
 from utils.run_folder import RunFolder
 from utils.video import Clip
@@ -34,17 +33,7 @@ def no_waits():
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"weights": LossWeights(lambda_self=1.0)},
-        {"weights": LossWeights(lambda_layout=1.0), "real_start": 0.5},
-        {"fixed_rec": True},
-        {"recompute": True},
-    ],
-    ids="-".join,
-)
+@pytest.mark.parametrize("changes", [{}, *CHANGES], ids="-".join)
 def test_no_pairs_step_waits(changes):
     pair_steps(GPU)  # whatever is set up once
     pair_steps(GPU, watch=no_waits, count=20, **changes)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import socket
 import time
 import urllib.request
@@ -10,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_picture
+from folders import eval_files, names
 from scipy.linalg import sqrtm
 from torch import Tensor
 
@@ -237,6 +239,11 @@ def test_without_weights_the_other_measures_come(cli, monkeypatch, inputs, train
     assert f"put https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth into {tmp_path}" in line
     record = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert record["measures"].keys() == MEASURES.keys() - {COPIED, "flicker", "sifid"}
+    # Whoever is tired of waiting for them, and presses Ctrl-C twice, has all pictures.
+    twice = [signal.SIGINT] * 2
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: [*map(signal.raise_signal, twice)])
+    assert cli("eval.py", *words, "--metrics", "--overwrite").code == 130
+    assert names(tmp_path / "out") == eval_files(range(4))
 
 
 def test_what_is_measured_joins_what_was(tmp_path):

@@ -2,10 +2,11 @@
 
 import pytest
 from conftest import TINY, make_picture
-from folders import contents, copy_run, names, size, weights
+from folders import contents, copy_run, differing, names, size, weights
 from interrupted import same_results, stop_after
 
 import refine
+from utils.run_folder import RunFolder
 
 NITER = 3
 # Three scales: 32x25, 36x29 and 40x32 px.
@@ -40,9 +41,6 @@ def trained_files(scales=(0, 1, 2)) -> set[str]:
     return samples | {f"scale_{scale:02d}.safetensors" for scale in scales} | {"log.jsonl"}
 
 
-QUANTISED_FILES = {f"retrained_02/{name}" for name in [*trained_files([2]), "config.json"]}
-
-
 def test_what_a_refinement_leaves(refined):
     assert names(refined) == trained_files() | {"config.json", "results.png", "refined_01.png", "refined_02.png"}
     assert size(refined / "refined_01.png") == size(refined / "refined_02.png") == (40, 32)
@@ -56,58 +54,58 @@ def test_a_finished_pyramid_is_used_for_another_picture(cli, refined, tmp_path):
     words = ["--load", refined, "--input", other, "--gpu_id", -1]
     result = cli("refine.py", *words, "--out", tmp_path / "out", "--start_scale", 2)
     assert result.code == 0, result.err
-    assert "only its results are remade" in result.out
+    assert "only its results are remade" in result.out and "70x33; it is stretched to" in result.err
     assert contents(refined) == before
     # Whole by itself, and nothing of the other picture in it.
     assert names(tmp_path / "out") == trained_files() | {"config.json", "results.png", "refined_02.png"}
     assert weights(tmp_path / "out") == weights(refined)
     assert size(tmp_path / "out" / "refined_02.png") == (40, 32)
-    assert (tmp_path / "out" / "refined_02.png").read_bytes() != (refined / "refined_02.png").read_bytes()
+    assert differing(tmp_path / "out", refined, ["refined_02.png"])
 
 
 def test_used_again_it_gives_the_same(cli, refined, tmp_path):
     assert cli("refine.py", "--load", refined, "--out", tmp_path / "out", "--gpu_id", -1).code == 0
     same_results(refined, tmp_path / "out")
-    assert cli("refine.py", "--load", refined, "--out", tmp_path / "more", "--gpu_id", -1, "--seed", 6).code == 0
-    for name in ("refined_01.png", "refined_02.png"):
-        assert (tmp_path / "more" / name).read_bytes() != (refined / name).read_bytes()
+    more = RunFolder(tmp_path / "more")
+    assert cli("refine.py", "--load", refined, "--out", more.path, "--gpu_id", -1, "--seed", 6, "--niter", 9).code == 0
+    # Beside how it was trained, what the pictures were made with.
+    assert more.record["options"] == RunFolder(refined).record["options"] and more.options()["manualSeed"] == 6
+    assert len(differing(more.path, refined, ["refined_01.png", "refined_02.png"])) == 2
 
 
 def test_in_place(cli, refined, tmp_path):
     run = copy_run(refined, tmp_path / "run")
     assert cli("refine.py", "--load", run, "--start_scale", 1, "--gpu_id", -1).code == 0
     assert names(run) == names(refined) - {"refined_02.png"}  # of the call before
-    assert (run / "refined_01.png").read_bytes() == (refined / "refined_01.png").read_bytes()
+    assert not differing(run, refined, ["refined_01.png"])
 
 
 def test_quantised(cli, refined, quantised, tmp_path):
-    assert names(quantised) == trained_files() | QUANTISED_FILES | {"config.json", "results.png", "quantised_02.png"}
+    files = {f"retrained_02/{name}" for name in [*trained_files([2]), "config.json"]}
+    assert names(quantised) == trained_files() | files | {"config.json", "results.png", "quantised_02.png"}
     assert size(quantised / "quantised_02.png") == (40, 32)
     # One scale is trained again, from a fresh start; the pyramid stays.
-    assert (quantised / "scale_02.safetensors").read_bytes() == (refined / "scale_02.safetensors").read_bytes()
-    assert (quantised / "retrained_02/scale_02.safetensors").read_bytes() != (
-        refined / "scale_02.safetensors"
-    ).read_bytes()
+    again = (quantised / "retrained_02" / "scale_02.safetensors").read_bytes()
+    assert weights(quantised) == weights(refined) and again != weights(refined)["scale_02.safetensors"]
     assert (quantised / "quantised_02.png").read_bytes() != (refined / "refined_02.png").read_bytes()
     # The second time it is there; beside a pyramid without it, it is trained.
     before = contents(quantised / "retrained_02") | {"config.json": None}
     for name, load in (("again", quantised), ("later", refined)):
         assert cli("refine.py", "--load", load, "--out", tmp_path / name, *QUANTISE, "--gpu_id", -1).code == 0
-        assert (tmp_path / name / "quantised_02.png").read_bytes() == (quantised / "quantised_02.png").read_bytes()
+        assert not differing(tmp_path / name, quantised, ["quantised_02.png"])
     assert contents(tmp_path / "again" / "retrained_02") | {"config.json": None} == before
     # Without the options it is the plain one again.
     assert cli("refine.py", "--load", quantised, "--out", tmp_path / "plain", "--gpu_id", -1).code == 0
-    assert (tmp_path / "plain" / "refined_02.png").read_bytes() == (refined / "refined_02.png").read_bytes()
+    assert not differing(tmp_path / "plain", refined, ["refined_02.png"])
 
 
 def test_stopped_and_gone_on_with(cli, monkeypatch, image_inputs, quantised, tmp_path):
-    # In the first scale, between two, and in the scale trained again.
+    # In the first scale, between two, in the scale trained again, and before the picture.
     done, command = 0, [*image_inputs, "--out", tmp_path / "run", *SMALL, *QUANTISE]
-    for moment in (1, NITER, 3 * NITER + 1):
+    for moment in (1, NITER, 3 * NITER + 1, 4 * NITER):
         monkeypatch.setattr("training.resume.StopRequest", stop_after(moment - done))
         result = cli("refine.py", *command)
-        assert result.code == 130
-        assert "refine.py --load" in result.err.splitlines()[-1]
+        assert result.code == 130 and "refine.py --load" in result.err.splitlines()[-1]
         assert not (tmp_path / "run" / "results.png").exists()
         done, command = moment, ["--load", tmp_path / "run", "--gpu_id", -1]
     monkeypatch.undo()

@@ -15,11 +15,9 @@ HOLD = "import sys; from filelock import FileLock\nwith FileLock(sys.argv[1]):\n
 
 
 @pytest.fixture
-def out(cli, inputs, trained, tmp_path):
+def out(evaluate, inputs, trained):
     """An evaluation's folder."""
-    words = [*inputs, "--load", trained, "--gpu_id", -1, "--inject_levels", 1]
-    assert cli("eval.py", *words, "--out", tmp_path / "out").code == 0
-    return tmp_path / "out"
+    return evaluate(trained, *inputs, "--inject_levels", 1)
 
 
 # What config.json lists.

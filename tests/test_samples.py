@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from conftest import make_frames
-from folders import eval_files, names, size
+from folders import differing, eval_files, names, size
 
 import config
 
@@ -21,12 +21,10 @@ def test_samples_alone(evaluate, trained):
         for i, (count, seed) in enumerate(((3, 1), (3, 1), (2, 1), (2, 2)))
     )
     assert names(three) == sample_files(3) | {"samples.png", "config.json"}
-    for name in sample_files(3) | {"samples.png"}:
-        assert (three / name).read_bytes() == (again / name).read_bytes(), name
+    assert not differing(three, again, sample_files(3) | {"samples.png"})
     # The first of many are the few.
-    for name in sample_files(2):
-        assert (three / name).read_bytes() == (two / name).read_bytes(), name
-        assert (other / name).read_bytes() != (two / name).read_bytes(), name
+    assert not differing(three, two, sample_files(2))
+    assert differing(other, two, sample_files(2)) == sample_files(2)
     assert len({(three / name).read_bytes() for name in sample_files(3)}) == 12
     assert size(three / "sample_000_a2b.png") == (20, 20)
 
@@ -47,15 +45,14 @@ def test_one_injection_scale(evaluate, trained, inputs):
     all_scales = evaluate(trained, *inputs, "--seed", 1, name="all")
     out = evaluate(trained, *inputs, "--seed", 1, "--inject_scale", 1)
     assert names(out) == eval_files([1])
-    for name in ("inject_01_a2b.png", "inject_01_b2a.png"):
-        assert (out / name).read_bytes() == (all_scales / name).read_bytes()
+    assert not differing(out, all_scales, ["inject_01_a2b.png", "inject_01_b2a.png"])
 
 
 def test_inputs_that_are_left_out_are_those_trained_on(evaluate, refused, trained, inputs, tmp_path):
     given, neither = (evaluate(trained, *words, "--seed", 1, name=str(len(words))) for words in (inputs, []))
     only_b = evaluate(trained, *inputs[2:], "--seed", 1, "--samples", 1, name="b")
-    for name in eval_files([3]) - {"config.json"}:
-        assert (given / name).read_bytes() == (neither / name).read_bytes() == (only_b / name).read_bytes(), name
+    for other in (neither, only_b):
+        assert not differing(given, other, eval_files([3]) - {"config.json"})
     moved = shutil.copytree(trained, tmp_path / "moved")
     text = (moved / "config.json").read_text(encoding="utf-8")
     (moved / "config.json").write_text(text.replace(inputs[1].name, "gone.png"), encoding="utf-8")

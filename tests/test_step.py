@@ -117,6 +117,8 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monke
         getattr(nets, name)[0].register_forward_hook(lambda _, args, __, own=own: own.append(len(args[0])))
 
     def step(weights: LossWeights) -> list[str]:
+        for found in calls.values():
+            found.clear()
         state = ScaleState(0, nets, OptimiserSettings())
         losses, _ = training_step(state, inputs_for(weights), real_pictures(), weights)
         return [name for name in losses if name.startswith("G/")]
@@ -124,12 +126,8 @@ def test_weight_zero_leaves_a_term_out_and_large_pictures_have_a_call_each(monke
     assert step(LossWeights(alpha=0, beta=0)) == ["G/adversarial_a", "G/adversarial_b"]
     # No cost either: the sample, the translation; the discriminator on all three, at the penalties' points, as judge.
     assert calls == {"generators": [1, 1], "discriminators": [3, 2, 1, 1]}
-    for found in calls.values():
-        found.clear()
     step(LossWeights(lambda_self=1))
     assert calls == {"generators": [1] * 5, "discriminators": [4, 3, 1, 1, 1]}
-    for found in calls.values():
-        found.clear()
     monkeypatch.setitem(training.step.MOST_PIXELS_SHARED, "cpu", 14 * 14 - 1)
     step(LossWeights())
     assert calls == {"generators": [1] * 4, "discriminators": [1] * 7}

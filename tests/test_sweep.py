@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from conftest import ROOT, make_picture
 from scripts import sweep_jobs
 from utils.errors import UserError
 
-SWEEP = ROOT / "scripts" / "sweep.sh"
+SWEEP, SLURM = ROOT / "scripts" / "sweep.sh", ROOT / "scripts" / "sweep.slurm"
 # Takes the place of Python. For sweep_jobs.py: GRID holds the runs as they are to be. For train.py: "trains" at once,
 # fails at --beta 66, and at --alpha 99 goes on until SIGTERM.
 STAND_IN = """#!/usr/bin/env bash
@@ -50,10 +51,10 @@ def runs(tmp_path: Path, *options: str) -> Path:
     return write(tmp_path / "a grid.txt", *(f"p/{index}\t{each}" for index, each in enumerate(options)))
 
 
-def sweep(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+def sweep(*arguments: object, env: dict[str, str] | None = None, script=SWEEP, **where) -> subprocess.CompletedProcess:
     env = env or {**os.environ, "PYTHON": sys.executable}
-    words = [SWEEP, *map(str, arguments)]
-    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=200, check=False)
+    words = ["bash", script, *map(str, arguments)]
+    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=200, check=False, **where)
 
 
 def outcomes(done: subprocess.CompletedProcess) -> dict[str, str]:
@@ -148,8 +149,14 @@ def test_bad_arguments_are_one_line(tmp_path):
     assert "-j takes a whole number" in refusal(sweep("-j", 0, "grid", tmp_path, "pairs"))
     assert "runs count from 1" in refusal(sweep("--run", 0, tmp_path))
     assert "has no run 1" in refusal(sweep("--run", 1, tmp_path))
-    task = ["bash", SWEEP.with_name("sweep.slurm"), tmp_path]
-    assert "PROGRAM_FOLDER OUT" in refusal(subprocess.run(task, capture_output=True, text=True, check=False))
+    assert "PROGRAM_FOLDER OUT" in refusal(sweep(tmp_path, script=SLURM))
+
+
+def test_a_task_of_slurm_runs_wherever_it_is_started(tmp_path, stand_in):
+    write(tmp_path / "sweep.jobs", "a/1\t", "a/2\t")
+    copy = shutil.copy(SLURM, tmp_path)  # as Slurm does
+    done = sweep(ROOT, tmp_path, script=copy, env=stand_in | {"SLURM_ARRAY_TASK_ID": "2"}, cwd=tmp_path)
+    assert (done.returncode, outcomes(done)) == (0, {"a/2": "finished"}), done
 
 
 @pytest.mark.parametrize(("given", "gpus"), [("3,5", {"3", "5"}), ("NoDevFiles", set())])

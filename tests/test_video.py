@@ -44,12 +44,11 @@ def test_a_video_comes_back_with_its_frames_times_and_size(tmp_path):
 def test_colours_of_a_video(tmp_path, colorspace):
     frame = np.full((32, 48, 3), (200, 60, 30), np.uint8)
     path = encoded(tmp_path / "x.mp4", [frame], "libx264", colorspace=colorspace, options={"crf": "1"})
-    (shown,) = Clip(path, "--input_a")
-    assert shown.getpixel((24, 16)) == pytest.approx((200, 60, 30), abs=3)
-    with video_writer(tmp_path / "y.mp4", steady(25, 1), (48, 32)) as write:
+    with video_writer(own := tmp_path / "y.mp4", steady(25, 1), (48, 32)) as write:
         write(frame)
-    (shown,) = Clip(tmp_path / "y.mp4", "--input_a")
-    assert shown.getpixel((24, 16)) == pytest.approx((200, 60, 30), abs=3)
+    for file in (path, own):
+        (shown,) = Clip(file, "--input_a")
+        assert shown.getpixel((24, 16)) == pytest.approx((200, 60, 30), abs=3)
 
 
 def test_a_stopped_video_ends_with_the_frames_made_so_far(tmp_path):
@@ -145,9 +144,8 @@ def test_what_lies_before_an_excerpt_is_not_decoded(tmp_path, monkeypatch, name)
     monkeypatch.setattr(av.VideoFrame, "to_image", lambda *args, **more: decoded.append(1) or to_image(*args, **more))
     for start in (0.5, 3.0, 4.76):
         clip, index = Clip(path, "--input_a", excerpt=Excerpt(start=start, frames=2)), round(25 * start)
-        assert [np.asarray(frame).mean() for frame in clip] == pytest.approx(
-            [2 * index, 2 * index + 2][: len(clip)], abs=2
-        )
+        greys = [2 * index, 2 * index + 2][: len(clip)]
+        assert [np.asarray(frame).mean() for frame in clip] == pytest.approx(greys, abs=2)
         assert len(clip) == min(2, 120 - index) and milliseconds(clip)[:2] == pytest.approx([0, 40], abs=0.1)
         few = name in ("x.mp4", "x.mkv")
         assert len(decoded) < 35 if few else len(decoded) >= 2 * index
@@ -164,15 +162,16 @@ def test_what_is_no_video_is_one_line(tmp_path, content):
         Clip(path, "--input_a")
 
 
-def test_what_is_wrong_with_a_clip_is_said_once(tmp_path, capsys):
+@pytest.mark.parametrize(("transfer", "name"), [("smpte2084", "PQ"), ("arib-std-b67", "HLG")])
+def test_what_is_wrong_with_a_clip_is_said_once(tmp_path, capsys, transfer, name):
     colours = animation(tmp_path / "x.webp", "WEBP", 40, icc_profile=bytes(99))
-    hdr = {"x264-params": "transfer=smpte2084"}
+    hdr = {"x264-params": f"transfer={transfer}"}
     hdr = Clip(encoded(tmp_path / "x.mkv", [flat(g) for g in GREYS], "libx264", options=hdr), "--input_a")
     for clip, count in ((colours, 3), (hdr, 6)):
         assert [len(list(clip)) for _ in range(2)] == [count] * 2
     profile, kind = capsys.readouterr().err.splitlines()
     assert profile.startswith(f"warning: --input_a {tmp_path / 'x.webp'}: its colour profile")
-    assert kind.startswith(f"warning: --input_a {tmp_path / 'x.mkv'}: is HDR (PQ)")
+    assert kind.startswith(f"warning: --input_a {tmp_path / 'x.mkv'}: is HDR ({name})")
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path):
@@ -226,14 +225,11 @@ def test_the_sound_of_the_frames_is_copied_as_it_is(tmp_path, first, frames):
 
 
 def test_sound_that_mp4_cannot_hold_is_left_out_with_a_line(tmp_path, capsys):
-    source = with_sound(tmp_path / "source.avi", "pcm_s16le")
-    with video_writer(tmp_path / "out.mp4", steady(25, 1), (48, 32), (source, Fraction(0))) as write:
-        write(flat(0))
-    assert sound_in(tmp_path / "out.mp4") is None
-    assert "its sound (pcm_s16le) does not fit into MP4" in capsys.readouterr().err
-    unknown = with_sound(tmp_path / "aac.mp4", "aac").read_bytes().replace(b"mp4a", b"apac").replace(b"esds", b"free")
-    source.write_bytes(unknown)  # nothing here decodes that
-    with video_writer(tmp_path / "out.mp4", steady(25, 1), (48, 32), (source, Fraction(0))) as write:
-        write(flat(0))
-    assert sound_in(tmp_path / "out.mp4") is None
-    assert "its sound (unknown) does not fit" in capsys.readouterr().err
+    pcm, unknown = with_sound(tmp_path / "pcm.avi", "pcm_s16le"), with_sound(tmp_path / "aac.mp4", "aac")
+    renamed = unknown.read_bytes().replace(b"mp4a", b"apac").replace(b"esds", b"free")
+    unknown.write_bytes(renamed)  # nothing here decodes that
+    for source, codec in ((pcm, "pcm_s16le"), (unknown, "unknown")):
+        with video_writer(tmp_path / "out.mp4", steady(25, 1), (48, 32), (source, Fraction(0))) as write:
+            write(flat(0))
+        assert sound_in(tmp_path / "out.mp4") is None
+        assert f"its sound ({codec}) does not fit into MP4" in capsys.readouterr().err

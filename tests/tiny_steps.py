@@ -31,6 +31,14 @@ SQUARE = (14, 14), (14, 14)
 WIDE_AND_TALL = (13, 18), (17, 12)
 SMALL = Architecture(nfc=4, min_nfc=4)
 
+# Of a pair's recipe, what makes a step another one.
+CHANGES = [
+    {"weights": LossWeights(lambda_self=1.0)},
+    {"weights": LossWeights(lambda_layout=1.0), "real_start": 0.5},
+    {"fixed_rec": True},
+    {"recompute": True},
+]
+
 AnyGeometry = Geometry | ImageGeometry
 Watch = Callable[[], AbstractContextManager]
 Taken = list[tuple[Losses, Images]]
