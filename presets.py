@@ -16,6 +16,7 @@ QUICK = {
     "beta": 2.0,
     "lambda_layout": 0.1,
     "real_start": 0.5,
+    "penalty_every": 4,
     "rec_noise": "fixed",
     "padding_mode": "reflect",
     "padd_size": 1,
