@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 inputs[0],
                 inject_scale=options.inject_scale,
                 seed=options.manualSeed,
-                finisher=originals.finishers(["a2b"], [inputs[0].size[::-1]]).get("a2b"),
+                finisher=originals.finishers(["a2b"], [inputs[0].size[::-1]], even=True).get("a2b"),
                 compare=options.compare,
                 stop=stop,
             )

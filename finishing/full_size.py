@@ -18,6 +18,7 @@ from utils.measures import COPIED, save_metrics
 from utils.progress import Bar
 from utils.resize import resize
 from utils.run_folder import RunFolder
+from utils.video_writer import even_size
 
 if TYPE_CHECKING:
     from finishing.references import References
@@ -44,6 +45,7 @@ class Finisher:
         kept: an image that stays as it is where it is opaque. What comes out is as large as it, `like` and `size` say
             the same, and no reference is shrunk.
         tile: see `finishing.references.References`.
+        even: both sides of what comes out are even, as a video's must be.
     """
 
     references: dict[str, Image.Image]
@@ -52,6 +54,7 @@ class Finisher:
     structure: float
     kept: Image.Image | None = None
     tile: Tile = PLAIN
+    even: bool = False
 
     def __post_init__(self) -> None:
         if self.structure < 0:
@@ -69,6 +72,8 @@ class Finisher:
         limit = min(available, key=available.get)
         longer = min(self.size, math.floor(available[limit] + 1e-6)) if self.kept is None else max(self.like)
         height, width = (max(1, round(longer * side / max(self.like))) for side in self.like)
+        if self.even:
+            width, height = even_size((height, width))
         if min(height, width) < PATCH:
             cause = f", all that {limit} allows," if longer < self.size else ""
             raise ValueError(f"at {width}x{height} pixels{cause} it would be narrower than a patch ({PATCH} pixels)")

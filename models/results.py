@@ -61,18 +61,19 @@ class Originals:
                 images[domain] = masked(found, masks[domain], f"--source_mask_{'ab'[domain]}")
         return cls(images, size, structure)
 
-    def finishers(self, names: Iterable[str], shapes: Sequence[Shape]) -> dict[str, Finisher]:
+    def finishers(self, names: Iterable[str], shapes: Sequence[Shape], *, even: bool = False) -> dict[str, Finisher]:
         """What finishes images of SAMPLE, by name; a line on standard error where it cannot, or not as wanted.
 
         Args:
             shapes: (height, width) of what has A's layout, and of what has B's, where that is asked for.
+            even: see `Finisher`.
         """
         found = {}
         for name in names:
             layout, look = SAMPLE[name]
             if not self.size or self.images[look] is None:
                 continue
-            finisher = Finisher({"AB"[look]: self.images[look]}, shapes[layout], self.size, self.structure)
+            finisher = Finisher({"AB"[look]: self.images[look]}, shapes[layout], self.size, self.structure, even=even)
             try:
                 _, _, notes = finisher.sizes()
                 found[name] = finisher

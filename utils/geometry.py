@@ -39,7 +39,8 @@ class Scales:
         if not 1 <= self.min_size < finest <= MAX_SIDE or self.stop_scale < 1:
             raise ValueError(
                 f"--min_size {self.min_size}, --max_size {self.max_size} and --scale_factor {self.scale_factor} leave "
-                f"no second scale for {finest} pixels (at most {MAX_SIDE}); try a smaller --min_size"
+                f"no second scale for {finest} pixels (at most {MAX_SIDE}); try a smaller --min_size or a larger "
+                "--max_size"
             )
 
     @cached_property
