@@ -31,7 +31,7 @@ from utils.video import Clip, Excerpt, open_input
 
 # From what score on a run counts as failed, and the weight in it of what the discriminators still tell apart;
 # docs/measurements.md has the runs they were chosen on.
-POOR_LOOK, TOLD_APART = 0.24, 0.15
+POOR_LOOK, TOLD_APART = 0.25, 0.15
 Reals = tuple[list[torch.Tensor], list[torch.Tensor]]  # of both domains, at every scale
 
 

@@ -5,6 +5,7 @@ Scripts import this module first; it imports little itself, so that Ctrl-C hardl
 """
 
 import errno
+import gc
 import os
 import shlex
 import signal
@@ -77,7 +78,12 @@ def run_script(module: str) -> None:
     with one_line_errors():
         obey_quota()
         sys.stdout.reconfigure(errors="backslashreplace")  # of a name that it cannot show
-        sys.exit(import_module(module).main())
+        gc.disable()  # or Python would look for garbage among PyTorch's objects again and again: half a second
+        main = import_module(module).main
+        gc.enable()
+        status = main()
+        gc.freeze()  # and once more before it ends
+        sys.exit(status)
 
 
 def obey_quota() -> None:
