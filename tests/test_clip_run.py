@@ -114,12 +114,12 @@ def test_size_scale_and_what_is_written(cli, clip_run, clip, tmp_path):
     words += ["--input_a", clip, "--finish_size", 500]
     result = cli("eval.py", "--load", clip_run, "--out", out, "--gpu_id", -1, *words)
     # The size that is said is the file's, with even sides.
-    assert result.code == 0 and "a2b at 500 pixels is limited to 44x30: " in result.err
+    assert result.code == 0 and "a2b at 500 pixels is limited to 42x28: " in result.err
     assert names(out) == {"a2b.mp4", "compare.mp4", "learned_a2b.mp4", "preview.png", "metrics.json", "config.json"}
     shown, beside = (Clip(out / name, "--out") for name in ("a2b.mp4", "compare.mp4"))
-    assert (shown.size, beside.size, len(shown), len(beside)) == ((44, 30), (88, 30), 2, 2)
+    assert (shown.size, beside.size, len(shown), len(beside)) == ((42, 28), (84, 28), 2, 2)
     assert float(shown.times[1]) == pytest.approx(float(2 / RATE), abs=1e-4)
-    assert np.asarray(next(iter(beside)))[:, :44].std() > 20  # A itself
+    assert np.asarray(next(iter(beside)))[:, :42].std() > 20  # A itself
 
 
 def test_the_size_of_a_video_does_not_move_its_injection_scale(evaluate):

@@ -46,7 +46,7 @@ class Recipe(Protocol):
 
     optimiser: OptimiserSettings
     seed: int
-    passes: int  # what a step costs, in forward passes of one network
+    passes: float  # what a step costs, in forward passes of one network
 
     def steps(self, run: Run, state: ScaleState, check: Check) -> AbstractContextManager[TakeStep]:
         """The steps of a scale; measures the noise amplitudes of a state that has none yet.

@@ -82,6 +82,7 @@ def run_script(module: str) -> None:
         main = import_module(module).main
         gc.enable()
         status = main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done
         gc.freeze()  # and once more before it ends
         sys.exit(status)
 
