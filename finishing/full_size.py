@@ -18,6 +18,7 @@ from utils.measures import COPIED, save_metrics
 from utils.progress import Bar
 from utils.resize import resize
 from utils.run_folder import RunFolder
+from utils.video_writer import even_size
 
 if TYPE_CHECKING:
     from finishing.references import References
@@ -72,7 +73,7 @@ class Finisher:
         longer = min(self.size, math.floor(available[limit] + 1e-6)) if self.kept is None else max(self.like)
         height, width = (max(1, round(longer * side / max(self.like))) for side in self.like)
         if self.even:
-            height, width = (side - side % 2 for side in (height, width))
+            width, height = even_size((height, width))
         if min(height, width) < PATCH:
             cause = f", all that {limit} allows," if longer < self.size else ""
             raise ValueError(f"at {width}x{height} pixels{cause} it would be narrower than a patch ({PATCH} pixels)")

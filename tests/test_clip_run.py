@@ -144,7 +144,7 @@ def test_a_stopped_translation_leaves_a_video_of_the_frames_made(cli, monkeypatc
     assert cli("eval.py", *words).code == 130
     assert names(tmp_path / "out") == {"a2b.mp4", "preview.png", "config.json"}
     result = Clip(tmp_path / "out" / "a2b.mp4", "--out")
-    assert 0 < len(result) <= 3 and result.size == (26, 18)
+    assert 0 < len(result) <= 3 and result.size == (24, 16)
 
 
 def test_frames_are_shown_when_those_of_the_source_were(evaluate, tmp_path):

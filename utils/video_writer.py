@@ -17,8 +17,8 @@ CLOCK = Fraction(1, 90000)  # seconds a tick of the videos that are written
 
 
 def even_size(shape: tuple[int, int]) -> tuple[int, int]:
-    """The (width, height) of a video for frames of this (height, width): H.264 wants even sides."""
-    return shape[1] + shape[1] % 2, shape[0] + shape[0] % 2
+    """The (width, height) of a video for frames of this (height, width), rounded down: H.264 wants even sides."""
+    return shape[1] - shape[1] % 2, shape[0] - shape[0] % 2
 
 
 def sound_of(source: tuple[Path, Fraction] | None, container: Any) -> Iterator[Any]:
